@@ -1,0 +1,212 @@
+// Package broker is the engine of an MQTT broker: connections, sessions, routing,
+// retained messages and wills, for MQTT 3.1, 3.1.1 and 5.0. It has no configuration
+// file, no log and no opinion on who may do what: hooks decide ([Authenticator],
+// [Authorizer], [Interceptor]), [Events] observe, and a store.Store keeps what
+// outlives a connection.
+//
+//	b, err := broker.New(broker.Options{})
+//	l, err := net.Listen("tcp", "127.0.0.1:1883")
+//	err = b.Serve(l)
+//
+// # The contract
+//
+// Route, commit, then acknowledge. One read from a socket may hold many packets. Each
+// is routed as it is decoded: to connections, whose output is only appended to, and
+// into a store transaction. Behind the last packet the transaction is committed once, the
+// acknowledgements are released when the store says that it is durable, and
+// every connection that got output is flushed once. See batch.go.
+//
+// # Goroutines
+//
+// A connection has one goroutine, which reads CONNECT, parks in reads, and runs the protocol
+// on what it reads; it ends when the connection closes, and Shutdown waits for it.
+// Another exists only while its socket is full (drain) or an enhanced re-authentication runs.
+// The broker has two more: one for keep alive, one for timers (session expiry, delayed wills).
+//
+// # Locks
+//
+// In this order, and never two of one kind: subscriber.life, registry shard, conn.mu, and then
+// the locks inside store and topic. No lock is held while a hook runs, except life.
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/store/memory"
+	"github.com/uniomq/unio/topic"
+)
+
+// ErrClosed is returned by Serve after Shutdown.
+var ErrClosed = errors.New("broker: closed")
+
+// Broker routes messages between the connections of its listeners.
+type Broker struct {
+	limits       Limits
+	store        store.Store
+	auth         Authenticator
+	authz        Authorizer
+	interceptors []Interceptor
+	events       Events
+	responseInfo func(*Client) string
+
+	index    *topic.Index[*subscriber]
+	retained topic.Names[*retainedMessage]
+	registry registry
+	timers   timers
+	wheel    keepAliveWheel
+	counters counters
+
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // connections and the broker's own goroutines
+
+	mu        sync.Mutex // guards the fields below
+	closed    bool
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{} // accepted, until they end
+}
+
+// New returns a broker that has recovered what its store keeps, and that listens nowhere yet.
+func New(o Options) (*Broker, error) {
+	o.setDefaults()
+	b := &Broker{
+		limits: o.Limits, store: o.Store, auth: o.Authenticator, authz: o.Authorizer,
+		interceptors: o.Interceptors, events: o.Events, responseInfo: o.ResponseInformation,
+		index:     topic.NewIndex[*subscriber](),
+		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}),
+	}
+	if b.store == nil {
+		b.store = memory.New()
+	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.registry.init()
+	b.timers.init()
+	if err := b.store.Start(b.wake, store.Recovery{Session: b.recoverSession, Retained: b.recoverRetained}); err != nil {
+		return nil, err
+	}
+	b.wg.Add(2)
+	go b.runTimers()
+	go b.runKeepAlive()
+	return b, nil
+}
+
+// Serve accepts connections on l until Shutdown, which closes l, or until l fails.
+func (b *Broker) Serve(l net.Listener) error { return b.ServeListener(l, ListenerOptions{}) }
+
+// ServeListener is Serve with options for this listener.
+func (b *Broker) ServeListener(l net.Listener, o ListenerOptions) error {
+	if !b.addListener(l) {
+		_ = l.Close()
+		return ErrClosed
+	}
+	defer b.removeListener(l)
+	ln := &listener{ListenerOptions: o}
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if b.isClosed() {
+				return ErrClosed
+			}
+			if wait(b.ctx.Done(), err) {
+				continue
+			}
+			return err
+		}
+		b.accept(nc, ln)
+	}
+}
+
+// wait reports whether Accept failed for want of descriptors or the like, after a pause.
+func wait(stop <-chan struct{}, err error) bool {
+	var ne net.Error
+	if !errors.As(err, &ne) || !ne.Timeout() && !isResourceError(err) {
+		return false
+	}
+	t := time.NewTimer(50 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-stop:
+		return false
+	}
+}
+
+func (b *Broker) addListener(l net.Listener) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.listeners[l] = struct{}{}
+	return true
+}
+
+func (b *Broker) removeListener(l net.Listener) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.listeners, l)
+}
+
+func (b *Broker) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+// Shutdown stops the broker: listeners close, v5 clients get DISCONNECT with
+// ServerShuttingDown, wills are published, sessions go to the store, and the store is closed.
+// It waits for all of this until ctx ends.
+func (b *Broker) Shutdown(ctx context.Context) error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return ErrClosed
+	}
+	b.closed = true
+	for l := range b.listeners {
+		_ = l.Close()
+	}
+	conns := make([]*conn, 0, len(b.conns))
+	for c := range b.conns {
+		conns = append(conns, c)
+	}
+	b.mu.Unlock()
+
+	for _, c := range conns {
+		c.shut(mqtt.ServerShuttingDown)
+	}
+	b.cancel()
+	done := make(chan struct{})
+	go func() {
+		b.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return b.store.Close()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Disconnect closes the connection of a client with a reason, which a v5 client is
+// told, and reports whether it was connected.
+func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {
+	sub := b.registry.find(clientID)
+	if sub == nil {
+		return false
+	}
+	c := sub.conn.Load()
+	if c == nil {
+		return false
+	}
+	c.shut(reason)
+	return true
+}

@@ -1,0 +1,212 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/uniomq/unio/broker/internal/session"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// conn is one network connection. Its read loop owns in, and the Inbound half of
+// sess; it ends when the socket closes, whoever closes it.
+type conn struct {
+	b      *Broker
+	nc     net.Conn
+	raw    syscall.RawConn // nil: not a socket; see write.go
+	ln     *listener
+	client *Client // for hooks and events; complete when sub is set
+	sub    *subscriber
+	sess   *session.Session
+	will   *will
+
+	version      mqtt.Version
+	maxPacket    uint32 // the client's Maximum Packet Size
+	expiry       uint32 // Session Expiry Interval, seconds
+	authMethod   string
+	authenticate atomic.Pointer[reauthentication] // under way
+	keepAlive    time.Duration                    // silence after which the connection is closed; 0: never
+	lastSeen     atomic.Int64                     // unix nanoseconds; kept coarse, once per read
+	slot         wheelSlot
+	in           []byte        // the beginning of a packet whose end has not arrived
+	ended        chan struct{} // closed when the read loop has ended
+
+	mu      sync.Mutex // guards what follows, and the Outbound half of sess
+	out     []byte     // to be written
+	spare   writeState // the write in progress, see write.go
+	dirty   bool       // some batch will flush this connection
+	writing bool       // somebody writes; it will look at out again
+	live    bool       // CONNACK was sent: deliveries may follow
+	closed  bool       // fenced: nothing more is appended
+	cause   error      // why it was closed
+	cursor  uint64     // ordinal of the newest delivery pulled from the store
+	owed    int        // PUBACKs for QoS 1 that wait for a commit
+	pending []*commit  // commits whose acknowledgements are not released, in order
+	backlog []retainedDelivery
+}
+
+func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
+	c := &conn{b: b, nc: nc, ln: ln, ended: make(chan struct{}), maxPacket: mqtt.MaxPacketSize}
+	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: ln.Name}
+	if sc, ok := nc.(syscall.Conn); ok && rawIO {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw = raw
+			c.spare.init(c)
+		}
+	}
+	return c
+}
+
+// errDisconnect ends a read loop whose client sent DISCONNECT.
+var errDisconnect = errors.New("client disconnected")
+
+// loop feeds what arrives to data, until an error. It is called once for life.
+func (c *conn) loop(rest []byte) (err error) {
+	defer c.contain(&err)
+	if len(rest) > 0 {
+		if err := c.consume(rest); err != nil {
+			return err
+		}
+	}
+	if c.raw != nil {
+		return c.loopRaw()
+	}
+	for {
+		if err := c.readOnce(); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *conn) readOnce() error {
+	rb := readBuffers.Get().(*[]byte)
+	defer readBuffers.Put(rb)
+	n, err := c.nc.Read(*rb)
+	if n > 0 {
+		if err := c.consume((*rb)[:n]); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// consume runs the protocol on bytes that arrived, and flushes what that caused.
+func (c *conn) consume(p []byte) error {
+	bt := c.b.newBatch()
+	defer bt.free()
+	err := c.data(p, bt)
+	bt.finish(c)
+	return err
+}
+
+// readBuffers are held only while there is something to read.
+var readBuffers = sync.Pool{New: func() any {
+	p := make([]byte, 16<<10)
+	return &p
+}}
+
+// data handles the packets in p, behind what was left over from earlier reads.
+func (c *conn) data(p []byte, bt *batch) error {
+	c.lastSeen.Store(bt.now.UnixNano())
+	bt.bytesReceived += int64(len(p))
+	if len(c.in) > 0 {
+		c.in = append(c.in, p...)
+		p = c.in
+	}
+	for len(p) > 0 {
+		frame, rest, err := mqtt.Split(p, c.b.limits.MaxPacketSize)
+		if err != nil {
+			return err
+		}
+		if frame == nil {
+			break
+		}
+		if err := c.handle(frame, bt); err != nil {
+			return err
+		}
+		p = rest
+	}
+	c.keep(p)
+	return nil
+}
+
+// keep holds on to an incomplete packet. Memory grows with what arrives, never with what is announced.
+func (c *conn) keep(p []byte) {
+	if len(p) == 0 {
+		c.in = nil
+		return
+	}
+	c.in = append(c.in[:0], p...)
+}
+
+// contain turns a panic of this connection's goroutine into an error that closes only it.
+func (c *conn) contain(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.b.counters.panics.Add(1)
+	if c.b.events.Panicked != nil {
+		c.b.events.Panicked(c.client, v, debug.Stack())
+	}
+	*err = fmt.Errorf("panic: %v: %w", v, mqtt.ImplementationSpecificError)
+}
+
+// finish ends a connection that had a session.
+func (c *conn) finish(cause error) {
+	c.b.wheel.remove(c)
+	c.shut(cause)
+	close(c.ended)
+	c.b.detach(c)
+	if c.b.events.Disconnected != nil {
+		cause = c.closeCause()
+		if errors.Is(cause, errDisconnect) {
+			cause = nil
+		}
+		c.b.events.Disconnected(c.client, cause)
+	}
+}
+
+func (c *conn) closeCause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// shut fences the connection and closes it: nothing is appended any more except,
+// for a v5 client and a cause with a reason code, a DISCONNECT. The first cause counts. It does
+// not wait for the read loop.
+func (c *conn) shut(cause error) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	if errors.Is(cause, net.ErrClosed) {
+		cause = io.EOF
+	}
+	c.closed, c.cause = true, cause
+	c.backlog, c.pending = nil, nil
+	var code mqtt.ReasonCode
+	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
+		d := mqtt.Disconnect{Reason: code}
+		c.out = d.Append(c.out, mqtt.V5)
+		c.tell(&d)
+	}
+	c.mu.Unlock()
+	c.flush(true)
+}
+
+// tell reports a packet that was appended to the Sent event.
+func (c *conn) tell(p mqtt.Packet) {
+	if c.b.events.Sent != nil {
+		c.b.events.Sent(c.client, p)
+	}
+}

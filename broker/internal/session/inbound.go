@@ -1,0 +1,71 @@
+package session
+
+import "github.com/uniomq/unio/mqtt"
+
+// Inbound is what the session knows of the messages that its client sends.
+type Inbound struct {
+	limit        int
+	aliasMaximum uint16
+	aliases      [][]byte            // by alias-1; nil until one is used
+	received     map[uint16]struct{} // QoS 2: acknowledged with PUBREC, not yet released; nil until used
+}
+
+// Resolve replaces a topic alias by its topic, or learns it. Afterwards p.Topic
+// is the message's topic, which is all that anything behind this may look at.
+func (in *Inbound) Resolve(p *mqtt.Publish) error {
+	if !p.Properties.Has(mqtt.PropTopicAlias) {
+		return nil
+	}
+	alias := p.Properties.TopicAlias
+	// [MQTT-3.3.2-8] 0 is not permitted, [MQTT-3.3.2-9] nor is more than the CONNACK allowed.
+	if alias == 0 || alias > in.aliasMaximum {
+		return mqtt.TopicAliasInvalid
+	}
+	if in.aliases == nil {
+		in.aliases = make([][]byte, in.aliasMaximum)
+	}
+	if known := in.aliases[alias-1]; len(p.Topic) == 0 {
+		if known == nil {
+			return mqtt.ProtocolError // [MQTT-3.3.4] an alias without topic that was never set
+		}
+		p.Topic = known
+		return nil
+	}
+	// A fresh copy: messages of this read may still refer to the old topic.
+	in.aliases[alias-1] = append([]byte(nil), p.Topic...)
+	return nil
+}
+
+// Accept checks a QoS 1 or 2 message against the Receive Maximum, given how many
+// PUBACKs are owed, and reports whether it is a QoS 2 message that came before.
+// It does not remember the packet id: that is Receive's.
+func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error) {
+	if p.QoS == 2 {
+		if _, ok := in.received[p.PacketID]; ok {
+			return true, nil // [MQTT-4.3.3-10] the same message until it is released
+		}
+	}
+	// [MQTT-3.3.4-9] v5: the client must not exceed it. Mosquitto lets it pass.
+	if owed+len(in.received) >= in.limit {
+		return false, mqtt.ReceiveMaximumExceeded
+	}
+	return false, nil
+}
+
+// Receive remembers the packet id of a QoS 2 message that is routed: until it is released, the
+// same id means the same message.
+func (in *Inbound) Receive(id uint16) { in.receive(id) }
+
+func (in *Inbound) receive(id uint16) {
+	if in.received == nil {
+		in.received = make(map[uint16]struct{})
+	}
+	in.received[id] = struct{}{}
+}
+
+// Release forgets the packet id and reports whether it was known.
+func (in *Inbound) Release(id uint16) bool {
+	_, ok := in.received[id]
+	delete(in.received, id)
+	return ok
+}

@@ -1,0 +1,195 @@
+package session
+
+import (
+	"math"
+	"sort"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// Outbound is what the session knows of the messages that are sent to its client.
+//
+// flights holds the QoS 1 and 2 messages in flight in the order in which they
+// were sent, which is the order of their packet ids, going round after 65535. An
+// acknowledged one stays as a gap until all before it are acknowledged; gap and
+// flight together never span more than 65535 ids, so that no id is used twice.
+type Outbound struct {
+	window  int
+	used    int // flights that are not gaps
+	flights []flight
+	head    int // flights[:head] is done
+	lastID  uint16
+
+	limit store.Limit
+	queue []store.Delivery // waits for the window; only of sessions that are not stored
+	first int              // queue[:first] is gone
+	bytes int64
+
+	aliasMaximum uint16
+	aliases      []string // by alias-1
+}
+
+type flight struct {
+	ordinal uint64
+	id      uint16
+	qos     byte
+	state   store.State // Queued: a gap
+}
+
+// Room is how many more QoS 1 and 2 messages may be sent now.
+func (o *Outbound) Room() int { return max(o.window-o.used, 0) }
+
+// InFlight is how many are sent and not acknowledged.
+func (o *Outbound) InFlight() int { return o.used }
+
+// CanSend reports whether a QoS 1 or 2 delivery with the packet id may be sent now: the
+// window is open, and the id is not within what is still in flight.
+func (o *Outbound) CanSend(id uint16) bool {
+	if o.used >= o.window {
+		return false
+	}
+	if o.head == len(o.flights) {
+		return true
+	}
+	last := o.flights[len(o.flights)-1].id
+	return o.distance(id) > o.distance(last)
+}
+
+// distance is how many ids after the oldest in flight an id comes.
+func (o *Outbound) distance(id uint16) int {
+	d := int(id) - int(o.flights[o.head].id)
+	if d < 0 {
+		d += math.MaxUint16
+	}
+	return d
+}
+
+// NextID is the packet id for the next QoS 1 or 2 message of a session that is not
+// stored: from 1 without gaps. It is used up by Sent.
+func (o *Outbound) NextID() uint16 { return o.lastID%math.MaxUint16 + 1 }
+
+// Sent notes that a QoS 1 or 2 delivery is in flight, in state Sent or Released.
+// CanSend must have allowed its packet id.
+func (o *Outbound) Sent(d *store.Delivery, state store.State) {
+	o.flights = append(o.flights, flight{ordinal: d.Ordinal, id: d.PacketID, qos: d.QoS, state: state})
+	o.used++
+	o.lastID = d.PacketID
+}
+
+// Outcome is what an acknowledgement means.
+type Outcome struct {
+	Ordinal uint64
+	Known   bool // a message in flight has the packet id
+	Done    bool // and is now done with
+	Pubrel  bool // PUBREL is to be sent
+}
+
+// Acknowledge takes a PUBACK, PUBREC or PUBCOMP of the client.
+func (o *Outbound) Acknowledge(a *mqtt.Ack) (Outcome, error) {
+	f := o.find(a.PacketID)
+	if f == nil {
+		// v5: a PUBREC for an unknown id is answered with a PUBREL that says so; the others are ignored.
+		return Outcome{Pubrel: a.Kind == mqtt.PUBREC}, nil
+	}
+	out := Outcome{Ordinal: f.ordinal, Known: true}
+	switch {
+	case a.Kind == mqtt.PUBACK && f.qos == 1, // [MQTT-4.3.2-4]
+		a.Kind == mqtt.PUBREC && f.qos == 2 && f.state == store.Sent && a.Reason >= 0x80, // [MQTT-4.3.3-4]
+		a.Kind == mqtt.PUBCOMP && f.state == store.Released:
+		out.Done = true
+		o.done(f)
+	case a.Kind == mqtt.PUBREC && f.qos == 2 && a.Reason < 0x80:
+		f.state = store.Released // [MQTT-4.3.3-7] the message itself must not be sent again
+		out.Pubrel = true
+	default:
+		return out, mqtt.ProtocolError // the wrong acknowledgement for this QoS
+	}
+	return out, nil
+}
+
+func (o *Outbound) find(id uint16) *flight {
+	live := o.flights[o.head:]
+	if len(live) == 0 || id == 0 {
+		return nil
+	}
+	i := 0
+	if live[0].id != id { // clients acknowledge in order [MQTT-4.6.0-2]
+		want := o.distance(id)
+		i = sort.Search(len(live), func(i int) bool { return o.distance(live[i].id) >= want })
+	}
+	if i == len(live) || live[i].id != id || live[i].state == store.Queued {
+		return nil
+	}
+	return &live[i]
+}
+
+func (o *Outbound) done(f *flight) {
+	f.state = store.Queued
+	o.used--
+	for o.head < len(o.flights) && o.flights[o.head].state == store.Queued {
+		o.head++
+	}
+	switch {
+	case o.head == len(o.flights):
+		o.flights, o.head = o.flights[:0], 0
+	case o.head >= 64 && o.head > len(o.flights)/2:
+		o.flights, o.head = o.flights[:copy(o.flights, o.flights[o.head:])], 0
+	}
+}
+
+// Push puts a delivery behind those that wait for the window. It reports false,
+// and keeps nothing, when the limit is reached: the newest message is the one dropped.
+func (o *Outbound) Push(d *store.Delivery) bool {
+	n, size := o.Waiting(), d.Message.Size()
+	if o.limit.Messages > 0 && n >= o.limit.Messages || o.limit.Bytes > 0 && n > 0 && o.bytes+size > o.limit.Bytes {
+		return false
+	}
+	o.queue = append(o.queue, *d)
+	o.bytes += size
+	return true
+}
+
+// Waiting is how many deliveries wait for the window.
+func (o *Outbound) Waiting() int { return len(o.queue) - o.first }
+
+// Front is the delivery that has waited longest, nil if none waits. It is valid until the next Pop or Push.
+func (o *Outbound) Front() *store.Delivery {
+	if o.first == len(o.queue) {
+		return nil
+	}
+	return &o.queue[o.first]
+}
+
+// Pop removes the delivery that Front returned.
+func (o *Outbound) Pop() {
+	o.bytes -= o.queue[o.first].Message.Size()
+	o.queue[o.first] = store.Delivery{}
+	o.first++
+	switch {
+	case o.first == len(o.queue):
+		o.queue, o.first = nil, 0 // waiting is the exception: no memory is held for it
+	case o.first >= 64 && o.first > len(o.queue)/2:
+		n := copy(o.queue, o.queue[o.first:])
+		clear(o.queue[n:])
+		o.queue, o.first = o.queue[:n], 0
+	}
+}
+
+// Alias returns the topic alias to send for a topic and whether the client knows
+// it already. Aliases are handed out in order, first come first served; 0: none is left.
+func (o *Outbound) Alias(topic []byte) (alias uint16, known bool) {
+	for i, t := range o.aliases {
+		if t == string(topic) {
+			return uint16(i + 1), true
+		}
+	}
+	if len(o.aliases) >= int(o.aliasMaximum) {
+		return 0, false
+	}
+	o.aliases = append(o.aliases, string(topic))
+	return uint16(len(o.aliases)), false
+}
+
+// UsesAliases reports whether Alias can return anything but 0.
+func (o *Outbound) UsesAliases() bool { return o.aliasMaximum > 0 }

@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+)
+
+// listener is what connections of one ServeListener share.
+type listener struct {
+	ListenerOptions
+	count atomic.Int64 // connections now
+}
+
+func isResourceError(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) ||
+		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+// accept starts the goroutine of a new connection.
+func (b *Broker) accept(nc net.Conn, ln *listener) {
+	c := newConn(b, nc, ln)
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		_ = nc.Close()
+		return
+	}
+	b.conns[c] = struct{}{}
+	b.wg.Add(1)
+	b.mu.Unlock()
+	b.counters.accepted.Add(1)
+	b.counters.unaccepted.Add(1)
+	ln.count.Add(1)
+	if b.events.Opened != nil {
+		b.events.Opened(nc.RemoteAddr(), nc.LocalAddr())
+	}
+	go c.run()
+}
+
+// run is a connection's whole life.
+func (c *conn) run() {
+	b := c.b
+	defer b.wg.Done()
+	defer b.forget(c)
+	rest, err := c.handshake()
+	b.counters.unaccepted.Add(-1)
+	if err != nil {
+		c.abandon()
+		b.counters.refused.Add(1)
+		if b.events.Refused != nil {
+			b.events.Refused(c.client, err)
+		}
+		return
+	}
+	c.finish(c.loop(rest))
+}
+
+// handshake brings the connection to CONNACK with success, or to an error. It
+// returns what the client sent behind CONNECT.
+func (c *conn) handshake() (rest []byte, err error) {
+	defer c.contain(&err)
+	deadline := time.Now().Add(c.b.limits.ConnectTimeout)
+	if err := c.nc.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	return c.connect(deadline)
+}
+
+func (b *Broker) forget(c *conn) {
+	c.ln.count.Add(-1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.conns, c)
+}
+
+// abandon closes a connection that never got a session.
+func (c *conn) abandon() {
+	c.shut(errRefused)
+	close(c.ended)
+}
+
+var errRefused = errors.New("refused")
+
+// reason is what a client is told of an error: the reason code in it, else otherwise.
+func reason(err error, otherwise mqtt.ReasonCode) mqtt.ReasonCode {
+	var code mqtt.ReasonCode
+	if errors.As(err, &code) {
+		return code
+	}
+	return otherwise
+}

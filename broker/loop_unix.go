@@ -1,0 +1,45 @@
+//go:build unix
+
+package broker
+
+import (
+	"io"
+	"syscall"
+)
+
+// loopRaw parks in one RawConn.Read for the life of the connection. It reads until
+// EAGAIN each time: stopping after a short read would lose the end of a connection whose
+// last data and FIN arrive together.
+func (c *conn) loopRaw() error {
+	var err error
+	parkErr := c.raw.Read(func(fd uintptr) bool {
+		err = c.readable(fd)
+		return err != nil
+	})
+	if err != nil {
+		return err
+	}
+	return parkErr
+}
+
+// readable handles all there is to read; nil means: wait for more.
+func (c *conn) readable(fd uintptr) error {
+	rb := readBuffers.Get().(*[]byte)
+	defer readBuffers.Put(rb)
+	for {
+		n, err := sysRead(fd, *rb)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return nil
+		case err != nil:
+			return err
+		case n == 0:
+			return io.EOF
+		}
+		if err := c.consume((*rb)[:n]); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,135 @@
+// Package memory is the store that keeps nothing once the process has ended. It
+// holds the sessions and queues of clients in memory, and needs neither their
+// subscriptions nor the retained messages, which nobody can ask it for.
+//
+// It starts no goroutine: Commit applies at once, wakes the owners and calls Done before it returns.
+package memory
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/uniomq/unio/store"
+)
+
+const shards = 64
+
+// Store implements store.Store.
+type Store struct {
+	wake   func([]any)
+	seed   maphash.Seed
+	closed atomic.Bool
+	shards [shards]shard
+}
+
+var _ store.Store = (*Store)(nil)
+
+// A shard holds the sessions whose client ids hash to it. A Ref holds its shard's number in the low bits.
+type shard struct {
+	mu    sync.Mutex
+	last  uint64
+	byRef map[store.Ref]*session
+	byID  map[string]*session
+}
+
+// New returns an empty store.
+func New() *Store {
+	s := &Store{seed: maphash.MakeSeed(), wake: func([]any) {}}
+	for i := range s.shards {
+		s.shards[i].byRef = make(map[store.Ref]*session)
+		s.shards[i].byID = make(map[string]*session)
+	}
+	return s
+}
+
+// Start implements store.Store; there is nothing to recover.
+func (s *Store) Start(wake func([]any), _ store.Recovery) error {
+	s.wake = wake
+	return nil
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.closed.Store(true)
+	return nil
+}
+
+// Attach implements store.Store.
+func (s *Store) Attach(a store.Attach, done func(store.Attached, error)) {
+	if s.closed.Load() {
+		done(store.Attached{}, store.ErrClosed)
+		return
+	}
+	n := maphash.String(s.seed, a.ClientID) % shards
+	done(s.shards[n].attach(n, a), nil)
+}
+
+func (sh *shard) attach(n uint64, a store.Attach) store.Attached {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	old := sh.byID[a.ClientID]
+	if old != nil && (a.Clean || old.expired(a.Now)) {
+		sh.remove(old)
+		old = nil
+	}
+	if old != nil {
+		old.owner, old.expires, old.wakeable = a.Owner, time.Time{}, true
+		return store.Attached{Ref: old.ref, Present: true, Received: old.receivedIDs()}
+	}
+	if !a.Keep {
+		return store.Attached{}
+	}
+	sh.last++
+	sess := &session{id: a.ClientID, ref: store.Ref(sh.last*shards + n), owner: a.Owner, wakeable: true}
+	sh.byID[a.ClientID], sh.byRef[sess.ref] = sess, sess
+	return store.Attached{Ref: sess.ref}
+}
+
+func (sh *shard) remove(sess *session) {
+	delete(sh.byRef, sess.ref)
+	if sh.byID[sess.id] == sess {
+		delete(sh.byID, sess.id)
+	}
+}
+
+// Commit implements store.Store.
+func (s *Store) Commit(tx *store.Tx) {
+	if s.closed.Load() {
+		tx.Done(store.ErrClosed)
+		return
+	}
+	for i := range tx.Commands {
+		c := &tx.Commands[i]
+		if c.Ref == 0 {
+			continue // Retain: the broker's own tree is all that is needed
+		}
+		sh := &s.shards[c.Ref%shards]
+		sh.mu.Lock()
+		if sess := sh.byRef[c.Ref]; sess != nil {
+			if sess.apply(c) {
+				tx.Owners = append(tx.Owners, sess.owner)
+			}
+			if c.Op == store.Remove {
+				sh.remove(sess)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	if len(tx.Owners) > 0 {
+		s.wake(tx.Owners)
+	}
+	tx.Done(nil)
+}
+
+// Next implements store.Store.
+func (s *Store) Next(ref store.Ref, after uint64, dst []store.Delivery) []store.Delivery {
+	sh := &s.shards[ref%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sess := sh.byRef[ref]; sess != nil {
+		return sess.next(after, dst)
+	}
+	return dst
+}

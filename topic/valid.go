@@ -1,0 +1,100 @@
+package topic
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxBytes is the longest string that the wire format can carry [MQTT-4.7.3-3].
+const maxBytes = 65535
+
+// What ValidName and ValidFilter return. ErrUTF8 makes the packet malformed
+// (reason code 0x81); the others mean an invalid topic name (0x90) or an invalid
+// topic filter (0x8F).
+var (
+	ErrEmpty    = errors.New("topic: empty")
+	ErrTooLong  = errors.New("topic: longer than 65535 bytes")
+	ErrUTF8     = errors.New("topic: not UTF-8, or contains a surrogate or NUL")
+	ErrWildcard = errors.New("topic: misplaced wildcard")
+	ErrShare    = errors.New("topic: malformed shared subscription")
+)
+
+// ValidName reports whether a client may publish to name; nil means that it may.
+func ValidName[S string | []byte](name S) error {
+	if err := validText(name); err != nil {
+		return err
+	}
+	for i := range len(name) {
+		// [MQTT-3.3.2-2] [MQTT-4.7.1-1] A topic name must not contain wildcards.
+		if c := name[i]; c == '+' || c == '#' {
+			return ErrWildcard
+		}
+	}
+	return nil
+}
+
+// ValidFilter reports whether a client may subscribe to filter, which may be a
+// shared subscription; nil means that it may.
+func ValidFilter(filter string) error {
+	if err := validText(filter); err != nil {
+		return err
+	}
+	if strings.HasPrefix(filter, sharePrefix) {
+		group, rest, ok := SplitShare(filter)
+		// [MQTT-4.8.2-1] The share name has at least one character. [MQTT-4.8.2-2] It
+		// has no wildcard, and a slash and a topic filter follow it.
+		if !ok || strings.ContainsAny(group, "+#") {
+			return ErrShare
+		}
+		filter = rest
+	}
+	for i := range len(filter) {
+		c := filter[i]
+		if c != '+' && c != '#' {
+			continue
+		}
+		last := i+1 == len(filter)
+		switch {
+		case i > 0 && filter[i-1] != '/': // [MQTT-4.7.1-1] [MQTT-4.7.1-2] '#' and '+' fill a whole level.
+			return ErrWildcard
+		case c == '#' && !last: // [MQTT-4.7.1-1] '#' is the last character.
+			return ErrWildcard
+		case c == '+' && !last && filter[i+1] != '/': // [MQTT-4.7.1-2]
+			return ErrWildcard
+		}
+	}
+	return nil
+}
+
+// validText checks what holds for names and filters alike.
+func validText[S string | []byte](s S) error {
+	if len(s) == 0 { // [MQTT-4.7.3-1] At least one character.
+		return ErrEmpty
+	}
+	if len(s) > maxBytes { // [MQTT-4.7.3-3]
+		return ErrTooLong
+	}
+	ascii := true
+	for i := range len(s) {
+		if s[i] == 0 { // [MQTT-4.7.3-2] No NUL.
+			return ErrUTF8
+		}
+		ascii = ascii && s[i] < utf8.RuneSelf
+	}
+	if ascii {
+		return nil
+	}
+	// [MQTT-1.5.4-1] Well-formed UTF-8; package utf8 counts surrogates as malformed.
+	valid := false
+	switch s := any(s).(type) {
+	case string:
+		valid = utf8.ValidString(s)
+	case []byte:
+		valid = utf8.Valid(s)
+	}
+	if !valid {
+		return ErrUTF8
+	}
+	return nil
+}
