@@ -180,7 +180,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	b.mu.Unlock()
 
 	for _, c := range conns {
-		c.shut(mqtt.ServerShuttingDown)
+		c.interrupt(mqtt.ServerShuttingDown)
 	}
 	b.cancel()
 	done := make(chan struct{})
@@ -207,6 +207,6 @@ func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {
 	if c == nil {
 		return false
 	}
-	c.shut(reason)
+	c.interrupt(reason)
 	return true
 }

@@ -27,27 +27,32 @@ type conn struct {
 	sess   *session.Session
 	will   *will
 
-	version      mqtt.Version
-	maxPacket    uint32 // the client's Maximum Packet Size
-	expiry       uint32 // Session Expiry Interval, seconds
-	authMethod   string
-	authenticate atomic.Pointer[reauthentication] // under way
-	keepAlive    time.Duration                    // silence after which the connection is closed; 0: never
-	lastSeen     atomic.Int64                     // unix nanoseconds; kept coarse, once per read
-	slot         wheelSlot
-	in           []byte        // the beginning of a packet whose end has not arrived
-	ended        chan struct{} // closed when the read loop has ended
+	version        mqtt.Version
+	maxPacket      uint32        // the client's Maximum Packet Size
+	expiry         uint32        // Session Expiry Interval, seconds
+	receiveMaximum uint16        // the client's
+	aliasMaximum   uint16        // the client's
+	keepAlive      time.Duration // silence after which the connection is closed; 0: never
+	in             []byte        // the beginning of a packet whose end has not arrived
+	ended          chan struct{} // closed when the read loop has ended
+	slot           wheelSlot
+	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
+	owed           atomic.Int32 // PUBACKs that wait for a commit
+	fenced         atomic.Bool  // the read loop must handle nothing more
+
+	authMethod string
+	stepping   atomic.Bool // a step of reauth runs, and owns it
+	reauth     Exchange    // the enhanced re-authentication under way
 
 	mu      sync.Mutex // guards what follows, and the Outbound half of sess
-	out     []byte     // to be written
-	spare   writeState // the write in progress, see write.go
+	out     *buffer    // to be written; nil: nothing
+	write   writeState // the write in progress, see write.go
 	dirty   bool       // some batch will flush this connection
 	writing bool       // somebody writes; it will look at out again
 	live    bool       // CONNACK was sent: deliveries may follow
 	closed  bool       // fenced: nothing more is appended
 	cause   error      // why it was closed
 	cursor  uint64     // ordinal of the newest delivery pulled from the store
-	owed    int        // PUBACKs for QoS 1 that wait for a commit
 	pending []*commit  // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
 }
@@ -58,14 +63,11 @@ func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
 	if sc, ok := nc.(syscall.Conn); ok && rawIO {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.spare.init(c)
+			c.write.init()
 		}
 	}
 	return c
 }
-
-// errDisconnect ends a read loop whose client sent DISCONNECT.
-var errDisconnect = errors.New("client disconnected")
 
 // loop feeds what arrives to data, until an error. It is called once for life.
 func (c *conn) loop(rest []byte) (err error) {
@@ -100,10 +102,8 @@ func (c *conn) readOnce() error {
 // consume runs the protocol on bytes that arrived, and flushes what that caused.
 func (c *conn) consume(p []byte) error {
 	bt := c.b.newBatch()
-	defer bt.free()
-	err := c.data(p, bt)
-	bt.finish(c)
-	return err
+	defer bt.finish(c) // also when a panic is on its way up: others wait for this batch's flush
+	return c.data(p, bt)
 }
 
 // readBuffers are held only while there is something to read.
@@ -127,6 +127,9 @@ func (c *conn) data(p []byte, bt *batch) error {
 		}
 		if frame == nil {
 			break
+		}
+		if c.fenced.Load() {
+			return net.ErrClosed
 		}
 		if err := c.handle(frame, bt); err != nil {
 			return err
@@ -167,7 +170,7 @@ func (c *conn) finish(cause error) {
 	c.b.detach(c)
 	if c.b.events.Disconnected != nil {
 		cause = c.closeCause()
-		if errors.Is(cause, errDisconnect) {
+		if errors.Is(cause, errDisconnect) || errors.Is(cause, errDisconnectWithWill) {
 			cause = nil
 		}
 		c.b.events.Disconnected(c.client, cause)
@@ -197,11 +200,20 @@ func (c *conn) shut(cause error) {
 	var code mqtt.ReasonCode
 	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
 		d := mqtt.Disconnect{Reason: code}
-		c.out = d.Append(c.out, mqtt.V5)
+		out := c.buffer()
+		out.p = d.Append(out.p, mqtt.V5)
 		c.tell(&d)
 	}
 	c.mu.Unlock()
 	c.flush(true)
+}
+
+// interrupt is shut from outside the read loop, which it wakes even if the socket stays open for a while
+// because its client reads slowly.
+func (c *conn) interrupt(cause error) {
+	c.fenced.Store(true)
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.shut(cause)
 }
 
 // tell reports a packet that was appended to the Sent event.

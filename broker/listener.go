@@ -49,6 +49,10 @@ func (c *conn) run() {
 	defer b.forget(c)
 	rest, err := c.handshake()
 	b.counters.unaccepted.Add(-1)
+	if err != nil && c.sub != nil { // a panic behind the attach
+		c.finish(err)
+		return
+	}
 	if err != nil {
 		c.abandon()
 		b.counters.refused.Add(1)

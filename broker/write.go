@@ -8,147 +8,151 @@ import (
 
 // The write path has no writer goroutine and no channel. Whoever has something for
 // a connection appends it to out under mu and puts the connection into its batch,
-// once; the batch flushes at its end. A flush makes one attempt that does not block.
+// once; the batch flushes at its end. A flush makes attempts that do not block.
 // If the socket is full, one goroutine, drain, waits for it with a deadline.
 //
 // A connection that is not a socket (raw is nil) is always written by drain, since its
 // Write may block. An idle connection holds no buffer.
 
-// writeState is the non-blocking write in progress; writing guards it.
+// buffer is an output buffer; it is pooled.
+type buffer struct{ p []byte }
+
+// maxPooledBuffer is the size in bytes above which a buffer is left to the garbage collector.
+const maxPooledBuffer = 256 << 10
+
+var buffers = sync.Pool{New: func() any { return &buffer{p: make([]byte, 0, 2048)} }}
+
+// buffer returns what to append output to. mu is held.
+func (c *conn) buffer() *buffer {
+	if c.out == nil {
+		c.out = buffers.Get().(*buffer)
+	}
+	return c.out
+}
+
+// take removes the output that waits; nil: none. mu is held.
+func (c *conn) take() *buffer {
+	out := c.out
+	c.out = nil
+	if out != nil && len(out.p) == 0 {
+		out.release()
+		return nil
+	}
+	return out
+}
+
+// buffered is how many bytes wait, besides those being written. mu is held.
+func (c *conn) buffered() int {
+	if c.out == nil {
+		return 0
+	}
+	return len(c.out.p)
+}
+
+func (b *buffer) release() {
+	if cap(b.p) <= maxPooledBuffer {
+		b.p = b.p[:0]
+		buffers.Put(b)
+	}
+}
+
+// writeState is the non-blocking write in progress; the one who set writing owns it.
 type writeState struct {
 	p     []byte
 	n     int
-	err   error
 	write func(fd uintptr) bool // bound once, so that a write does not allocate
 }
 
-func (w *writeState) init(*conn) {
+func (w *writeState) init() {
 	w.write = func(fd uintptr) bool {
-		w.n, w.err = sysWrite(fd, w.p)
+		n, err := sysWrite(fd, w.p)
+		if err != nil {
+			n = 0 // full, or broken: drain finds out
+		}
+		w.n = n
 		return true
 	}
 }
 
-// maxPooledBuffer is the size in bytes above which an output buffer is left to the garbage collector.
-const maxPooledBuffer = 256 << 10
-
-var writeBuffers = sync.Pool{New: func() any {
-	p := make([]byte, 0, 2048)
-	return &p
-}}
-
-// buffer makes sure that out has memory to append to. mu is held.
-func (c *conn) buffer() {
-	if c.out == nil {
-		c.out = (*writeBuffers.Get().(*[]byte))[:0]
+// tryWrite makes one attempt and returns how much the socket took.
+func (c *conn) tryWrite(p []byte) int {
+	if c.raw == nil {
+		return 0
 	}
-}
-
-func releaseBuffer(p []byte) {
-	if cap(p) > 0 && cap(p) <= maxPooledBuffer {
-		p = p[:0]
-		writeBuffers.Put(&p)
-	}
+	w := &c.write
+	w.p, w.n = p, 0
+	_ = c.raw.Write(w.write)
+	w.p = nil
+	return w.n
 }
 
 // flush writes what is in out, as far as the socket takes it; last closes the socket behind it.
 func (c *conn) flush(last bool) {
 	c.mu.Lock()
 	c.dirty = false
-	if c.writing { // whoever writes takes this along, and closes if closed
+	if c.writing { // whoever writes takes this along, and closes the socket of a closed connection
 		c.mu.Unlock()
 		return
 	}
-	if len(c.out) == 0 {
-		c.mu.Unlock()
-		if last {
-			_ = c.nc.Close()
-		}
-		return
-	}
-	c.writing = true
-	p := c.out
-	c.out = nil
+	out := c.take()
+	c.writing = out != nil
 	c.mu.Unlock()
-
-	n := 0
-	if c.raw != nil {
-		n = c.tryWrite(p)
-	}
-	if n == len(p) {
-		releaseBuffer(p)
-		p = nil
-	}
-	c.mu.Lock()
-	if p == nil && len(c.out) == 0 {
-		c.writing = false
-		closed := c.closed
-		c.mu.Unlock()
-		if closed {
-			_ = c.nc.Close()
+	for out != nil {
+		if n := c.tryWrite(out.p); n < len(out.p) {
+			c.b.wg.Add(1)
+			go c.drain(out, n)
+			return
 		}
-		return
+		out.release()
+		c.mu.Lock()
+		out = c.take()
+		c.writing = out != nil
+		last = c.closed
+		c.mu.Unlock()
 	}
-	c.mu.Unlock()
-	c.b.wg.Add(1) // the caller, or the read loop that it waits for, is counted itself
-	go c.drain(p, n)
+	if last {
+		_ = c.nc.Close()
+	}
 }
 
-// tryWrite makes one attempt and returns how much the socket took. An error shows
-// again in drain, which handles it.
-func (c *conn) tryWrite(p []byte) int {
-	w := &c.spare
-	w.p = p
-	if err := c.raw.Write(w.write); err != nil || w.err != nil {
-		w.n = 0
-	}
-	w.p = nil
-	return max(w.n, 0)
-}
-
-// drain writes p[n:] and then whatever has come since, waiting for the socket, and
-// gives up after WriteTimeout.
-func (c *conn) drain(p []byte, n int) {
+// drain writes out from n on, and then whatever has come since, waiting for the socket, and
+// gives up after WriteTimeout without progress.
+func (c *conn) drain(out *buffer, n int) {
 	defer c.b.wg.Done()
-	for {
-		if len(p) > n {
+	for out != nil {
+		for n < len(out.p) {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.limits.WriteTimeout))
-			if _, err := c.nc.Write(p[n:]); err != nil {
+			m, err := c.nc.Write(out.p[n:min(n+drainChunk, len(out.p))])
+			n += m
+			if err != nil {
 				c.abort()
 				return
 			}
-			_ = c.nc.SetWriteDeadline(time.Time{})
 		}
-		releaseBuffer(p)
-		p, n = c.more()
-		if p == nil {
-			return
-		}
+		out.release()
+		out, n = c.more(), 0
 	}
 }
 
-// more takes what drain is to write next; nil ends it.
-func (c *conn) more() ([]byte, int) {
+// drainChunk is how many bytes a client must at least take within WriteTimeout.
+const drainChunk = 64 << 10
+
+// more takes what drain is to write next; nil ends drain.
+func (c *conn) more() *buffer {
 	bt := c.b.newBatch()
-	defer bt.free()
+	defer bt.finish(nil)
 	c.mu.Lock()
-	if len(c.out) == 0 && c.live && !c.closed {
+	if c.buffered() == 0 && c.live && !c.closed {
 		c.pump(bt) // there is room again
 	}
-	p, closed := c.out, c.closed
-	c.out = nil
-	if len(p) == 0 {
-		c.writing = false
-		c.mu.Unlock()
-		if closed {
-			_ = c.nc.Close()
-		}
-		bt.finish(nil)
-		return nil, 0
-	}
+	out := c.take()
+	c.writing = out != nil
+	closed := c.closed
 	c.mu.Unlock()
-	bt.finish(nil)
-	return p, 0
+	if out == nil && closed {
+		_ = c.nc.Close()
+	}
+	return out
 }
 
 // abort ends a connection whose socket takes nothing. The read loop sees the close.

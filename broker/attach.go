@@ -1,0 +1,218 @@
+package broker
+
+import (
+	"errors"
+	"time"
+
+	"github.com/uniomq/unio/broker/internal/session"
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// attach gives c the session of its client id, taking it over from an older connection, and appends
+// CONNACK. When it returns, messages may already follow.
+func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
+	sub, fresh := b.ownSession(c, clean)
+	defer sub.life.Unlock()
+	at, err := b.attachStore(c, sub, clean)
+	if err != nil {
+		if fresh {
+			b.registry.remove(sub)
+		}
+		return err
+	}
+	sub.ref = at.Ref
+	if sub.will != nil {
+		sub.will = nil // [MQTT-3.1.3-9] it was still delayed
+	}
+	sub.due = time.Time{}
+	b.timers.set(sub, time.Time{})
+	if fresh {
+		b.counters.sessions.Add(1)
+	}
+	connack.SessionPresent = at.Present // [MQTT-3.2.2-2, -3]
+	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
+	b.counters.connections.Add(1)
+	if b.events.Connected != nil {
+		b.events.Connected(c.client)
+	}
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	c.mu.Lock()
+	if !c.closed {
+		bt.packet(c, connack) // [MQTT-3.2.0-1] before anything else
+		c.live = true
+	}
+	c.mu.Unlock()
+	sub.conn.Store(c)
+	c.mu.Lock()
+	c.pump(bt) // what waited; whatever comes from now on wakes the connection
+	c.mu.Unlock()
+	return nil
+}
+
+// ownSession returns the session to use, with its life locked, after whatever had it before has let go.
+func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
+	for {
+		sub, fresh = b.registry.acquire(c.client.ID)
+		if fresh {
+			return sub, true
+		}
+		if old := sub.conn.Load(); old != nil {
+			old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
+			<-old.ended                          // it stages nothing more: what follows is behind it in the store
+			b.release(sub, old)
+		}
+		if !sub.dead && !clean && !sub.expired(time.Now()) {
+			return sub, false
+		}
+		if !sub.dead {
+			b.endSession(sub) // [MQTT-3.1.2-4]
+		}
+		sub.life.Unlock()
+	}
+}
+
+func (s *subscriber) expired(now time.Time) bool { return !s.due.IsZero() && !now.Before(s.due) }
+
+// attachStore asks the store for the session, if it has, or is to have, one.
+func (b *Broker) attachStore(c *conn, sub *subscriber, clean bool) (store.Attached, error) {
+	if c.expiry == 0 && sub.ref == 0 {
+		return store.Attached{}, nil
+	}
+	a := store.Attach{
+		ClientID: c.client.ID, Clean: clean, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
+	}
+	if c.will != nil {
+		a.Will, a.WillDelay = c.will.message, c.will.delay
+	}
+	type answer struct {
+		at  store.Attached
+		err error
+	}
+	ch := make(chan answer, 1)
+	b.store.Attach(a, func(at store.Attached, err error) { ch <- answer{at, err} })
+	ans := <-ch
+	return ans.at, ans.err
+}
+
+func (c *conn) sessionConfig(at store.Attached) session.Config {
+	l := &c.b.limits
+	cfg := session.Config{Received: at.Received, Queue: l.queueLimit(), Window: int(l.MaxInflight), ReceiveMaximum: 65535}
+	if c.version == mqtt.V5 {
+		cfg.ReceiveMaximum = int(l.MaxInflight)
+		cfg.AliasMaximum = l.MaxTopicAlias
+		cfg.Window = min(cfg.Window, int(c.receiveMaximum))
+		cfg.SendAliasMaximum = min(c.aliasMaximum, l.MaxTopicAliasBroker)
+	}
+	return cfg
+}
+
+// detach lets go of the session when the connection has ended, unless another
+// connection has taken it over, which has then done so itself.
+func (b *Broker) detach(c *conn) {
+	sub := c.sub
+	sub.life.Lock()
+	defer sub.life.Unlock()
+	if sub.conn.Load() == c {
+		b.release(sub, c)
+	}
+}
+
+// release is what happens to a session when its connection ends: the will is published or gets a
+// due time, and the session ends or begins to expire. sub.life is held.
+func (b *Broker) release(sub *subscriber, c *conn) {
+	sub.conn.Store(nil)
+	b.counters.connections.Add(-1)
+	w := c.will
+	if errors.Is(c.closeCause(), errDisconnect) {
+		w = nil // [MQTT-3.1.2-10]
+	}
+	now := time.Now()
+	if sub.ref == 0 || c.expiry == 0 {
+		b.publishWill(w)
+		b.endSession(sub)
+		return
+	}
+	if w != nil && (w.delay == 0 || b.isClosed()) {
+		b.publishWill(w)
+		w = nil
+	}
+	sub.will, sub.due = w, time.Time{}
+	if c.expiry != store.ExpiryNever {
+		sub.due = now.Add(time.Duration(c.expiry) * time.Second)
+	}
+	var willAt time.Time
+	if w != nil {
+		w.due = now.Add(time.Duration(w.delay) * time.Second)
+		willAt = w.due
+	}
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	bt.stage().Detach(sub.ref, now, c.expiry, willAt)
+	b.timers.set(sub, sub.next())
+}
+
+// next is when the offline session has something due: its will or its end.
+func (s *subscriber) next() time.Time {
+	if s.will != nil && (s.due.IsZero() || s.will.due.Before(s.due)) {
+		return s.will.due
+	}
+	return s.due
+}
+
+// endSession removes a session with its subscriptions and all that is kept for it. A will that was
+// still delayed is published now [MQTT-3.1.3-9]. sub.life is held.
+func (b *Broker) endSession(sub *subscriber) {
+	b.timers.set(sub, time.Time{})
+	sub.filters.each(func(filter string) { b.index.Unsubscribe(filter, sub) })
+	sub.filters = filterSet{}
+	b.registry.remove(sub)
+	b.counters.sessions.Add(-1)
+	w := sub.will
+	sub.will = nil
+	b.publishWill(w)
+	if sub.ref != 0 {
+		bt := b.newBatch()
+		defer bt.finish(nil)
+		bt.stage().Remove(sub.ref)
+	}
+}
+
+// expire does what is due for an offline session.
+func (b *Broker) expire(sub *subscriber) {
+	sub.life.Lock()
+	defer sub.life.Unlock()
+	if sub.dead || sub.conn.Load() != nil {
+		return
+	}
+	now := time.Now()
+	if sub.expired(now) {
+		b.endSession(sub)
+		return
+	}
+	if w := sub.will; w != nil && !now.Before(w.due) {
+		sub.will = nil
+		b.publishWill(w)
+		bt := b.newBatch()
+		defer bt.finish(nil)
+		bt.stage().ClearWill(sub.ref)
+	}
+	b.timers.set(sub, sub.next())
+}
+
+// recoverSession takes up a session that the store has kept.
+func (b *Broker) recoverSession(s store.Session) error {
+	sub, _ := b.registry.acquire(s.ClientID)
+	defer sub.life.Unlock()
+	b.counters.sessions.Add(1)
+	sub.ref, sub.due = s.Ref, s.ExpiresAt
+	for _, f := range s.Subscriptions {
+		b.subscribe(sub, f)
+	}
+	if s.Will != nil {
+		sub.will = &will{message: s.Will, due: s.WillAt}
+	}
+	b.timers.set(sub, sub.next())
+	return nil
+}

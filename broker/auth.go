@@ -1,0 +1,132 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uniomq/unio/mqtt"
+)
+
+// exchange runs the enhanced authentication of a CONNECT [MQTT-4.12].
+func (c *conn) exchange(ctx context.Context, in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack) error {
+	c.authMethod = string(p.Properties.AuthMethod)
+	x, err := c.b.auth.Exchange(ctx, c.client, c.authMethod)
+	if err != nil {
+		return authError(err)
+	}
+	data := append([]byte(nil), p.Properties.AuthData...)
+	for {
+		reply, done, err := x.Next(ctx, data)
+		if err != nil {
+			return authError(err)
+		}
+		if done {
+			connack.Properties.SetAuthMethod(c.authMethod) // [MQTT-4.12.0-5]
+			if len(reply) > 0 {
+				connack.Properties.SetAuthData(reply)
+			}
+			return nil
+		}
+		c.writeAuth(mqtt.ContinueAuthentication, reply)
+		if data, err = c.readAuth(in); err != nil {
+			return err
+		}
+	}
+}
+
+// readAuth waits for the client's next AUTH before CONNACK; anything else but DISCONNECT is an error.
+func (c *conn) readAuth(in *handshakeReader) ([]byte, error) {
+	frame, err := in.next()
+	if err != nil {
+		return nil, err
+	}
+	p, err := mqtt.Decode(c.version, frame)
+	if err != nil {
+		return nil, err
+	}
+	c.received(p)
+	switch a := p.(type) {
+	case *mqtt.Auth:
+		if err := c.checkAuth(a, mqtt.ContinueAuthentication); err != nil {
+			return nil, err
+		}
+		return append([]byte(nil), a.Properties.AuthData...), nil
+	case *mqtt.Disconnect:
+		return nil, errDisconnects
+	default:
+		return nil, mqtt.ProtocolError // [MQTT-3.1.2-30]
+	}
+}
+
+// checkAuth refuses an AUTH with another reason or method than the one at CONNECT [MQTT-4.12.0-3, -5].
+func (c *conn) checkAuth(a *mqtt.Auth, want mqtt.ReasonCode) error {
+	if a.Reason != want || c.authMethod == "" || string(a.Properties.AuthMethod) != c.authMethod {
+		return mqtt.ProtocolError
+	}
+	return nil
+}
+
+func (c *conn) writeAuth(code mqtt.ReasonCode, data []byte) {
+	a := mqtt.Auth{Reason: code}
+	a.Properties.SetAuthMethod(c.authMethod)
+	if len(data) > 0 {
+		a.Properties.SetAuthData(data)
+	}
+	bt := c.b.newBatch()
+	defer bt.finish(nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		bt.packet(c, &a)
+	}
+}
+
+// reauthenticate handles AUTH from a client that is connected already [MQTT-4.12.1]. A step
+// may block, so each runs in a goroutine of its own, while other packets go on.
+func (c *conn) reauthenticate(a *mqtt.Auth) error {
+	if !c.stepping.CompareAndSwap(false, true) {
+		return mqtt.ProtocolError // AUTH before the answer to the last one
+	}
+	x, want := c.reauth, mqtt.ContinueAuthentication
+	if x == nil {
+		want = mqtt.ReAuthenticate
+	}
+	if err := c.checkAuth(a, want); err != nil || c.b.auth == nil {
+		return mqtt.ProtocolError
+	}
+	data := append([]byte(nil), a.Properties.AuthData...)
+	c.b.wg.Add(1)
+	go c.reauthStep(x, data)
+	return nil
+}
+
+func (c *conn) reauthStep(x Exchange, data []byte) {
+	defer c.b.wg.Done()
+	var err error
+	defer func() {
+		if err != nil {
+			c.interrupt(fmt.Errorf("re-authentication: %w", err)) // [MQTT-4.12.1-2]
+		}
+	}()
+	defer c.contain(&err)
+	ctx, cancel := context.WithTimeout(c.b.ctx, c.b.limits.ConnectTimeout)
+	defer cancel()
+	if x == nil {
+		if x, err = c.b.auth.Exchange(ctx, c.client, c.authMethod); err != nil {
+			err = authError(err)
+			return
+		}
+	}
+	reply, done, err2 := x.Next(ctx, data)
+	if err2 != nil {
+		err = authError(err2)
+		return
+	}
+	code := mqtt.ContinueAuthentication
+	if done {
+		x, code = nil, mqtt.Success
+	}
+	c.reauth = x
+	c.stepping.Store(false)
+	c.writeAuth(code, reply)
+}

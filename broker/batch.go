@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/topic"
+)
+
+// batch is the work that one read causes: the store transaction, the acknowledgements that wait for it, and the
+// connections to flush. It also holds what is needed to decode, match and
+// encode without allocating. It belongs to one goroutine.
+type batch struct {
+	b     *Broker
+	now   time.Time
+	dirty []*conn // got output; flushed by finish
+
+	commit *commit // nil until something is staged
+	acks   []ack   // owed to the connection that was read from
+	owed   int     // PUBACKs among them
+
+	message    message // being routed
+	matches    topic.Matches[*subscriber]
+	frames     [frameKinds]frame
+	deliveries []store.Delivery // pulled from the store
+
+	publish   mqtt.Publish // decoded
+	ack       mqtt.Ack     // decoded
+	out       mqtt.Publish // to encode
+	forwarded []byte
+	scratch   []byte
+
+	received, sent, bytesReceived, bytesSent int64
+}
+
+var batches = sync.Pool{New: func() any { return &batch{deliveries: make([]store.Delivery, 0, 32)} }}
+
+func (b *Broker) newBatch() *batch {
+	bt := batches.Get().(*batch)
+	bt.b, bt.now = b, time.Now()
+	return bt
+}
+
+// finish commits, acknowledges and flushes, in this order; c is the connection that was read
+// from, or nil. The batch must not be used any more.
+func (bt *batch) finish(c *conn) {
+	bt.settleUp(c)
+	for i, d := range bt.dirty {
+		d.flush(false)
+		bt.dirty[i] = nil
+	}
+	bt.count()
+	bt.dirty = bt.dirty[:0]
+	bt.message = message{}
+	bt.matches.Reset()
+	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil
+	bt.b = nil
+	batches.Put(bt)
+}
+
+func (bt *batch) count() {
+	n := &bt.b.counters
+	if bt.received > 0 {
+		n.received.Add(bt.received)
+	}
+	if bt.sent > 0 {
+		n.sent.Add(bt.sent)
+	}
+	if bt.bytesReceived > 0 {
+		n.bytesReceived.Add(bt.bytesReceived)
+	}
+	if bt.bytesSent > 0 {
+		n.bytesSent.Add(bt.bytesSent)
+	}
+	bt.received, bt.sent, bt.bytesReceived, bt.bytesSent = 0, 0, 0, 0
+}
+
+// append puts a frame into the output of c, whose mu is held.
+func (bt *batch) append(c *conn, frame []byte) {
+	out := c.buffer()
+	out.p = append(out.p, frame...)
+	bt.touch(c, len(frame))
+}
+
+// packet encodes p into the output of c, whose mu is held.
+func (bt *batch) packet(c *conn, p mqtt.Packet) {
+	out := c.buffer()
+	n := len(out.p)
+	out.p = p.Append(out.p, c.version)
+	bt.touch(c, len(out.p)-n)
+	c.tell(p)
+}
+
+// touch notes that c got n bytes of output.
+func (bt *batch) touch(c *conn, n int) {
+	bt.bytesSent += int64(n)
+	if !c.dirty {
+		c.dirty = true
+		bt.dirty = append(bt.dirty, c)
+	}
+}
+
+// stage returns the batch's store transaction.
+func (bt *batch) stage() *store.Tx {
+	if bt.commit == nil {
+		bt.commit = bt.b.newCommit()
+	}
+	return &bt.commit.tx
+}

@@ -1,0 +1,162 @@
+package broker
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// ack is a packet owed to a client: PUBACK, PUBREC, PUBCOMP, SUBACK or UNSUBACK.
+type ack struct {
+	kind     mqtt.Type
+	reason   mqtt.ReasonCode
+	id       uint16
+	reasons  []mqtt.ReasonCode  // SUBACK, UNSUBACK
+	retained []retainedDelivery // SUBACK: what follows it
+}
+
+// commit is one store transaction with the acknowledgements that promise it.
+type commit struct {
+	b    *Broker
+	tx   store.Tx
+	c    *conn // owed the acks; nil: nobody
+	acks []ack
+	owed int  // PUBACKs among acks
+	done bool // guarded by c.mu: the acks may go, as soon as those before them have gone
+
+	err   error
+	state atomic.Int32 // who comes second, Done or the return of Commit, releases
+}
+
+var commits sync.Pool
+
+func (b *Broker) newCommit() *commit {
+	cm, _ := commits.Get().(*commit)
+	if cm == nil {
+		cm = new(commit)
+		cm.tx.Done = cm.durable
+	}
+	cm.b = b
+	return cm
+}
+
+const firstCame = 1
+
+// settleUp commits what the batch has staged and releases the acknowledgements, or
+// leaves that to the store's callback.
+func (bt *batch) settleUp(c *conn) {
+	cm := bt.commit
+	if cm == nil {
+		if len(bt.acks) > 0 {
+			bt.release(c)
+		}
+		return
+	}
+	bt.commit = nil
+	if len(bt.acks) > 0 {
+		cm.c, cm.owed = c, bt.owed
+		cm.acks = append(cm.acks, bt.acks...)
+		bt.clearAcks()
+		c.mu.Lock()
+		c.pending = append(c.pending, cm)
+		c.owed.Add(int32(cm.owed))
+		c.mu.Unlock()
+	}
+	cm.b.store.Commit(&cm.tx)
+	if cm.state.Add(1) > firstCame {
+		cm.release(bt)
+	}
+}
+
+// release lets acknowledgements go that promise nothing durable; they still keep their
+// place behind earlier ones [MQTT-4.6.0-2].
+func (bt *batch) release(c *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) > 0 {
+		cm := bt.b.newCommit()
+		cm.c, cm.owed, cm.done = c, bt.owed, true
+		cm.acks = append(cm.acks, bt.acks...)
+		c.pending = append(c.pending, cm)
+		c.owed.Add(int32(cm.owed))
+	} else if !c.closed {
+		c.acknowledge(bt, bt.acks)
+	}
+	bt.clearAcks()
+}
+
+func (bt *batch) clearAcks() {
+	clear(bt.acks)
+	bt.acks, bt.owed = bt.acks[:0], 0
+}
+
+// durable is the transaction's Done.
+func (cm *commit) durable(err error) {
+	cm.err = err
+	if cm.state.Add(1) > firstCame { // Commit has returned before: this is the store's goroutine
+		bt := cm.b.newBatch()
+		defer bt.finish(nil)
+		cm.release(bt)
+	}
+}
+
+// release is called once, when the transaction is durable and Commit has returned.
+func (cm *commit) release(bt *batch) {
+	for i := range cm.tx.Commands {
+		if cmd := &cm.tx.Commands[i]; cmd.Dropped {
+			drop(cm.b, "", DropQueueFull, cmd.Delivery.Message.Topic)
+		}
+	}
+	c := cm.c
+	if c == nil {
+		cm.free()
+		return
+	}
+	if cm.err != nil { // nothing may be acknowledged, now or later
+		c.interrupt(reason(cm.err, mqtt.UnspecifiedError))
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cm.done = true
+	n := 0
+	for ; n < len(c.pending) && c.pending[n].done; n++ {
+		first := c.pending[n]
+		c.owed.Add(-int32(first.owed))
+		c.acknowledge(bt, first.acks)
+		first.free()
+	}
+	if n > 0 {
+		c.pending = append(c.pending[:0], c.pending[n:]...)
+	}
+}
+
+func (cm *commit) free() {
+	cm.tx.Reset()
+	clear(cm.acks)
+	cm.acks = cm.acks[:0]
+	cm.b, cm.c, cm.owed, cm.done, cm.err = nil, nil, 0, false, nil
+	cm.state.Store(0)
+	commits.Put(cm)
+}
+
+// acknowledge appends the packets that are owed. c.mu is held.
+func (c *conn) acknowledge(bt *batch, acks []ack) {
+	for i := range acks {
+		a := &acks[i]
+		switch a.kind {
+		case mqtt.SUBACK:
+			bt.packet(c, &mqtt.Suback{PacketID: a.id, Reasons: a.reasons})
+			c.backlog = append(c.backlog, a.retained...)
+			c.pump(bt)
+		case mqtt.UNSUBACK:
+			bt.packet(c, &mqtt.Unsuback{PacketID: a.id, Reasons: a.reasons})
+		default:
+			bt.ack = mqtt.Ack{Kind: a.kind, PacketID: a.id, Reason: a.reason, Properties: bt.ack.Properties}
+			bt.ack.Properties.Reset()
+			bt.packet(c, &bt.ack)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/topic"
+)
+
+var (
+	errNoConnect   = errors.New("the first packet is not CONNECT")
+	errMaxConns    = fmt.Errorf("too many connections: %w", mqtt.ServerBusy)
+	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
+	errKeepAlive   = fmt.Errorf("keep alive above the maximum: %w", mqtt.ClientIdentifierNotValid)
+	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
+	errDisconnects = errors.New("client disconnected during authentication")
+)
+
+// connect reads CONNECT, decides on it, and attaches the session. It blocks, with the
+// deadline set on the socket. On an error the client has been told what the specification names.
+func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
+	in := handshakeReader{c: c}
+	var p mqtt.Connect
+	frame, err := in.next()
+	if err != nil {
+		return nil, err
+	}
+	if mqtt.Type(frame[0]>>4) != mqtt.CONNECT {
+		return nil, errNoConnect // [MQTT-3.1.0-1]
+	}
+	err = p.Decode(0, frame)
+	c.version = p.Version
+	if err != nil {
+		c.refuse(err)
+		return nil, err
+	}
+	c.client.Version, c.client.CleanStart = p.Version, p.CleanStart
+	c.client.ID, c.client.Username, c.client.HasUsername = p.ClientID, p.Username, p.HasUsername
+	c.received(&p)
+	connack := mqtt.Connack{}
+	if err = c.accept(&p, &connack); err == nil {
+		err = c.authenticateConnect(&in, &p, &connack, deadline)
+	}
+	if err == nil && p.Will != nil {
+		c.will, err = c.newWill(p.Will)
+	}
+	if err == nil {
+		err = c.nc.SetDeadline(time.Time{})
+	}
+	if err == nil {
+		c.lastSeen.Store(time.Now().UnixNano())
+		err = c.b.attach(c, p.CleanStart, &connack)
+	}
+	if err != nil {
+		c.refuse(err)
+		return nil, err
+	}
+	if c.keepAlive > 0 {
+		c.b.wheel.add(c, c.keepAlive)
+	}
+	return in.p, nil
+}
+
+func (c *conn) received(p mqtt.Packet) {
+	if c.b.events.Received != nil {
+		c.b.events.Received(c.client, p)
+	}
+}
+
+// refuse answers CONNECT with the error's reason code. An error without one, such as a broken connection, gets no
+// answer, nor does a protocol that we do not know.
+func (c *conn) refuse(err error) {
+	var code mqtt.ReasonCode
+	if !errors.As(err, &code) || c.version == 0 {
+		return
+	}
+	if c.version < mqtt.V5 && (code == mqtt.MalformedPacket || code == mqtt.ProtocolError) {
+		return // [MQTT-3.1.4-1] 3.1.1 has no return code for these
+	}
+	bt := c.b.newBatch()
+	defer bt.finish(nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	bt.packet(c, &mqtt.Connack{Reason: code})
+}
+
+// handshakeReader reads the packets before CONNACK. Memory grows with what arrives, up to MaxConnectSize.
+type handshakeReader struct {
+	c *conn
+	p []byte // arrived and not returned by next
+}
+
+func (r *handshakeReader) next() ([]byte, error) {
+	for {
+		frame, rest, err := mqtt.Split(r.p, r.c.b.limits.MaxConnectSize)
+		if err != nil {
+			return nil, err
+		}
+		if frame != nil {
+			r.p = rest
+			return frame, nil
+		}
+		if len(r.p) == cap(r.p) {
+			r.p = append(make([]byte, 0, max(512, 2*cap(r.p))), r.p...)
+		}
+		n, err := r.c.nc.Read(r.p[len(r.p):cap(r.p)])
+		r.p = r.p[:len(r.p)+n]
+		if err != nil && n == 0 {
+			if errors.Is(err, io.EOF) && len(r.p) == 0 {
+				return nil, io.EOF
+			}
+			return nil, err
+		}
+	}
+}
+
+// accept checks what CONNECT asks for against the limits and fills in CONNACK.
+func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
+	l := &c.b.limits
+	n := int(c.b.counters.connections.Load())
+	if l.MaxConnections > 0 && n >= l.MaxConnections || c.ln.MaxConnections > 0 && int(c.ln.count.Load()) > c.ln.MaxConnections {
+		return errMaxConns
+	}
+	if c.ln.RefuseAnonymous && !p.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
+		return errAnonymous
+	}
+	if p.ClientID == "" {
+		if err := c.assignID(p, connack); err != nil {
+			return err
+		}
+	}
+	c.maxPacket, c.receiveMaximum = mqtt.MaxPacketSize, 65535
+	if p.Version < mqtt.V5 {
+		if !p.CleanStart {
+			c.expiry = l.maxSessionExpiry()
+		}
+		return c.acceptKeepAlive(p, connack)
+	}
+	props := &p.Properties
+	if props.Has(mqtt.PropMaximumPacketSize) {
+		c.maxPacket = props.MaximumPacketSize
+	}
+	if props.Has(mqtt.PropReceiveMaximum) {
+		c.receiveMaximum = props.ReceiveMaximum
+	}
+	if props.Has(mqtt.PropTopicAliasMaximum) {
+		c.aliasMaximum = props.TopicAliasMaximum
+	}
+	c.describe(props, connack)
+	return c.acceptKeepAlive(p, connack)
+}
+
+// describe fills in what a v5 CONNACK says of the broker.
+func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
+	l, out := &c.b.limits, &connack.Properties
+	if l.MaxTopicAlias > 0 {
+		out.SetTopicAliasMaximum(l.MaxTopicAlias)
+	}
+	if l.RefuseRetained {
+		out.SetRetainAvailable(false)
+	}
+	if *l.MaxQoS < 2 {
+		out.SetMaximumQoS(*l.MaxQoS)
+	}
+	out.SetMaximumPacketSize(l.MaxPacketSize)
+	out.SetReceiveMaximum(l.MaxInflight)
+	if props.Has(mqtt.PropSessionExpiry) {
+		c.expiry = min(props.SessionExpiry, l.maxSessionExpiry())
+		if c.expiry != props.SessionExpiry {
+			out.SetSessionExpiry(c.expiry)
+		}
+	}
+	if props.Has(mqtt.PropRequestResponseInfo) && props.RequestResponseInfo == 1 && c.b.responseInfo != nil {
+		if info := c.b.responseInfo(c.client); info != "" { // [MQTT-3.1.2-28] only if asked for
+			out.SetResponseInfo(info)
+		}
+	}
+}
+
+// assignID gives a client without id one [MQTT-3.1.3-6], which before v5 needs a clean session
+// [MQTT-3.1.3-8], and does not exist in 3.1.
+func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
+	l := &c.b.limits
+	if p.Version == mqtt.V31 || p.Version == mqtt.V311 && (!p.CleanStart || l.RefuseEmptyClientID) {
+		return errEmptyID
+	}
+	c.client.ID = l.AutoIDPrefix + strings.ToLower(rand.Text())
+	if p.Version == mqtt.V5 {
+		connack.Properties.SetAssignedClientID(c.client.ID) // [MQTT-3.1.3-7]
+	}
+	return nil
+}
+
+// acceptKeepAlive sets the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21];
+// an older one, which cannot be told, is refused. No keep alive at all is more than any maximum but the largest.
+func (c *conn) acceptKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) error {
+	limit, ask := c.b.limits.MaxKeepAlive, p.KeepAlive
+	if ask > limit || ask == 0 && limit < 65535 {
+		if p.Version < mqtt.V5 {
+			return errKeepAlive
+		}
+		ask = limit
+		connack.Properties.SetServerKeepAlive(ask)
+	}
+	c.client.KeepAlive = ask
+	c.keepAlive = time.Duration(ask) * time.Second * 3 / 2
+	return nil
+}
+
+// authenticateConnect asks the Authenticator, if there is one.
+func (c *conn) authenticateConnect(in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack, deadline time.Time) error {
+	extended := p.Properties.Has(mqtt.PropAuthMethod)
+	if c.b.auth == nil {
+		if extended {
+			return mqtt.BadAuthenticationMethod // [MQTT-4.12.0-1]
+		}
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
+	defer cancel()
+	if extended {
+		return c.exchange(ctx, in, p, connack)
+	}
+	return authError(c.b.auth.Authenticate(ctx, c.client, p.Password))
+}
+
+func authError(err error) error {
+	var code mqtt.ReasonCode
+	if err == nil || errors.As(err, &code) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, mqtt.NotAuthorized)
+}
+
+// checkTopic judges a topic name from a client.
+func (b *Broker) checkTopic(name []byte) error {
+	if topic.ValidName(name) != nil {
+		return mqtt.TopicNameInvalid
+	}
+	if topic.Levels(name) > b.limits.MaxTopicLevels {
+		return errTooDeep
+	}
+	return nil
+}
+
+var errTooDeep = fmt.Errorf("too many topic levels: %w", mqtt.MalformedPacket)

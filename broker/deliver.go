@@ -1,0 +1,249 @@
+package broker
+
+import (
+	"encoding/binary"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// A frame is bt.message encoded for one kind of receiver. Most receivers of a message
+// are of one kind, so that it is encoded once and copied; at QoS 1 and 2 the packet id is patched in.
+type frame struct {
+	p  []byte
+	id int // where the packet id is
+	ok bool
+}
+
+// kinds: version (3.x or 5), QoS, RETAIN
+const frameKinds = 2 * 3 * 2
+
+// frame returns bt.message as a PUBLISH of the kind.
+func (bt *batch) frame(v mqtt.Version, d *store.Delivery) *frame {
+	k := int(d.QoS) << 1
+	if v == mqtt.V5 {
+		k += frameKinds / 2
+	}
+	if d.Retain {
+		k++
+	}
+	f := &bt.frames[k]
+	if !f.ok {
+		bt.prepare(&bt.message, d)
+		f.p = bt.out.Append(f.p[:0], v)
+		f.ok, f.id = true, 0
+		if d.QoS > 0 {
+			f.id = mqtt.PacketIDOffset(f.p)
+		}
+	}
+	return f
+}
+
+// prepare makes bt.out the PUBLISH of m for d, without anything that only one receiver gets.
+func (bt *batch) prepare(m *message, d *store.Delivery) {
+	p := &bt.out
+	p.Dup, p.QoS, p.Retain, p.PacketID = false, d.QoS, d.Retain, d.PacketID
+	p.Topic, p.Payload, p.Forwarded = m.topic, m.payload, m.forwarded
+	p.Properties.Reset()
+	if m.hasExpiry {
+		p.Properties.SetMessageExpiry(m.expiry)
+	}
+}
+
+// send gives bt.message to a connected client whose session does not keep it in the store: now,
+// or when its window opens.
+func (c *conn) send(bt *batch, d *store.Delivery) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || !c.live {
+		return
+	}
+	full := c.buffered() >= c.b.limits.MaxBufferedBytes
+	if d.QoS == 0 {
+		if full {
+			drop(c.b, c.client.ID, DropBufferFull, bt.message.topic)
+			return
+		}
+	} else {
+		d.PacketID = c.sess.NextID()
+		if full || c.sess.Waiting() > 0 || !c.sess.CanSend(d.PacketID) {
+			d.Message = bt.message.kept(bt.now)
+			if !c.sess.Push(d) {
+				drop(c.b, c.client.ID, DropQueueFull, bt.message.topic)
+			}
+			return
+		}
+	}
+	if c.version == mqtt.V5 && (d.SubscriptionID != 0 || c.sess.UsesAliases()) {
+		bt.prepare(&bt.message, d)
+		c.transmit(bt, d)
+		return
+	}
+	f := bt.frame(c.version, d)
+	if len(f.p) > int(c.maxPacket) {
+		drop(c.b, c.client.ID, DropTooLarge, bt.message.topic)
+		return
+	}
+	if d.QoS > 0 {
+		binary.BigEndian.PutUint16(f.p[f.id:], d.PacketID)
+		c.sess.Sent(d, store.Sent)
+	}
+	bt.append(c, f.p)
+	bt.sent++
+	if c.b.events.Sent != nil {
+		c.tellFrame(f.p)
+	}
+}
+
+// tellFrame reports an encoded PUBLISH to the Sent event.
+func (c *conn) tellFrame(frame []byte) {
+	if p, err := mqtt.Decode(c.version, frame); err == nil {
+		c.tell(p)
+	}
+}
+
+// transmit sends bt.out to c with what is c's alone: subscription identifier and topic
+// alias. It reports false if that is larger than c accepts. c.mu is held.
+func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
+	p := &bt.out
+	if c.version == mqtt.V5 && d.SubscriptionID != 0 {
+		p.Properties.AddSubscriptionID(d.SubscriptionID) // [MQTT-3.3.4-3]
+	}
+	if p.Size(c.version) > int(c.maxPacket) { // [MQTT-3.1.2-24, -25] dropped as if it were done with
+		drop(c.b, c.client.ID, DropTooLarge, p.Topic)
+		return false
+	}
+	if c.version == mqtt.V5 {
+		c.alias(p)
+	}
+	if d.QoS > 0 {
+		c.sess.Sent(d, store.Sent)
+	}
+	bt.packet(c, p)
+	bt.sent++
+	return true
+}
+
+// alias replaces p's topic by an alias if the client allows for it [MQTT-3.1.2-26].
+func (c *conn) alias(p *mqtt.Publish) {
+	alias, known := c.sess.Alias(p.Topic)
+	if alias == 0 {
+		return
+	}
+	if !known && p.Size(c.version)+aliasSize > int(c.maxPacket) {
+		return
+	}
+	p.Properties.SetTopicAlias(alias)
+	if known {
+		p.Topic = nil
+	}
+}
+
+// aliasSize is what a topic alias adds to a packet at most: the property, and a longer property length.
+const aliasSize = 3 + 3
+
+// pump sends what waits for c, as far as its window and its buffer allow. c.mu is held.
+func (c *conn) pump(bt *batch) {
+	if c.closed || !c.live {
+		return
+	}
+	if c.sub.ref != 0 {
+		c.pull(bt)
+	}
+	for d := c.sess.Front(); d != nil; d = c.sess.Front() {
+		d.PacketID = c.sess.NextID()
+		if !c.sess.CanSend(d.PacketID) || c.full() {
+			return
+		}
+		c.forward(bt, d)
+		c.sess.Pop()
+	}
+	c.sendBacklog(bt)
+}
+
+func (c *conn) full() bool { return c.buffered() >= c.b.limits.MaxBufferedBytes }
+
+// pull sends what waits for c in the store. c.mu is held.
+func (c *conn) pull(bt *batch) {
+	ref := c.sub.ref
+	for {
+		room := min(c.sess.Room(), cap(bt.deliveries))
+		if room == 0 || c.full() {
+			return
+		}
+		ds := c.b.store.Next(ref, c.cursor, bt.deliveries[:0:room])
+		sent := uint64(0)
+		for i := range ds {
+			d := &ds[i]
+			if d.QoS > 0 && !c.sess.CanSend(d.PacketID) {
+				room = 0
+				break
+			}
+			c.cursor = d.Ordinal
+			if c.resume(bt, d) {
+				sent = d.Ordinal
+			}
+			*d = store.Delivery{}
+		}
+		if sent > 0 {
+			bt.stage().SetSent(ref, sent)
+		}
+		if len(ds) < room || room == 0 {
+			return
+		}
+	}
+}
+
+// resume sends a delivery from the store, or takes up where it was when an earlier connection
+// ended. It reports whether it was sent for the first time. c.mu is held.
+func (c *conn) resume(bt *batch, d *store.Delivery) bool {
+	if d.State == store.Released { // [MQTT-4.4.0-1] with the original packet id
+		c.sess.Sent(d, store.Released)
+		bt.ack.Kind, bt.ack.PacketID, bt.ack.Reason = mqtt.PUBREL, d.PacketID, mqtt.Success
+		bt.ack.Properties.Reset()
+		bt.packet(c, &bt.ack)
+		return false
+	}
+	sent := c.forward(bt, d)
+	if !sent || d.QoS == 0 {
+		bt.stage().Settle(c.sub.ref, d.Ordinal)
+	}
+	return sent && d.State == store.Queued && d.QoS > 0
+}
+
+// forward sends a kept message, unless it expired, became forbidden or is too large. c.mu is held.
+func (c *conn) forward(bt *batch, d *store.Delivery) bool {
+	m := d.Message
+	// [MQTT-3.3.2-5] only while delivery has not started.
+	if d.State == store.Queued && m.Expired(bt.now) {
+		drop(c.b, c.client.ID, DropExpired, m.Topic)
+		return false
+	}
+	bt.scratch = append(bt.scratch[:0], m.Topic...)
+	if c.b.authz != nil && !c.b.mayReceive(bt, c, bt.scratch, d) {
+		return false
+	}
+	p := &bt.out
+	p.Dup, p.QoS, p.Retain, p.PacketID = d.State == store.Sent, d.QoS, d.Retain, d.PacketID // [MQTT-3.3.1-1]
+	p.Topic, p.Payload, p.Forwarded = bt.scratch, m.Payload, m.Properties
+	p.Properties.Reset()
+	if !m.Expires.IsZero() {
+		p.Properties.SetMessageExpiry(remaining(m, bt.now))
+	}
+	return c.transmit(bt, d)
+}
+
+// wake is called by the store for sessions with something new to pull.
+func (b *Broker) wake(owners []any) {
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	for _, o := range owners {
+		c := o.(*subscriber).conn.Load()
+		if c == nil {
+			continue
+		}
+		c.mu.Lock()
+		c.pump(bt)
+		c.mu.Unlock()
+	}
+}

@@ -1,0 +1,237 @@
+package broker
+
+import (
+	"errors"
+
+	"github.com/uniomq/unio/mqtt"
+)
+
+// Ends of a connection that the client asked for.
+var (
+	errDisconnect         = errors.New("client disconnected")
+	errDisconnectWithWill = errors.New("client disconnected with will message")
+)
+
+// handle runs the protocol on one packet of a connected client. An error ends the connection; a v5
+// client is told its reason code.
+func (c *conn) handle(frame []byte, bt *batch) error {
+	switch kind := mqtt.Type(frame[0] >> 4); kind {
+	case mqtt.PUBLISH:
+		return c.handlePublish(frame, bt)
+	case mqtt.PUBACK, mqtt.PUBREC, mqtt.PUBCOMP:
+		return c.handleAck(frame, bt)
+	case mqtt.PUBREL:
+		return c.handlePubrel(frame, bt)
+	case mqtt.SUBSCRIBE:
+		return c.handleSubscribe(frame, bt)
+	case mqtt.UNSUBSCRIBE:
+		return c.handleUnsubscribe(frame, bt)
+	case mqtt.PINGREQ:
+		return c.handlePing(frame, bt)
+	case mqtt.DISCONNECT:
+		return c.handleDisconnect(frame)
+	case mqtt.AUTH:
+		var a mqtt.Auth
+		if err := a.Decode(c.version, frame); err != nil {
+			return err
+		}
+		c.received(&a)
+		return c.reauthenticate(&a)
+	default: // [MQTT-3.1.0-2] a second CONNECT, and what only servers send
+		return mqtt.ProtocolError
+	}
+}
+
+// handlePublish takes a PUBLISH: what it may be, who gets it, and what the publisher is owed.
+func (c *conn) handlePublish(frame []byte, bt *batch) error {
+	p := &bt.publish
+	if err := p.Decode(c.version, frame); err != nil {
+		return err
+	}
+	bt.received++
+	c.received(p)
+	if err := c.sess.Resolve(p); err != nil {
+		return err
+	}
+	if err := c.checkPublish(p); err != nil {
+		return err
+	}
+	if p.QoS > 0 {
+		duplicate, err := c.sess.Accept(p, int(c.owed.Load())+bt.owed)
+		if err != nil {
+			return err
+		}
+		if duplicate {
+			bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID})
+			return nil
+		}
+	}
+	code := c.admit(p)
+	if !code.Failed() {
+		if n := c.b.publish(bt.load(c, p)); n == 0 {
+			code = mqtt.NoMatchingSubscribers
+		}
+	}
+	c.owe(bt, p, code)
+	return nil
+}
+
+// checkPublish finds what ends the connection.
+func (c *conn) checkPublish(p *mqtt.Publish) error {
+	l := &c.b.limits
+	switch {
+	case p.QoS > *l.MaxQoS:
+		return mqtt.QoSNotSupported // [MQTT-3.2.2-11]
+	case p.Retain && l.RefuseRetained:
+		return mqtt.RetainNotSupported // [MQTT-3.2.2-14]
+	case len(p.Properties.SubscriptionIDs) > 0:
+		return mqtt.ProtocolError // [MQTT-3.3.4-6]
+	default:
+		return c.b.checkTopic(p.Topic)
+	}
+}
+
+// admit asks the hooks, and returns the code that refuses the message, or Success.
+func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
+	b := c.b
+	if n := b.limits.MaxMessageSize; n > 0 && len(p.Payload) > int(n) {
+		drop(b, c.client.ID, DropOversize, p.Topic)
+		return mqtt.QuotaExceeded
+	}
+	if b.authz != nil {
+		a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain}
+		if !b.authz.Authorize(a) {
+			drop(b, c.client.ID, DropUnauthorized, p.Topic)
+			return mqtt.NotAuthorized
+		}
+	}
+	for _, i := range b.interceptors {
+		if err := i.Intercept(c.client, p); err != nil {
+			drop(b, c.client.ID, DropRefused, p.Topic)
+			return reason(err, mqtt.NotAuthorized)
+		}
+	}
+	return mqtt.Success
+}
+
+// load makes p the message that the batch routes.
+func (bt *batch) load(c *conn, p *mqtt.Publish) *batch {
+	bt.message = message{
+		topic: p.Topic, payload: p.Payload, qos: p.QoS, retain: p.Retain,
+		from: c.sub, clientID: c.client.ID, username: c.client.Username,
+	}
+	if !p.Properties.Empty() {
+		bt.forwarded = p.Properties.AppendForwarded(bt.forwarded[:0])
+		bt.message.forwarded = bt.forwarded
+		bt.message.hasExpiry, bt.message.expiry = p.Properties.Has(mqtt.PropMessageExpiry), p.Properties.MessageExpiry
+	}
+	return bt
+}
+
+// owe notes the acknowledgement of a PUBLISH. It leaves when the batch is committed. Before v5 a refusal
+// cannot be told, and is acknowledged [MQTT-3.3.5-2 in 3.1.1].
+func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
+	switch p.QoS {
+	case 1:
+		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code})
+		bt.owed++
+	case 2:
+		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code})
+		if code.Failed() && c.version == mqtt.V5 {
+			return // [MQTT-4.3.3-9] the packet id is free again
+		}
+		c.sess.Receive(p.PacketID)
+		if c.sub.ref != 0 {
+			bt.stage().Receive(c.sub.ref, p.PacketID)
+		}
+	}
+}
+
+// handlePubrel ends a QoS 2 message from the client.
+func (c *conn) handlePubrel(frame []byte, bt *batch) error {
+	a := &bt.ack
+	if err := a.Decode(c.version, frame); err != nil {
+		return err
+	}
+	c.received(a)
+	out := ack{kind: mqtt.PUBCOMP, id: a.PacketID} // [MQTT-4.3.3-11]
+	if c.sess.Release(a.PacketID) {
+		if c.sub.ref != 0 {
+			bt.stage().Release(c.sub.ref, a.PacketID)
+		}
+	} else {
+		out.reason = mqtt.PacketIdentifierNotFound
+	}
+	bt.acks = append(bt.acks, out)
+	return nil
+}
+
+// handleAck takes what a client answers to a message that it was sent, and sends on what waited for that.
+func (c *conn) handleAck(frame []byte, bt *batch) error {
+	a := &bt.ack
+	if err := a.Decode(c.version, frame); err != nil {
+		return err
+	}
+	c.received(a)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	out, err := c.sess.Acknowledge(a)
+	if err != nil {
+		return err
+	}
+	if ref := c.sub.ref; ref != 0 && out.Known {
+		if out.Done {
+			bt.stage().Settle(ref, out.Ordinal)
+		} else {
+			bt.stage().SetReleased(ref, out.Ordinal)
+		}
+	}
+	if out.Pubrel {
+		code := mqtt.Success
+		if !out.Known {
+			code = mqtt.PacketIdentifierNotFound
+		}
+		bt.ack = mqtt.Ack{Kind: mqtt.PUBREL, PacketID: a.PacketID, Reason: code}
+		bt.packet(c, &bt.ack)
+	}
+	if out.Done {
+		c.pump(bt)
+	}
+	return nil
+}
+
+func (c *conn) handlePing(frame []byte, bt *batch) error {
+	var p mqtt.Pingreq
+	if err := p.Decode(c.version, frame); err != nil {
+		return err
+	}
+	c.received(&p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		bt.packet(c, &mqtt.Pingresp{}) // [MQTT-3.12.4-1]
+	}
+	return nil
+}
+
+// handleDisconnect ends the connection as the client wishes. It may change how long the session lives on.
+func (c *conn) handleDisconnect(frame []byte) error {
+	var p mqtt.Disconnect
+	if err := p.Decode(c.version, frame); err != nil {
+		return err
+	}
+	c.received(&p)
+	if p.Properties.Has(mqtt.PropSessionExpiry) {
+		if c.expiry == 0 && p.Properties.SessionExpiry != 0 {
+			return mqtt.ProtocolError // [MQTT-3.14.2.2.2] a session that was to end with the connection does
+		}
+		c.expiry = min(p.Properties.SessionExpiry, c.b.limits.maxSessionExpiry())
+	}
+	if p.Reason != mqtt.NormalDisconnection {
+		return errDisconnectWithWill // [MQTT-3.14.4-3] only 0x00 discards the will
+	}
+	return errDisconnect
+}

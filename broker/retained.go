@@ -1,0 +1,94 @@
+package broker
+
+import (
+	"sync/atomic"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// retainedMessage is the retained message of a topic. The broker's tree is what is asked; the store keeps a copy
+// for the next start.
+type retainedMessage struct {
+	message *store.Message
+	stale   atomic.Bool // replaced or cleared since
+}
+
+// retain makes m its topic's retained message, or clears it if the payload is empty [MQTT-3.3.1-5, -6].
+func (b *Broker) retain(bt *batch, m *message) {
+	kept := m.kept(bt.now)
+	var old *retainedMessage
+	if len(m.payload) == 0 {
+		var ok bool
+		if old, ok = b.retained.Delete(kept.Topic); !ok {
+			return
+		}
+	} else {
+		old, _ = b.retained.Set(kept.Topic, &retainedMessage{message: kept})
+	}
+	if old != nil {
+		old.stale.Store(true)
+	}
+	bt.stage().Retain(kept)
+}
+
+func (b *Broker) recoverRetained(m *store.Message) error {
+	b.retained.Set(m.Topic, &retainedMessage{message: m})
+	return nil
+}
+
+// retainedDelivery is a retained message on its way to a new subscription.
+type retainedDelivery struct {
+	retained *retainedMessage
+	id       uint32 // subscription identifier
+	qos      byte
+}
+
+// retainedFor collects the retained messages that a new subscription gets. For a stored
+// session those at QoS 1 and 2 go into its queue with the subscription itself, in one transaction.
+func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) []retainedDelivery {
+	var list []retainedDelivery
+	c.b.retained.Match(filter, func(r *retainedMessage) bool {
+		qos := min(r.message.QoS, o.QoS())
+		if c.b.limits.UpgradeOutgoingQoS {
+			qos = o.QoS()
+		}
+		if o.NoLocal() && r.message.ClientID == c.sub.id {
+			return true
+		}
+		if c.sub.ref != 0 && qos > 0 {
+			// Without limit: the retained set has its own.
+			bt.stage().Enqueue(c.sub.ref, store.Delivery{Message: r.message, QoS: qos, SubscriptionID: id, Retain: true}, store.Limit{})
+			return true
+		}
+		list = append(list, retainedDelivery{retained: r, id: id, qos: qos})
+		return true
+	})
+	return list
+}
+
+// sendBacklog sends retained messages that wait for the buffer or the window. They wait here as
+// references, so that a subscription to a million of them costs a million pointers, and none is dropped. c.mu is held.
+func (c *conn) sendBacklog(bt *batch) {
+	for i := range c.backlog {
+		r := &c.backlog[i]
+		d := store.Delivery{Message: r.retained.message, SubscriptionID: r.id, QoS: r.qos, Retain: true} // [MQTT-3.3.1-8]
+		if c.buffered() >= backlogBuffer || d.QoS > 0 && !c.sess.CanSend(c.sess.NextID()) {
+			c.backlog = c.backlog[i:]
+			return
+		}
+		if d.QoS > 0 {
+			d.PacketID = c.sess.NextID()
+		}
+		// A newer one went the ordinary way, since the subscription came before this list: an old one must not follow it.
+		if r.retained.stale.Load() {
+			continue
+		}
+		c.forward(bt, &d)
+	}
+	c.backlog = nil
+}
+
+// backlogBuffer is how many bytes of retained messages are put into a connection's
+// buffer at a time.
+const backlogBuffer = 64 << 10

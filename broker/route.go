@@ -1,0 +1,142 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/topic"
+)
+
+// message is one application message on its way through the broker. Its slices may
+// point into a read buffer; kept makes the copy that outlives it, once.
+type message struct {
+	topic     []byte
+	payload   []byte
+	forwarded []byte // wire form of the properties that travel unchanged
+	expiry    uint32 // Message Expiry Interval, seconds; see hasExpiry
+	qos       byte
+	retain    bool
+	hasExpiry bool
+	from      *subscriber // the publisher; nil: the broker
+	clientID  string
+	username  string
+	stored    *store.Message // nil until needed
+}
+
+// kept returns the message as something that can be held.
+func (m *message) kept(now time.Time) *store.Message {
+	if m.stored == nil {
+		body := make([]byte, 0, len(m.payload)+len(m.forwarded))
+		body = append(append(body, m.payload...), m.forwarded...)
+		n := len(m.payload)
+		m.stored = &store.Message{
+			Topic: string(m.topic), Payload: body[:n:n], Properties: body[n:],
+			ClientID: m.clientID, Username: m.username, QoS: m.qos, Retain: m.retain,
+		}
+		if m.hasExpiry {
+			m.stored.Expires = now.Add(time.Duration(m.expiry) * time.Second)
+		}
+	}
+	return m.stored
+}
+
+// use makes a kept message the one that is routed.
+func (m *message) use(s *store.Message, now time.Time) {
+	*m = message{
+		topic: []byte(s.Topic), payload: s.Payload, forwarded: s.Properties, qos: s.QoS, retain: s.Retain,
+		clientID: s.ClientID, username: s.Username, stored: s,
+	}
+	if !s.Expires.IsZero() {
+		m.hasExpiry, m.expiry = true, remaining(s, now)
+	}
+}
+
+// remaining is what is left of the message's expiry interval, in seconds, rounded up
+// [MQTT-3.3.2-6].
+func remaining(m *store.Message, now time.Time) uint32 {
+	left := m.Expires.Sub(now)
+	if left <= 0 {
+		return 0
+	}
+	return uint32((left + time.Second - 1) / time.Second)
+}
+
+// publish makes bt.message the retained message if it says so, and gives every matching
+// subscription its copy. It returns how many there were.
+func (b *Broker) publish(bt *batch) int {
+	m := &bt.message
+	if m.retain { // before matching: a subscriber that comes in between gets it twice rather than not at all
+		b.retain(bt, m)
+	}
+	for i := range bt.frames {
+		bt.frames[i].ok = false
+	}
+	bt.matches.Reset()
+	b.index.Match(m.topic, &bt.matches)
+	n := len(bt.matches.Subs)
+	for i := range bt.matches.Subs {
+		b.deliver(bt, &bt.matches.Subs[i])
+	}
+	for _, g := range bt.matches.Groups {
+		if s, ok := pick(g); ok {
+			b.deliver(bt, &s)
+			n++
+		}
+	}
+	return n
+}
+
+// pick chooses the member of a shared group that gets a message [MQTT-4.8.2-4]: the
+// next one that is connected, or if none is, the next one whose session is stored.
+func pick(g *topic.Group[*subscriber]) (topic.Subscription[*subscriber], bool) {
+	s, ok := g.Pick(func(s topic.Subscription[*subscriber]) bool { return s.Key.conn.Load() != nil })
+	if !ok {
+		s, ok = g.Pick(func(topic.Subscription[*subscriber]) bool { return true })
+	}
+	return s, ok
+}
+
+// deliver gives one subscription its copy of bt.message.
+func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
+	m, sub, o := &bt.message, s.Key, mqtt.SubscribeOptions(s.Options)
+	if o.NoLocal() && sub == m.from {
+		return // [MQTT-3.8.3-3]
+	}
+	qos := min(m.qos, o.QoS()) // [MQTT-3.8.4-8]
+	if b.limits.UpgradeOutgoingQoS {
+		qos = o.QoS()
+	}
+	d := store.Delivery{QoS: qos, SubscriptionID: s.ID, Retain: m.retain && o.RetainAsPublished()} // [MQTT-3.3.1-12, -13]
+	c := sub.conn.Load()
+	if sub.ref != 0 && (qos > 0 || c == nil && b.limits.QueueQoS0) {
+		d.Message = m.kept(bt.now)
+		bt.stage().Enqueue(sub.ref, d, b.limits.queueLimit())
+		return
+	}
+	if c == nil || b.authz != nil && !b.mayReceive(bt, c, m.topic, &d) {
+		return
+	}
+	c.send(bt, &d)
+}
+
+func (b *Broker) mayReceive(bt *batch, c *conn, name []byte, d *store.Delivery) bool {
+	a := Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain}
+	if b.authz.Authorize(a) {
+		return true
+	}
+	drop(b, c.client.ID, DropUnauthorized, name)
+	return false
+}
+
+// Publish routes a message of the embedding program's own, to be sent with the message's QoS and RETAIN.
+func (b *Broker) Publish(m *store.Message) error {
+	if err := topic.ValidName(m.Topic); err != nil {
+		return err
+	}
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	bt.message.use(m, bt.now)
+	b.publish(bt)
+	return nil
+}

@@ -1,0 +1,115 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/topic"
+)
+
+// handleSubscribe takes a SUBSCRIBE. The index knows a subscription before the store does, so that nothing falls
+// between the retained messages and the live ones; SUBACK leaves when the store has it.
+func (c *conn) handleSubscribe(frame []byte, bt *batch) error {
+	var p mqtt.Subscribe
+	if err := p.Decode(c.version, frame); err != nil {
+		return err
+	}
+	c.received(&p)
+	var id uint32
+	if p.Properties.Has(mqtt.PropSubscriptionID) {
+		id = p.Properties.SubscriptionIDs[0]
+	}
+	for i := range p.Subscriptions { // [MQTT-3.8.3-1] a malformed filter spoils the packet, so it comes first
+		if err := c.checkFilter(p.Subscriptions[i].Filter, p.Subscriptions[i].Options); err != nil {
+			return err
+		}
+	}
+	out := ack{kind: mqtt.SUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Subscriptions))}
+	for i := range p.Subscriptions {
+		s := &p.Subscriptions[i]
+		var retained []retainedDelivery
+		out.reasons[i], retained = c.subscribe(bt, s.Filter, s.Options, id)
+		out.retained = append(out.retained, retained...)
+	}
+	bt.acks = append(bt.acks, out)
+	return nil
+}
+
+// checkFilter finds what makes a SUBSCRIBE or UNSUBSCRIBE malformed or a protocol error.
+func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
+	if err := topic.ValidFilter(filter); err != nil {
+		return fmt.Errorf("%w: %w", err, mqtt.MalformedPacket)
+	}
+	_, rest, shared := topic.SplitShare(filter)
+	if shared && o.NoLocal() {
+		return mqtt.ProtocolError // [MQTT-3.8.3-4]
+	}
+	if topic.Levels(rest) > c.b.limits.MaxTopicLevels {
+		return errTooDeep
+	}
+	return nil
+}
+
+// subscribe adds one subscription and returns its reason code, with the retained messages that are to follow SUBACK.
+func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
+	b := c.b
+	_, rest, shared := topic.SplitShare(filter)
+	if b.authz != nil && !b.authz.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
+		return mqtt.NotAuthorized, nil
+	}
+	qos := min(o.QoS(), *b.limits.MaxQoS)
+	o = o&^3 | mqtt.SubscribeOptions(qos)
+	s := store.Subscription{Filter: filter, Options: byte(o), ID: id}
+	added := b.subscribe(c.sub, s)
+	if c.sub.ref != 0 {
+		bt.stage().Subscribe(c.sub.ref, s)
+	}
+	if b.events.Subscribed != nil {
+		b.events.Subscribed(c.client, filter, qos)
+	}
+	// [MQTT-3.3.1-9, -10, -11] a shared subscription gets no retained messages [MQTT-4.8.2]
+	if shared || o.RetainHandling() == 2 || o.RetainHandling() == 1 && !added {
+		return mqtt.ReasonCode(qos), nil
+	}
+	return mqtt.ReasonCode(qos), c.retainedFor(bt, filter, o, id)
+}
+
+// subscribe puts a subscription into the index and reports whether it is new; one to the same filter is replaced [MQTT-3.8.4-3].
+func (b *Broker) subscribe(sub *subscriber, s store.Subscription) (added bool) {
+	added = b.index.Subscribe(s.Filter, topic.Subscription[*subscriber]{Key: sub, ID: s.ID, Options: s.Options})
+	if added {
+		sub.filters.add(s.Filter)
+	}
+	return added
+}
+
+// handleUnsubscribe takes an UNSUBSCRIBE [MQTT-3.10.4].
+func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
+	var p mqtt.Unsubscribe
+	if err := p.Decode(c.version, frame); err != nil {
+		return err
+	}
+	c.received(&p)
+	for _, filter := range p.Filters {
+		if err := c.checkFilter(filter, 0); err != nil {
+			return err
+		}
+	}
+	out := ack{kind: mqtt.UNSUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Filters))}
+	for i, filter := range p.Filters {
+		if !c.b.index.Unsubscribe(filter, c.sub) {
+			out.reasons[i] = mqtt.NoSubscriptionExisted
+			continue
+		}
+		c.sub.filters.remove(filter)
+		if c.sub.ref != 0 {
+			bt.stage().Unsubscribe(c.sub.ref, filter)
+		}
+		if c.b.events.Unsubscribed != nil {
+			c.b.events.Unsubscribed(c.client, filter)
+		}
+	}
+	bt.acks = append(bt.acks, out)
+	return nil
+}

@@ -1,0 +1,62 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/topic"
+)
+
+// will is a client's will message, and when it is due.
+type will struct {
+	message *store.Message
+	expiry  uint32 // Message Expiry Interval, seconds, from when it is published; see hasExpiry
+	delay   uint32 // Will Delay Interval, seconds
+	due     time.Time
+
+	hasExpiry bool
+}
+
+// newWill checks the will of a CONNECT.
+func (c *conn) newWill(w *mqtt.Will) (*will, error) {
+	l := &c.b.limits
+	switch {
+	case topic.ValidName(w.Topic) != nil || topic.Levels(w.Topic) > l.MaxTopicLevels:
+		return nil, mqtt.TopicNameInvalid
+	case w.QoS > *l.MaxQoS:
+		return nil, mqtt.QoSNotSupported // [MQTT-3.2.2-12]
+	case w.Retain && l.RefuseRetained:
+		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]
+	}
+	if c.b.authz != nil {
+		a := Access{Client: c.client, Action: ActionPublish, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain}
+		if !c.b.authz.Authorize(a) {
+			return nil, mqtt.NotAuthorized
+		}
+	}
+	p := &w.Properties
+	return &will{
+		message: &store.Message{
+			Topic: w.Topic, Payload: append([]byte(nil), w.Payload...), Properties: p.AppendForwarded(nil),
+			ClientID: c.client.ID, Username: c.client.Username, QoS: w.QoS, Retain: w.Retain,
+		},
+		delay:  p.WillDelay,
+		expiry: p.MessageExpiry, hasExpiry: p.Has(mqtt.PropMessageExpiry),
+	}, nil
+}
+
+// publishWill publishes a will [MQTT-3.1.2-8]; w may be nil.
+func (b *Broker) publishWill(w *will) {
+	if w == nil {
+		return
+	}
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	m := *w.message
+	if w.hasExpiry { // [MQTT-3.1.3.2] the interval counts from the publication
+		m.Expires = bt.now.Add(time.Duration(w.expiry) * time.Second)
+	}
+	bt.message.use(&m, bt.now)
+	b.publish(bt)
+}
