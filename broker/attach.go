@@ -101,9 +101,9 @@ func (c *conn) sessionConfig(at store.Attached) session.Config {
 	cfg := session.Config{Received: at.Received, Queue: l.queueLimit(), Window: int(l.MaxInflight), ReceiveMaximum: 65535}
 	if c.version == mqtt.V5 {
 		cfg.ReceiveMaximum = int(l.MaxInflight)
-		cfg.AliasMaximum = l.MaxTopicAlias
+		cfg.AliasMaximum = c.ln.MaxTopicAlias
 		cfg.Window = min(cfg.Window, int(c.receiveMaximum))
-		cfg.SendAliasMaximum = min(c.aliasMaximum, l.MaxTopicAliasBroker)
+		cfg.SendAliasMaximum = min(c.aliasMaximum, c.ln.MaxTopicAliasBroker)
 	}
 	return cfg
 }

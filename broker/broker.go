@@ -106,6 +106,7 @@ func (b *Broker) ServeListener(l net.Listener, o ListenerOptions) error {
 		return ErrClosed
 	}
 	defer b.removeListener(l)
+	o.setDefaults()
 	ln := &listener{ListenerOptions: o}
 	for {
 		nc, err := l.Accept()

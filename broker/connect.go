@@ -159,14 +159,14 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 // describe fills in what a v5 CONNACK says of the broker.
 func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
 	l, out := &c.b.limits, &connack.Properties
-	if l.MaxTopicAlias > 0 {
-		out.SetTopicAliasMaximum(l.MaxTopicAlias)
+	if n := c.ln.MaxTopicAlias; n > 0 {
+		out.SetTopicAliasMaximum(n)
 	}
 	if l.RefuseRetained {
 		out.SetRetainAvailable(false)
 	}
-	if *l.MaxQoS < 2 {
-		out.SetMaximumQoS(*l.MaxQoS)
+	if n := c.ln.maxQoS(); n < 2 {
+		out.SetMaximumQoS(n)
 	}
 	out.SetMaximumPacketSize(l.MaxPacketSize)
 	out.SetReceiveMaximum(l.MaxInflight)
@@ -186,11 +186,10 @@ func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
 // assignID gives a client without id one [MQTT-3.1.3-6], which before v5 needs a clean session
 // [MQTT-3.1.3-8], and does not exist in 3.1.
 func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
-	l := &c.b.limits
-	if p.Version == mqtt.V31 || p.Version == mqtt.V311 && (!p.CleanStart || l.RefuseEmptyClientID) {
+	if p.Version == mqtt.V31 || p.Version == mqtt.V311 && (!p.CleanStart || c.ln.RefuseEmptyClientID) {
 		return errEmptyID
 	}
-	c.client.ID = l.AutoIDPrefix + strings.ToLower(rand.Text())
+	c.client.ID = c.ln.AutoIDPrefix + strings.ToLower(rand.Text())
 	if p.Version == mqtt.V5 {
 		connack.Properties.SetAssignedClientID(c.client.ID) // [MQTT-3.1.3-7]
 	}

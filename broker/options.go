@@ -22,31 +22,23 @@ type Options struct {
 // Limits bound what clients may ask for. A zero field has the default that its comment names;
 // the defaults are Mosquitto's where it has the option.
 type Limits struct {
-	MaxPacketSize       uint32        // bytes, of packets from clients; 2,000,000
-	MaxConnectSize      uint32        // bytes, of CONNECT and AUTH before the client is accepted; 262,144
-	MaxMessageSize      uint32        // bytes of payload; larger messages are refused with 0x95; none
-	MaxInflight         uint16        // QoS 1 and 2 messages in flight to a client and from it; 20
-	MaxQueuedMessages   int           // per session, beyond those in flight; the newest is dropped; 1000. Negative: none
-	MaxQueuedBytes      int64         // per session, beyond those in flight; none
-	MaxBufferedBytes    int           // per connection, waiting for its socket; QoS 0 beyond it is dropped; 16 MiB
-	MaxKeepAlive        uint16        // seconds; 65,535
-	MaxTopicAlias       uint16        // aliases that a client may use, NoAliases: none; 10
-	MaxTopicAliasBroker uint16        // aliases that the broker uses to a client, NoAliases: none; 10
-	MaxTopicLevels      int           // of names and filters; 200
-	MaxSessionExpiry    time.Duration // an offline session ends then; none
-	MaxConnections      int           // at once; none
-	ConnectTimeout      time.Duration // from accept to the end of authentication; 10 s
-	WriteTimeout        time.Duration // for a client that reads nothing; 20 s
-	AutoIDPrefix        string        // of client ids that the broker assigns; "auto-"
-	MaxQoS              *byte         // nil: 2
-	RefuseRetained      bool          // retain_available false
-	RefuseEmptyClientID bool          // allow_zero_length_clientid false, for 3.1.1
-	UpgradeOutgoingQoS  bool          // deliver at the subscription's QoS, even if published lower
-	QueueQoS0           bool          // queue QoS 0 for stored sessions that are offline, too
+	MaxPacketSize      uint32        // bytes, of packets from clients; 2,000,000
+	MaxConnectSize     uint32        // bytes, of CONNECT and AUTH before the client is accepted; 262,144
+	MaxMessageSize     uint32        // bytes of payload; larger messages are refused with 0x95; none
+	MaxInflight        uint16        // QoS 1 and 2 messages in flight to a client and from it; 20
+	MaxQueuedMessages  int           // per session, beyond those in flight; the newest is dropped; 1000. Negative: none
+	MaxQueuedBytes     int64         // per session, beyond those in flight; none
+	MaxBufferedBytes   int           // per connection, waiting for its socket; QoS 0 beyond it is dropped; 16 MiB
+	MaxKeepAlive       uint16        // seconds; 65,535
+	MaxTopicLevels     int           // of names and filters; 200
+	MaxSessionExpiry   time.Duration // an offline session ends then; none
+	MaxConnections     int           // at once; none
+	ConnectTimeout     time.Duration // from accept to the end of authentication; 10 s
+	WriteTimeout       time.Duration // for a client that reads nothing; 20 s
+	RefuseRetained     bool          // retain_available false
+	UpgradeOutgoingQoS bool          // deliver at the subscription's QoS, even if published lower
+	QueueQoS0          bool          // queue QoS 0 for stored sessions that are offline, too
 }
-
-// NoAliases is the value of MaxTopicAlias and MaxTopicAliasBroker that turns aliases off.
-const NoAliases = 0xFFFF
 
 func (l *Limits) setDefaults() {
 	def(&l.MaxPacketSize, 2_000_000)
@@ -57,22 +49,9 @@ func (l *Limits) setDefaults() {
 	l.MaxQueuedMessages = max(l.MaxQueuedMessages, 0)
 	def(&l.MaxBufferedBytes, 16<<20)
 	def(&l.MaxKeepAlive, 65535)
-	def(&l.MaxTopicAlias, 10)
-	def(&l.MaxTopicAliasBroker, 10)
-	if l.MaxTopicAlias == NoAliases {
-		l.MaxTopicAlias = 0
-	}
-	if l.MaxTopicAliasBroker == NoAliases {
-		l.MaxTopicAliasBroker = 0
-	}
 	def(&l.MaxTopicLevels, 200)
 	def(&l.ConnectTimeout, 10*time.Second)
 	def(&l.WriteTimeout, 20*time.Second)
-	def(&l.AutoIDPrefix, "auto-")
-	if l.MaxQoS == nil || *l.MaxQoS > 2 {
-		two := byte(2)
-		l.MaxQoS = &two
-	}
 }
 
 func def[T comparable](v *T, d T) {
@@ -94,9 +73,37 @@ func (l *Limits) maxSessionExpiry() uint32 {
 	return uint32(l.MaxSessionExpiry / time.Second)
 }
 
-// ListenerOptions are what differs between the listeners of one Broker.
+// ListenerOptions are what may differ between the listeners of one Broker. A zero field has the default that its comment names.
 type ListenerOptions struct {
-	Name            string // for logs and Client.Listener
-	RefuseAnonymous bool   // CONNECT without user name is refused with 0x87
-	MaxConnections  int    // at once; 0: none
+	Name                string // for logs, and Client.Listener
+	RefuseAnonymous     bool   // CONNECT without user name is refused with 0x87
+	RefuseEmptyClientID bool   // allow_zero_length_clientid false, for 3.1.1
+	RefuseQoS           byte   // messages at this QoS and above are refused: 1 or 2; none
+	MaxConnections      int    // at once; none
+	MaxTopicAlias       uint16 // aliases that a client may use, NoAliases: none; 10
+	MaxTopicAliasBroker uint16 // aliases that the broker uses to a client, NoAliases: none; 10
+	AutoIDPrefix        string // of client ids that the broker assigns; "auto-"
+}
+
+// NoAliases is the value of MaxTopicAlias and MaxTopicAliasBroker that turns aliases off.
+const NoAliases = 0xFFFF
+
+func (l *ListenerOptions) setDefaults() {
+	def(&l.MaxTopicAlias, 10)
+	def(&l.MaxTopicAliasBroker, 10)
+	if l.MaxTopicAlias == NoAliases {
+		l.MaxTopicAlias = 0
+	}
+	if l.MaxTopicAliasBroker == NoAliases {
+		l.MaxTopicAliasBroker = 0
+	}
+	def(&l.AutoIDPrefix, "auto-")
+}
+
+// maxQoS is the highest QoS that is not refused.
+func (l *ListenerOptions) maxQoS() byte {
+	if l.RefuseQoS == 1 || l.RefuseQoS == 2 {
+		return l.RefuseQoS - 1
+	}
+	return 2
 }

@@ -80,7 +80,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 func (c *conn) checkPublish(p *mqtt.Publish) error {
 	l := &c.b.limits
 	switch {
-	case p.QoS > *l.MaxQoS:
+	case p.QoS > c.ln.maxQoS():
 		return mqtt.QoSNotSupported // [MQTT-3.2.2-11]
 	case p.Retain && l.RefuseRetained:
 		return mqtt.RetainNotSupported // [MQTT-3.2.2-14]

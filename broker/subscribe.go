@@ -58,7 +58,7 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if b.authz != nil && !b.authz.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
 		return mqtt.NotAuthorized, nil
 	}
-	qos := min(o.QoS(), *b.limits.MaxQoS)
+	qos := min(o.QoS(), c.ln.maxQoS())
 	o = o&^3 | mqtt.SubscribeOptions(qos)
 	s := store.Subscription{Filter: filter, Options: byte(o), ID: id}
 	added := b.subscribe(c.sub, s)

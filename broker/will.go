@@ -24,7 +24,7 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 	switch {
 	case topic.ValidName(w.Topic) != nil || topic.Levels(w.Topic) > l.MaxTopicLevels:
 		return nil, mqtt.TopicNameInvalid
-	case w.QoS > *l.MaxQoS:
+	case w.QoS > c.ln.maxQoS():
 		return nil, mqtt.QoSNotSupported // [MQTT-3.2.2-12]
 	case w.Retain && l.RefuseRetained:
 		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]

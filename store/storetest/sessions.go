@@ -1,0 +1,103 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/uniomq/unio/store"
+)
+
+func testAttach(t *testing.T, f *fixture) {
+	if at := f.attach(store.Attach{ClientID: "c"}); at.Ref != 0 || at.Present {
+		t.Fatalf("nothing to keep, nothing kept: got %+v", at)
+	}
+	keep := store.Attach{ClientID: "c", Keep: true, Expiry: 60, Owner: "o"}
+	first := f.attach(keep)
+	if first.Ref == 0 || first.Present {
+		t.Fatalf("new session: got %+v", first)
+	}
+	if again := f.attach(keep); again.Ref != first.Ref || !again.Present {
+		t.Fatalf("resumed: got %+v, want ref %v", again, first.Ref)
+	}
+	if passing := f.attach(store.Attach{ClientID: "c"}); passing.Ref != first.Ref || !passing.Present {
+		t.Fatalf("a stored session is resumed even if it is not to be kept longer: got %+v", passing)
+	}
+	keep.Clean = true
+	if clean := f.attach(keep); clean.Present || clean.Ref == 0 || clean.Ref == first.Ref {
+		t.Fatalf("clean: got %+v, want a session other than %v", clean, first.Ref)
+	}
+	if other := f.attach(store.Attach{ClientID: "d", Keep: true}); other.Present {
+		t.Fatalf("another client has a session of its own: got %+v", other)
+	}
+}
+
+func testExpired(t *testing.T, f *fixture) {
+	ref := f.session("c")
+	f.commit(func(tx *store.Tx) { tx.Detach(ref, start, 60, time.Time{}) })
+	early := f.attach(store.Attach{ClientID: "c", Keep: true, Now: start.Add(59 * time.Second)})
+	if !early.Present {
+		t.Fatal("the session expired before its time")
+	}
+	f.commit(func(tx *store.Tx) { tx.Detach(ref, start, 60, time.Time{}) })
+	if late := f.attach(store.Attach{ClientID: "c", Keep: true, Now: start.Add(60 * time.Second)}); late.Present || late.Ref == ref {
+		t.Fatalf("the session should have expired: got %+v", late)
+	}
+	ref = f.session("never")
+	f.commit(func(tx *store.Tx) { tx.Detach(ref, start, store.ExpiryNever, time.Time{}) })
+	if at := f.attach(store.Attach{ClientID: "never", Now: start.AddDate(200, 0, 0)}); !at.Present {
+		t.Fatal("a session without expiry expired")
+	}
+}
+
+func testReceived(t *testing.T, f *fixture) {
+	ref := f.session("c")
+	f.commit(func(tx *store.Tx) {
+		tx.Receive(ref, 7)
+		tx.Receive(ref, 65535)
+		tx.Receive(ref, 9)
+		tx.Release(ref, 7)
+		tx.Release(ref, 1)
+	})
+	at := f.attach(store.Attach{ClientID: "c"})
+	slices.Sort(at.Received)
+	if !slices.Equal(at.Received, []uint16{9, 65535}) {
+		t.Fatalf("received ids are %v, want 9 and 65535", at.Received)
+	}
+}
+
+func testStaleRefs(t *testing.T, f *fixture) {
+	old := f.session("c")
+	f.enqueue(old, "lost")
+	f.commit(func(tx *store.Tx) { tx.Remove(old) })
+	ref := f.session("c")
+	if ref == old {
+		t.Fatal("a ref was used again")
+	}
+	f.commit(func(tx *store.Tx) {
+		tx.Enqueue(old, delivery(1, "void"), store.Limit{})
+		tx.Receive(old, 1)
+		tx.Detach(old, start, 0, time.Time{})
+		tx.Remove(old)
+	})
+	f.want(f.next(ref, 0, 8))
+	f.want(f.next(old, 0, 8))
+	if at := f.attach(store.Attach{ClientID: "c"}); at.Ref != ref || len(at.Received) > 0 {
+		t.Fatalf("a stale command reached the new session: %+v", at)
+	}
+}
+
+func testClosed(t *testing.T, f *fixture) {
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 2)
+	f.store.Commit(&store.Tx{Done: func(err error) { done <- err }})
+	f.store.Attach(store.Attach{ClientID: "c"}, func(_ store.Attached, err error) { done <- err })
+	for range 2 {
+		if err := <-done; !errors.Is(err, store.ErrClosed) {
+			t.Fatalf("after Close: got %v, want ErrClosed", err)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+// Package storetest is the suite that every store.Store must pass, and stores that
+// misbehave in chosen ways, for testing those who use one.
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/uniomq/unio/store"
+)
+
+// Run tests the stores that open makes; each call must give an empty one, not started.
+func Run(t *testing.T, open func(t *testing.T) store.Store) {
+	for name, test := range map[string]func(*testing.T, *fixture){
+		"Attach":                    testAttach,
+		"ExpiredIsNotResumed":       testExpired,
+		"QueueInOrder":              testQueueInOrder,
+		"NextHonoursAfterAndCap":    testNext,
+		"SettleInAnyOrder":          testSettle,
+		"StatesSurviveDetach":       testStates,
+		"PacketIDsGoRound":          testPacketIDs,
+		"LimitDropsNewest":          testLimit,
+		"ReceivedIDs":               testReceived,
+		"WakesOwnerOnce":            testWake,
+		"StaleRefsAreVoid":          testStaleRefs,
+		"OneMessageForMany":         testShared,
+		"TransactionsKeepTheirTurn": testOrder,
+		"Concurrent":                testConcurrent,
+		"Closed":                    testClosed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fixture{t: t, store: open(t), woken: make(map[any]int)}
+			if err := f.store.Start(f.wake, store.Recovery{}); err != nil {
+				t.Fatal(err)
+			}
+			defer f.store.Close()
+			test(t, f)
+		})
+	}
+}
+
+// start is the time at which the tests of the suite begin.
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// fixture makes a store's callbacks synchronous.
+type fixture struct {
+	t     *testing.T
+	store store.Store
+
+	mu    sync.Mutex
+	woken map[any]int
+}
+
+func (f *fixture) wake(owners []any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, o := range owners {
+		f.woken[o]++
+	}
+}
+
+// wakes returns how often an owner was woken since the last call.
+func (f *fixture) wakes(owner any) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.woken[owner]
+	delete(f.woken, owner)
+	return n
+}
+
+func (f *fixture) attach(a store.Attach) store.Attached {
+	f.t.Helper()
+	if a.Now.IsZero() {
+		a.Now = start
+	}
+	type answer struct {
+		at  store.Attached
+		err error
+	}
+	ch := make(chan answer, 1)
+	f.store.Attach(a, func(at store.Attached, err error) { ch <- answer{at, err} })
+	ans := <-ch
+	if ans.err != nil {
+		f.t.Fatalf("attach %q: %v", a.ClientID, ans.err)
+	}
+	return ans.at
+}
+
+// session attaches a new stored session.
+func (f *fixture) session(id string) store.Ref {
+	f.t.Helper()
+	at := f.attach(store.Attach{ClientID: id, Keep: true, Expiry: store.ExpiryNever, Owner: id})
+	if at.Ref == 0 {
+		f.t.Fatalf("session %q has no ref", id)
+	}
+	return at.Ref
+}
+
+// commit commits what stage stages, waits for it, and returns the transaction.
+func (f *fixture) commit(stage func(tx *store.Tx)) *store.Tx {
+	f.t.Helper()
+	done := make(chan error, 1)
+	tx := &store.Tx{Done: func(err error) { done <- err }}
+	stage(tx)
+	f.store.Commit(tx)
+	if err := <-done; err != nil {
+		f.t.Fatalf("commit: %v", err)
+	}
+	return tx
+}
+
+// enqueue puts messages at QoS 1 into a session's queue, one transaction each.
+func (f *fixture) enqueue(ref store.Ref, payloads ...string) {
+	f.t.Helper()
+	for _, p := range payloads {
+		f.commit(func(tx *store.Tx) { tx.Enqueue(ref, delivery(1, p), store.Limit{}) })
+	}
+}
+
+// next returns what is queued, as "ordinal/id/qos/state:payload".
+func (f *fixture) next(ref store.Ref, after uint64, n int) []string {
+	var out []string
+	for _, d := range f.store.Next(ref, after, make([]store.Delivery, 0, n)) {
+		out = append(out, fmt.Sprintf("%d/%d/%d/%d:%s", d.Ordinal, d.PacketID, d.QoS, d.State, d.Message.Payload))
+	}
+	return out
+}
+
+func (f *fixture) want(got []string, want ...string) {
+	f.t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		f.t.Fatalf("queue is %v, want %v", got, want)
+	}
+}
+
+func delivery(qos byte, payload string) store.Delivery {
+	return store.Delivery{QoS: qos, Message: &store.Message{Topic: "t", Payload: []byte(payload), QoS: qos}}
+}
