@@ -13,7 +13,7 @@ import (
 // CONNACK. When it returns, messages may already follow.
 func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	sub, fresh := b.ownSession(c, clean)
-	defer sub.life.Unlock()
+	defer b.registry.release(sub)
 	at, err := b.attachStore(c, sub, clean)
 	if err != nil {
 		if fresh {
@@ -51,7 +51,7 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	return nil
 }
 
-// ownSession returns the session to use, with its life locked, after whatever had it before has let go.
+// ownSession returns the session to use, and holds it, after whatever had it before has let go.
 func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
 	for {
 		sub, fresh = b.registry.acquire(c.client.ID)
@@ -61,7 +61,7 @@ func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
 		if old := sub.conn.Load(); old != nil {
 			old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
 			<-old.ended                          // it stages nothing more: what follows is behind it in the store
-			b.release(sub, old)
+			b.leave(sub, old)
 		}
 		if !sub.dead && !clean && !sub.expired(time.Now()) {
 			return sub, false
@@ -69,7 +69,7 @@ func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
 		if !sub.dead {
 			b.endSession(sub) // [MQTT-3.1.2-4]
 		}
-		sub.life.Unlock()
+		b.registry.release(sub)
 	}
 }
 
@@ -111,17 +111,17 @@ func (c *conn) sessionConfig(at store.Attached) session.Config {
 // detach lets go of the session when the connection has ended, unless another
 // connection has taken it over, which has then done so itself.
 func (b *Broker) detach(c *conn) {
-	sub := c.sub
-	sub.life.Lock()
-	defer sub.life.Unlock()
-	if sub.conn.Load() == c {
-		b.release(sub, c)
+	if sub := c.sub; b.registry.hold(sub) {
+		defer b.registry.release(sub)
+		if sub.conn.Load() == c {
+			b.leave(sub, c)
+		}
 	}
 }
 
-// release is what happens to a session when its connection ends: the will is published or gets a
-// due time, and the session ends or begins to expire. sub.life is held.
-func (b *Broker) release(sub *subscriber, c *conn) {
+// leave is what happens to a session when its connection ends: the will is published or gets a
+// due time, and the session ends or begins to expire. The caller holds sub.
+func (b *Broker) leave(sub *subscriber, c *conn) {
 	sub.conn.Store(nil)
 	b.counters.connections.Add(-1)
 	w := c.will
@@ -162,7 +162,7 @@ func (s *subscriber) next() time.Time {
 }
 
 // endSession removes a session with its subscriptions and all that is kept for it. A will that was
-// still delayed is published now [MQTT-3.1.3-9]. sub.life is held.
+// still delayed is published now [MQTT-3.1.3-9]. The caller holds sub.
 func (b *Broker) endSession(sub *subscriber) {
 	b.timers.set(sub, time.Time{})
 	sub.filters.each(func(filter string) { b.index.Unsubscribe(filter, sub) })
@@ -181,9 +181,11 @@ func (b *Broker) endSession(sub *subscriber) {
 
 // expire does what is due for an offline session.
 func (b *Broker) expire(sub *subscriber) {
-	sub.life.Lock()
-	defer sub.life.Unlock()
-	if sub.dead || sub.conn.Load() != nil {
+	if !b.registry.hold(sub) {
+		return
+	}
+	defer b.registry.release(sub)
+	if sub.conn.Load() != nil {
 		return
 	}
 	now := time.Now()
@@ -204,7 +206,7 @@ func (b *Broker) expire(sub *subscriber) {
 // recoverSession takes up a session that the store has kept.
 func (b *Broker) recoverSession(s store.Session) error {
 	sub, _ := b.registry.acquire(s.ClientID)
-	defer sub.life.Unlock()
+	defer b.registry.release(sub)
 	b.counters.sessions.Add(1)
 	sub.ref, sub.due = s.Ref, s.ExpiresAt
 	for _, f := range s.Subscriptions {

@@ -25,8 +25,9 @@
 //
 // # Locks
 //
-// In this order, and never two of one kind: subscriber.life, registry shard, conn.mu, and then
-// the locks inside store and topic. No lock is held while a hook runs, except life.
+// conn.mu comes before the locks inside store and topic; registry shards, timers and the keep alive wheel lock
+// alone. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
+// with a connection's mutex held, other hooks are not.
 package broker
 
 import (

@@ -17,69 +17,102 @@ type subscriber struct {
 	ref  store.Ref            // zero: not stored, ends with its connection. Set before the first subscription
 	conn atomic.Pointer[conn] // nil: offline
 
-	life sync.Mutex // held while a connection attaches, detaches, or the session ends; guards what follows
-	dead bool       // ended: look again in the registry
-	will *will      // pending, while offline
-	due  time.Time  // expires; zero: never, or connected
+	held bool // by whoever attaches, detaches or ends the session; the registry's shard guards it
+	// The holder owns what follows.
+	dead bool      // ended
+	will *will     // pending, while offline
+	due  time.Time // expires; zero: never, or connected
 	timer
 	filters filterSet // its subscriptions; the connection's read loop owns it while there is one
 }
 
 const registryShards = 64
 
-// registry finds the session of a client id.
+// registry finds the session of a client id, and lets one at a time hold it: whoever attaches
+// or detaches a connection may have to wait for the store, or for an older connection to end.
 type registry struct {
 	seed   maphash.Seed
-	shards [registryShards]struct {
-		mu   sync.Mutex
-		byID map[string]*subscriber
-	}
+	shards [registryShards]registryShard
+}
+
+type registryShard struct {
+	mu   sync.Mutex
+	free sync.Cond // some session is no longer held, or has ended
+	byID map[string]*subscriber
 }
 
 func (r *registry) init() {
 	r.seed = maphash.MakeSeed()
 	for i := range r.shards {
+		r.shards[i].free.L = &r.shards[i].mu
 		r.shards[i].byID = make(map[string]*subscriber)
 	}
 }
 
+func (r *registry) shard(id string) *registryShard {
+	return &r.shards[maphash.String(r.seed, id)%registryShards]
+}
+
 // find returns the session of a client, nil if there is none.
 func (r *registry) find(id string) *subscriber {
-	sh := &r.shards[maphash.String(r.seed, id)%registryShards]
+	sh := r.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.byID[id]
 }
 
-// acquire returns the session of a client, or a new one, with its life locked.
+// acquire returns the session of a client, or a fresh one, and holds it.
 func (r *registry) acquire(id string) (sub *subscriber, fresh bool) {
-	sh := &r.shards[maphash.String(r.seed, id)%registryShards]
+	sh := r.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	for {
-		sh.mu.Lock()
-		sub := sh.byID[id]
+		sub = sh.byID[id]
 		if sub == nil {
-			sub = &subscriber{id: id}
-			sub.life.Lock()
+			sub = &subscriber{id: id, held: true}
 			sh.byID[id] = sub
-			sh.mu.Unlock()
 			return sub, true
 		}
-		sh.mu.Unlock()
-		sub.life.Lock()
-		if !sub.dead {
+		if !sub.held {
+			sub.held = true
 			return sub, false
 		}
-		sub.life.Unlock()
+		sh.free.Wait()
 	}
 }
 
-// remove takes a session out. Its life is locked.
+// hold holds a session, unless it has ended.
+func (r *registry) hold(sub *subscriber) bool {
+	sh := r.shard(sub.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for sh.byID[sub.id] == sub {
+		if !sub.held {
+			sub.held = true
+			return true
+		}
+		sh.free.Wait()
+	}
+	return false
+}
+
+// release ends acquire and hold.
+func (r *registry) release(sub *subscriber) {
+	sh := r.shard(sub.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sub.held = false
+	sh.free.Broadcast()
+}
+
+// remove takes a held session out. Its holder keeps it, and releases it.
 func (r *registry) remove(sub *subscriber) {
 	sub.dead = true
-	sh := &r.shards[maphash.String(r.seed, sub.id)%registryShards]
+	sh := r.shard(sub.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	delete(sh.byID, sub.id)
+	sh.free.Broadcast()
 }
 
 // filterSet holds the filters of one session: few in a slice, many in a map.
