@@ -74,8 +74,11 @@ func (c *conn) received(p mqtt.Packet) {
 }
 
 // refuse answers CONNECT with the error's reason code. An error without one, such as a broken connection, gets no
-// answer, nor does a protocol that we do not know.
+// answer, nor does another protocol.
 func (c *conn) refuse(err error) {
+	if errors.Is(err, mqtt.ErrProtocolLevel) {
+		c.version = mqtt.V311 // [MQTT-3.1.2-2] in the form that any version understands
+	}
 	var code mqtt.ReasonCode
 	if !errors.As(err, &code) || c.version == 0 {
 		return

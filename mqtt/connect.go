@@ -90,12 +90,12 @@ func (c *Connect) decodeProtocol(r *reader) {
 	switch name {
 	case "MQIsdp":
 		if version != V31 {
-			r.fail(errProtocolVersion)
+			r.fail(ErrProtocolLevel)
 			return
 		}
 	case "MQTT":
 		if version != V311 && Version(level) != V5 {
-			r.fail(errProtocolVersion)
+			r.fail(ErrProtocolLevel)
 			return
 		}
 	default:
@@ -121,7 +121,7 @@ func checkConnectFlags(flags byte, v Version) error {
 		return errConnectFlags
 	case flags&flagWillQoS == flagWillQoS: // [MQTT-3.1.2-12]
 		return errWillQoS
-	case v < V5 && flags&flagUserName == 0 && flags&flagPassword != 0: // 3.x only [MQTT-3.1.2-22]
+	case v < V5 && flags&flagUserName == 0 && flags&flagPassword != 0: // 3.1.1 [MQTT-3.1.2-22]; 5.0 allows it
 		return errNoUserName
 	}
 	return nil

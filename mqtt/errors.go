@@ -31,6 +31,10 @@ func ReasonOf(err error) ReasonCode {
 func malformed(detail string) *Error { return &Error{Reason: MalformedPacket, Detail: detail} }
 func forbidden(detail string) *Error { return &Error{Reason: ProtocolError, Detail: detail} }
 
+// ErrProtocolLevel is the error of a CONNECT of a version that is not known, so that nobody
+// knows how to answer it; 3.1.1 wants return code 1 [MQTT-3.1.2-2].
+var ErrProtocolLevel = &Error{Reason: UnsupportedProtocolVersion, Detail: "unknown protocol level"}
+
 // Every error that input can cause is a value here, so that hostile input costs
 // no allocation. They must not be changed.
 //
@@ -70,10 +74,9 @@ var (
 	errAuthDataAlone   = forbidden("authentication data without authentication method")
 	errAuthMethodUnset = forbidden("AUTH without authentication method")
 
-	errTopicAliasZero  = &Error{Reason: TopicAliasInvalid, Detail: "topic alias 0"}
-	errTopicWildcard   = &Error{Reason: TopicNameInvalid, Detail: "topic name with a wildcard"}
-	errWillTopicEmpty  = &Error{Reason: TopicNameInvalid, Detail: "empty will topic"}
-	errPacketTooLarge  = &Error{Reason: PacketTooLarge, Detail: "packet exceeds the maximum packet size"}
-	errProtocolName    = &Error{Reason: UnsupportedProtocolVersion, Detail: "unknown protocol name"}
-	errProtocolVersion = &Error{Reason: UnsupportedProtocolVersion, Detail: "unknown protocol level"}
+	errTopicAliasZero = &Error{Reason: TopicAliasInvalid, Detail: "topic alias 0"}
+	errTopicWildcard  = &Error{Reason: TopicNameInvalid, Detail: "topic name with a wildcard"}
+	errWillTopicEmpty = &Error{Reason: TopicNameInvalid, Detail: "empty will topic"}
+	errPacketTooLarge = &Error{Reason: PacketTooLarge, Detail: "packet exceeds the maximum packet size"}
+	errProtocolName   = &Error{Reason: UnsupportedProtocolVersion, Detail: "unknown protocol name"}
 )

@@ -5,12 +5,12 @@ package mqtt
 //
 // The fixed header is checked as soon as its bytes are there, before the body has
 // arrived: the type, the flags, the encoding of the remaining length, and that
-// the whole packet has at most max bytes, header included; 0 means no limit.
+// the whole packet has at most limit bytes, header included; 0 means no limit.
 //
 // Split does not know the version. It accepts AUTH, and DUP in the flags of
 // PUBREL, SUBSCRIBE and UNSUBSCRIBE, which only version 3.1 allows; Decode checks
 // both.
-func Split(p []byte, max uint32) (frame, rest []byte, err error) {
+func Split(p []byte, limit uint32) (frame, rest []byte, err error) {
 	if len(p) == 0 {
 		return nil, p, nil
 	}
@@ -25,7 +25,7 @@ func Split(p []byte, max uint32) (frame, rest []byte, err error) {
 		return nil, p, nil
 	}
 	total := 1 + size + int(n)
-	if max > 0 && uint64(total) > uint64(max) {
+	if limit > 0 && uint64(total) > uint64(limit) {
 		return nil, p, errPacketTooLarge
 	}
 	if len(p) < total {

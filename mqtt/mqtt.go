@@ -58,6 +58,8 @@ type Packet interface {
 	// Decode reads the packet from frame, one whole packet as Split returns it.
 	// The packet's []byte fields point into frame. Decode overwrites every field
 	// and may reuse the memory of slices that it allocated itself before.
+	// After an error the fields hold what was read until then and are of no use
+	// but for the log; Connect.Version is the exception.
 	Decode(v Version, frame []byte) error
 	// Append appends the packet's wire form to dst. Strings and binary data must
 	// have at most 65,535 bytes and the packet at most MaxPacketSize.

@@ -117,7 +117,7 @@ func TestMatchManyLevels(t *testing.T) {
 // source is what the random texts need of a rand.Rand.
 type source interface{ IntN(n int) int }
 
-func randomName(r source) string   { return randomText(r, "a", "b", "c-d", "c", "", "$x", "é") }
+func randomName(r source) string { return randomText(r, "a", "b", "c-d", "c", "", "$x", "é") }
 func randomFilter(r source) string {
 	f := randomText(r, "a", "b", "c-d", "c", "", "$x", "é", "+", "+", "+")
 	switch r.IntN(6) {

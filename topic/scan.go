@@ -4,8 +4,7 @@ import "strings"
 
 // Match calls fn with the value of each name that filter matches, until fn returns
 // false. Names come in order of their levels, so parents before children. Filter
-// must not be a shared subscription [MQTT 5.0, 3.8.3.1: those get no retained
-// messages].
+// must not be a shared subscription: those get no retained messages [MQTT 5.0, 4.8.2].
 //
 // No lock is held while fn runs: it may take its time and use t. What is set or
 // deleted in the meantime may or may not be seen; no name is seen twice.

@@ -21,12 +21,13 @@ var (
 )
 
 // ValidName reports whether a client may publish to name; nil means that it may.
+// Statement numbers are those of MQTT 5.0; the rules of 3.1.1 are the same.
 func ValidName[S string | []byte](name S) error {
 	if err := validText(name); err != nil {
 		return err
 	}
 	for i := range len(name) {
-		// [MQTT-3.3.2-2] [MQTT-4.7.1-1] A topic name must not contain wildcards.
+		// [MQTT-4.7.0-1] [MQTT-3.3.2-2] A topic name must not contain wildcards.
 		if c := name[i]; c == '+' || c == '#' {
 			return ErrWildcard
 		}
@@ -56,7 +57,7 @@ func ValidFilter(filter string) error {
 		}
 		last := i+1 == len(filter)
 		switch {
-		case i > 0 && filter[i-1] != '/': // [MQTT-4.7.1-1] [MQTT-4.7.1-2] '#' and '+' fill a whole level.
+		case i > 0 && filter[i-1] != '/': // [MQTT-4.7.1-1] [MQTT-4.7.1-2] Both fill a whole level.
 			return ErrWildcard
 		case c == '#' && !last: // [MQTT-4.7.1-1] '#' is the last character.
 			return ErrWildcard
@@ -77,7 +78,7 @@ func validText[S string | []byte](s S) error {
 	}
 	ascii := true
 	for i := range len(s) {
-		if s[i] == 0 { // [MQTT-4.7.3-2] No NUL.
+		if s[i] == 0 { // [MQTT-4.7.3-2] [MQTT-1.5.4-2] No NUL.
 			return ErrUTF8
 		}
 		ascii = ascii && s[i] < utf8.RuneSelf

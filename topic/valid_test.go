@@ -23,9 +23,9 @@ func TestValidName(t *testing.T) {
 		{"$share/group/name", nil}, // a name may look like a shared subscription
 		{"mesure/température", nil},
 		{"温度/𠀀", nil},
-		{"\ufeffa", nil},  // [MQTT-1.5.4-3] U+FEFF is a character as any other
-		{"a\u0001", nil},  // control characters and
-		{"a\uffff", nil},  // non-characters are discouraged, not forbidden
+		{"\ufeffa", nil}, // [MQTT-1.5.4-3] U+FEFF is a character as any other
+		{"a\u0001", nil}, // control characters and
+		{"a\uffff", nil}, // non-characters are discouraged, not forbidden
 		{"\U0010ffff", nil},
 		{strings.Repeat("/", 65535), nil},
 		{strings.Repeat("a", 65535), nil},

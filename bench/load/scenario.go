@@ -1,0 +1,242 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// A load sends rounds of messages; delivered is what one round brings to subscribers.
+type load struct {
+	delivered int
+	published int
+	// rounds plays n rounds and returns when their last message has arrived.
+	rounds func(n int) error
+	close  func()
+}
+
+// measure connects the clients of a scenario, warms the broker up and measures.
+func measure(o options) (*result, error) {
+	if o.scenario == "idle" {
+		return measureIdle(o)
+	}
+	build := map[string]func(options) (*load, error){
+		"one-to-one": oneToOne, "fan-out": fanOut, "fan-in": fanIn,
+	}[o.scenario]
+	if build == nil {
+		return nil, fmt.Errorf("no such scenario")
+	}
+	l, err := build(o)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	n := max(o.messages/l.published, 1)
+	if err := l.rounds(max(n/10, 1)); err != nil { // warms up
+		return nil, err
+	}
+	cpu, err := cpuOf(o)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	if err := l.rounds(n); err != nil {
+		return nil, err
+	}
+	r := &result{published: n * l.published, delivered: n * l.delivered, elapsed: time.Since(started)}
+	after, err := cpuOf(o)
+	r.cpu = after - cpu
+	return r, err
+}
+
+func cpuOf(o options) (time.Duration, error) {
+	if o.pid == 0 {
+		return 0, nil
+	}
+	return cpuTime(o.pid)
+}
+
+// all runs f for 0 to n-1, each in a goroutine, waits for all and returns the first error.
+func all(n int, f func(i int) error) error {
+	errs := make(chan error, n)
+	for i := range n {
+		go func() { errs <- f(i) }()
+	}
+	var first error
+	for range n {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// oneToOne has pairs, each driven by one goroutine.
+func oneToOne(o options) (*load, error) {
+	pubs, subs := make([]*publisher, o.pairs), make([]*subscriber, o.pairs)
+	for i := range o.pairs {
+		topic := fmt.Sprintf("load/%d", i)
+		var err error
+		if subs[i], err = newSubscriber(o, fmt.Sprintf("load-sub-%d", i), topic); err != nil {
+			return nil, err
+		}
+		if pubs[i], err = newPublisher(o, fmt.Sprintf("load-pub-%d", i), topic); err != nil {
+			return nil, err
+		}
+	}
+	pair := func(i, n int) error {
+		for range n {
+			if err := pubs[i].send(); err != nil {
+				return err
+			}
+			if err := pubs[i].settle(); err != nil {
+				return err
+			}
+			if err := subs[i].receive(o.window, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return &load{
+		published: o.pairs * o.window,
+		delivered: o.pairs * o.window,
+		rounds:    func(n int) error { return all(o.pairs, func(i int) error { return pair(i, n) }) },
+		close:     func() { closeAll(pubs, subs) },
+	}, nil
+}
+
+// fanOut has one publisher. Its next window follows when every subscriber has the one before.
+func fanOut(o options) (*load, error) {
+	const topic = "load/all"
+	subs := make([]*subscriber, o.pairs)
+	for i := range subs {
+		var err error
+		if subs[i], err = newSubscriber(o, fmt.Sprintf("load-sub-%d", i), topic); err != nil {
+			return nil, err
+		}
+	}
+	pub, err := newPublisher(o, "load-pub", topic)
+	if err != nil {
+		return nil, err
+	}
+	round := o.pairs * o.window
+	play := func(n int) error {
+		var arrived atomic.Int64
+		complete := make(chan struct{}, 1)
+		failed := make(chan error, o.pairs+1)
+		count := func(k int) {
+			if arrived.Add(int64(k))%int64(round) == 0 {
+				complete <- struct{}{}
+			}
+		}
+		publish := func() error {
+			for range n {
+				if err := pub.send(); err != nil {
+					return err
+				}
+				if err := pub.settle(); err != nil {
+					return err
+				}
+				select {
+				case <-complete:
+				case err := <-failed:
+					return err
+				}
+			}
+			return nil
+		}
+		return all(o.pairs+1, func(i int) error {
+			if i == o.pairs {
+				return publish()
+			}
+			err := subs[i].receive(n*o.window, count)
+			if err != nil {
+				failed <- err
+			}
+			return err
+		})
+	}
+	return &load{
+		published: o.window, delivered: round, rounds: play,
+		close: func() { closeAll([]*publisher{pub}, subs) },
+	}, nil
+}
+
+// fanIn has one subscriber. One goroutine writes for all publishers, so that a round costs little here.
+func fanIn(o options) (*load, error) {
+	const topic = "load/one"
+	sub, err := newSubscriber(o, "load-sub", topic)
+	if err != nil {
+		return nil, err
+	}
+	pubs := make([]*publisher, o.pairs)
+	for i := range pubs {
+		if pubs[i], err = newPublisher(o, fmt.Sprintf("load-pub-%d", i), topic); err != nil {
+			return nil, err
+		}
+	}
+	round := o.pairs * o.window
+	sendRound := func() error {
+		for _, p := range pubs {
+			if err := p.send(); err != nil {
+				return err
+			}
+		}
+		for _, p := range pubs {
+			if err := p.settle(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	play := func(n int) error {
+		for range n {
+			received := make(chan error, 1)
+			go func() { received <- sub.receive(round, nil) }()
+			if err := sendRound(); err != nil {
+				return err
+			}
+			if err := <-received; err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return &load{
+		published: round, delivered: round, rounds: play,
+		close: func() { closeAll(pubs, []*subscriber{sub}) },
+	}, nil
+}
+
+func closeAll(pubs []*publisher, subs []*subscriber) {
+	for _, p := range pubs {
+		p.Close()
+	}
+	for _, s := range subs {
+		s.Close()
+	}
+}
+
+// measureIdle opens connections with one subscription each and looks at the broker's memory.
+func measureIdle(o options) (*result, error) {
+	if o.pid == 0 {
+		return nil, fmt.Errorf("the broker's -pid is needed")
+	}
+	before, err := residentBytes(o.pid)
+	if err != nil {
+		return nil, err
+	}
+	for i := range o.pairs {
+		c, err := dial(o, fmt.Sprintf("load-idle-%d", i), 256)
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		if err := c.subscribe(fmt.Sprintf("load/idle/%d", i), o.qos); err != nil {
+			return nil, err
+		}
+	}
+	after, err := residentBytes(o.pid)
+	return &result{connections: o.pairs, memory: after - before}, err
+}

@@ -1,0 +1,69 @@
+package arch
+
+import (
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	t.Parallel()
+	tr := loadTree(t)
+	text := tr.read(t, "ARCHITECTURE.md")
+	for _, p := range tr.sorted() {
+		if p.dir != "." && !strings.Contains(text, "`"+p.dir+"`") {
+			t.Errorf("ARCHITECTURE.md does not name `%s`", p.dir)
+		}
+	}
+}
+
+// codeMapEntry is a folder in the code map: a table row that begins with its name.
+var codeMapEntry = regexp.MustCompile("(?m)^\\| `([a-z0-9/._-]+)` \\|")
+
+func TestArchitectureNamesNoPackageThatIsGone(t *testing.T) {
+	t.Parallel()
+	tr := loadTree(t)
+	entries := codeMapEntry.FindAllStringSubmatch(tr.read(t, "ARCHITECTURE.md"), -1)
+	if len(entries) == 0 {
+		t.Fatal("ARCHITECTURE.md has no code map")
+	}
+	for _, m := range entries {
+		if tr.packages[m[1]] == nil {
+			t.Errorf("ARCHITECTURE.md's code map names `%s`, which is no package", m[1])
+		}
+	}
+}
+
+func TestDecisionsAreComplete(t *testing.T) {
+	t.Parallel()
+	tr := loadTree(t)
+	headings := []string{"## Context", "## Options", "## Decision", "## Consequence", "## How we would know it was wrong"}
+	seen := 0
+	for _, file := range tr.texts {
+		if path.Dir(file) != "docs/adr" {
+			continue
+		}
+		seen++
+		text := tr.read(t, file)
+		for _, h := range headings {
+			if !strings.Contains(text, "\n"+h+"\n") {
+				t.Errorf("%s lacks %q", file, h)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("docs/adr is empty")
+	}
+}
+
+func TestReadmeCommandIsWhatCIRuns(t *testing.T) {
+	t.Parallel()
+	tr := loadTree(t)
+	const command = "\ngo test ./...\n"
+	for _, file := range []string{"README.md", ".ci/run"} {
+		if !strings.Contains(tr.read(t, file), command) {
+			t.Errorf("%s has no line %q", file, strings.TrimSpace(command))
+		}
+	}
+}

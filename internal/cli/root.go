@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// flags are those of the broker.
+type flags struct {
+	configFile string
+	ports      ports
+	verbose    bool
+	quiet      bool
+	testConfig bool
+}
+
+// newRoot returns the command unio with its subcommands.
+func newRoot(version string) *cobra.Command {
+	var f flags
+	root := &cobra.Command{
+		Use:   "unio [-c FILE] [-p PORT] [-v]",
+		Short: "unio is an MQTT broker for MQTT 3.1, 3.1.1 and 5.0.",
+		Long: `unio is an MQTT broker for MQTT 3.1, 3.1.1 and 5.0.
+
+Without a configuration file it listens on port 1883 of this machine alone and
+lets everybody in. The file has the syntax of mosquitto.conf(5).`,
+		Version:               version,
+		Args:                  noArguments,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return serve(cmd, version, &f) },
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		CompletionOptions:     cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetVersionTemplate("unio version {{.Version}}\n")
+	root.SetFlagErrorFunc(invalid)
+	fs := root.Flags()
+	fs.SortFlags = false
+	fs.StringVarP(&f.configFile, "config", "c", "", "read the configuration from `FILE`")
+	fs.VarP(&f.ports, "port", "p", "listen on `PORT`; several add up; ignored if the file names a listener")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log everything, whatever the file says")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "log nothing, whatever the file says")
+	fs.BoolVar(&f.testConfig, "test-config", false, "check the configuration and exit: status 0 or 3")
+	return root
+}
+
+// noArguments refuses arguments that are no flags.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &statusError{StatusInvalid, fmt.Errorf("unknown argument %q", args[0])}
+	}
+	return nil
+}
+
+// ports is the flag -p.
+type ports []uint16
+
+// String returns the ports as one text.
+func (p *ports) String() string {
+	texts := make([]string, len(*p))
+	for i, port := range *p {
+		texts[i] = strconv.Itoa(int(port))
+	}
+	return strings.Join(texts, ",")
+}
+
+// Set adds a port.
+func (p *ports) Set(s string) error {
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || port == 0 {
+		return fmt.Errorf("expected a port, 1 to 65535")
+	}
+	*p = append(*p, uint16(port))
+	return nil
+}
+
+// Type names the kind of value in the usage.
+func (p *ports) Type() string { return "port" }

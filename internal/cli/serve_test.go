@@ -1,0 +1,299 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/mqtt"
+)
+
+func TestWithoutAFileOnlyThisMachineCanConnect(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	p := run(t, "-p", strconv.Itoa(port))
+	p.waitFor(`: unio version 1\.2\.3-test running$`)
+	for _, want := range []string{
+		`^\d+: unio version 1\.2\.3-test starting$`,
+		`^\d+: Using default config\.$`,
+		`^\d+: Starting in local only mode\.`,
+		fmt.Sprintf(`^\d+: Opening ipv4 listen socket on port %d\.$`, port),
+		fmt.Sprintf(`^\d+: Opening ipv6 listen socket on port %d\.$`, port),
+	} {
+		p.waitFor(want)
+	}
+	// Anonymous clients are welcome on the loopback address.
+	conn := dial(t, port)
+	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
+
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		ip, ok := a.(*net.IPNet)
+		if !ok || ip.IP.IsLoopback() || ip.IP.To4() == nil {
+			continue
+		}
+		if c, err := net.Dial("tcp", net.JoinHostPort(ip.IP.String(), strconv.Itoa(port))); err == nil {
+			_ = c.Close()
+			t.Errorf("%s can be connected to", ip.IP)
+		}
+	}
+}
+
+// exchange sends a packet and expects the bytes, in hexadecimal, that answer it.
+func exchange(t *testing.T, conn net.Conn, p mqtt.Packet, want string) {
+	t.Helper()
+	if _, err := conn.Write(p.Append(nil, mqtt.V311)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, len(want)/2)
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		t.Fatalf("after %T: %v", p, err)
+	}
+	if got := fmt.Sprintf("%x", answer); got != want {
+		t.Fatalf("after %T: got %s, want %s", p, got, want)
+	}
+}
+
+func TestSignalsStopItCleanly(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			port := freePort(t)
+			p := run(t, "-p", strconv.Itoa(port))
+			p.waitFor("running$")
+			conn := dial(t, port)
+			exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
+			p.signal(signal)
+			if status := p.status(); status != cli.StatusOK {
+				t.Errorf("status %d\n%s", status, p.text())
+			}
+			p.waitFor(`^\d+: unio version 1\.2\.3-test terminating$`)
+			if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("the client's connection: %v", err)
+			}
+		})
+	}
+}
+
+func TestASignalThatIsNotServedYetDoesNotEndIt(t *testing.T) {
+	t.Parallel()
+	p := run(t, "-p", strconv.Itoa(freePort(t)))
+	p.waitFor("running$")
+	p.signal(syscall.SIGHUP)
+	p.waitFor("Warning: signal hangup is ignored")
+	p.signal(syscall.SIGTERM)
+	if status := p.status(); status != cli.StatusOK {
+		t.Errorf("status %d\n%s", status, p.text())
+	}
+}
+
+func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
+	t.Parallel()
+	path := file(t, "listener 1883", "max_qos 7", "", "certfile /x", "nonsense")
+	p := run(t, "-c", path)
+	if status := p.status(); status != cli.StatusInvalid {
+		t.Errorf("status %d", status)
+	}
+	want := []string{
+		": Error: " + path + ":2: max_qos: expected 0 to 2, not 7",
+		": Error: " + path + ":4: certfile: not available yet: TLS.",
+		": Error: " + path + `:5: expected an option, not "nonsense"`,
+	}
+	lines := strings.Split(p.text(), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("got\n%s", p.text())
+	}
+	for i, line := range lines {
+		if !strings.HasSuffix(line, want[i]) {
+			t.Errorf("got %q, want %q", line, want[i])
+		}
+	}
+}
+
+func TestStatusOfWhatCannotBeStarted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no such file", []string{"-c", "/nowhere/unio.conf"}, cli.StatusInvalid, "/nowhere/unio.conf: expected a file to read: no such file"},
+		{"a flag without its value", []string{"-c"}, cli.StatusInvalid, "-c"},
+		{"an unknown flag", []string{"-x"}, cli.StatusInvalid, "-x"},
+		{"an argument", []string{"foo"}, cli.StatusInvalid, "foo"},
+		{"no port", []string{"-p", "0"}, cli.StatusInvalid, "expected a port, 1 to 65535"},
+		{"a plugin", []string{"-c", file(t, "plugin /x.so", "plugin_opt_y z")}, cli.StatusPlugin, ":1: plugin: not available yet"},
+		{
+			"a plugin and a mistake",
+			[]string{"-c", file(t, "plugin /x.so", "max_qos 9")},
+			cli.StatusInvalid, ":2: max_qos: expected",
+		},
+		{
+			"a log that cannot be opened",
+			[]string{"-c", file(t, "log_dest file /nowhere/log")},
+			cli.StatusInvalid, "open the log: open /nowhere/log",
+		},
+		{
+			"a file for the process id that cannot be written",
+			[]string{"-c", file(t, "pid_file /nowhere/pid")},
+			cli.StatusFailure, "pid_file: open /nowhere/pid",
+		},
+		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
+		{
+			"a file to test that has a warning",
+			[]string{"--test-config", "-c", file(t, "persistence true", "log_dest file /nowhere/log")},
+			cli.StatusOK, ": Warning: ",
+		},
+		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration is valid."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := run(t, test.args...)
+			if status := p.status(); status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			if !strings.Contains(p.text(), test.want) {
+				t.Errorf("no %q in:\n%s", test.want, p.text())
+			}
+		})
+	}
+}
+
+func TestAPortInUseIsStatus1WithAddressAndCause(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	addr := busy.Addr().(*net.TCPAddr)
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", addr.Port)))
+	if status := p.status(); status != cli.StatusFailure {
+		t.Errorf("status %d", status)
+	}
+	p.waitFor(": Error: cannot listen on " + addr.String() + ": address already in use$")
+}
+
+func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{
+		"-h": "unio [-c FILE] [-p PORT] [-v]", "--help": "--test-config", "--version": "unio version 9.9\n",
+	} {
+		var stdout, stderr bytes.Buffer
+		if status := cli.Main("9.9", []string{arg}, &stdout, &stderr); status != cli.StatusOK {
+			t.Errorf("%s: status %d", arg, status)
+		}
+		if !strings.Contains(stdout.String(), want) || stderr.Len() > 0 {
+			t.Errorf("%s: stdout %q, stderr %q", arg, stdout.String(), stderr.String())
+		}
+	}
+}
+
+func TestThePortOfTheFileIsTheOneThatCounts(t *testing.T) {
+	t.Parallel()
+	named, flag := freePort(t), freePort(t)
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", named)), "-p", strconv.Itoa(flag))
+	p.waitFor("running$")
+	if want := fmt.Sprintf("on port %d.", named); !strings.Contains(p.text(), want) {
+		t.Errorf("no %q in:\n%s", want, p.text())
+	}
+	if strings.Contains(p.text(), fmt.Sprintf("on port %d.", flag)) {
+		t.Errorf("it also listens on %d:\n%s", flag, p.text())
+	}
+}
+
+func TestAListenerRefusesAnonymousClientsByDefault(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port)))
+	p.waitFor("running$")
+	exchange(t, dial(t, port), &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020005")
+	p.waitFor(`^\d+: Client x disconnected, not authorised\.$`)
+}
+
+func TestVerboseLogsPacketsAsMosquittoDoes(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	p := run(t, "-v", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "log_type none"))
+	p.waitFor("running$")
+	conn := dial(t, port)
+	exchange(t, conn, &mqtt.Connect{
+		Version: mqtt.V311, CleanStart: true, ClientID: "x", KeepAlive: 42, HasUsername: true, Username: "bob",
+		Will: &mqtt.Will{Topic: "gone", Payload: []byte("bye")},
+	}, "20020000")
+	exchange(t, conn, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "a/#", Options: 1}}}, "9003000101")
+	exchange(t, conn, &mqtt.Publish{Topic: []byte("a/b"), Payload: []byte("hello")}, "300a0003612f6268656c6c6f")
+	exchange(t, conn, &mqtt.Unsubscribe{PacketID: 2, Filters: []string{"a/#"}}, "b0020002")
+	exchange(t, conn, &mqtt.Pingreq{}, "d000")
+	local := conn.LocalAddr().String()
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("New connection from %s on port %d.", local, port),
+		fmt.Sprintf("New client connected from %s as x (p2, c1, k42, u'bob').", local),
+		"Will message specified (3 bytes) (r0, q0).", "\tgone", "Sending CONNACK to x (0, 0)",
+		"Received SUBSCRIBE from x", "\ta/# (QoS 1)", "x 1 a/#", "Sending SUBACK to x",
+		"Received PUBLISH from x (d0, q0, r0, m0, 'a/b', ... (5 bytes))",
+		"Sending PUBLISH to x (d0, q0, r0, m0, 'a/b', ... (5 bytes))",
+		"Received UNSUBSCRIBE from x", "\ta/#", "x a/#", "Sending UNSUBACK to x",
+		"Received PINGREQ from x", "Sending PINGRESP to x", "Client x closed its connection.",
+	} {
+		p.waitFor(`^\d+: ` + quote(want) + "$")
+	}
+}
+
+// quote escapes what a pattern would not take literally.
+func quote(s string) string {
+	return strings.NewReplacer(".", `\.`, "(", `\(`, ")", `\)`, "[", `\[`, "]", `\]`).Replace(s)
+}
+
+func TestTheLogGoesWhereTheFileSays(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "unio.log")
+	pid := filepath.Join(t.TempDir(), "pid")
+	port := freePort(t)
+	p := run(t, "-c", file(t, "log_dest file "+log, "log_dest stderr", "log_type information",
+		"log_timestamp_format %Y", "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)))
+	p.waitFor(`^\d{4}: unio version 1\.2\.3-test running$`)
+	if text, err := os.ReadFile(pid); err != nil || string(text) != fmt.Sprintln(p.cmd.Process.Pid) {
+		t.Errorf("the process id's file: %q, %v", text, err)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.status(); status != cli.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil || string(text) != p.text()+"\n" {
+		t.Errorf("the file has %q, %v; stderr has %q", text, err, p.text())
+	}
+	if _, err := os.Stat(pid); !os.IsNotExist(err) {
+		t.Errorf("the process id's file is still there: %v", err)
+	}
+}
+
+func TestQuietLogsNothing(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	pid := filepath.Join(t.TempDir(), "pid")
+	p := run(t, "-q", "-c", file(t, "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)), "--test-config")
+	if status := p.status(); status != cli.StatusOK || p.text() != "" {
+		t.Errorf("status %d, %q", status, p.text())
+	}
+	if _, err := os.Stat(pid); !os.IsNotExist(err) {
+		t.Errorf("a test of the configuration wrote the process id: %v", err)
+	}
+}

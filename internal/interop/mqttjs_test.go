@@ -1,0 +1,49 @@
+package interop
+
+import (
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// installJS puts MQTT.js, as package-lock.json pins it, beside its scripts, once; npm leaves alone what is there.
+var installJS = sync.OnceValues(func() (string, error) {
+	if exec.Command("npm", "ls", "--prefix", "js", "mqtt").Run() == nil {
+		return "", nil
+	}
+	out, err := exec.Command("npm", "ci", "--prefix", "js", "--ignore-scripts", "--no-audit", "--no-fund").CombinedOutput()
+	return string(out), err
+})
+
+func needMQTTJS(t *testing.T) {
+	t.Helper()
+	need(t, "node", "nodejs")
+	need(t, "npm", "npm")
+	if out, err := installJS(); err != nil {
+		missing(t, "MQTT.js cannot be installed (npm ci in internal/interop/js): %v\n%s", err, out)
+	}
+}
+
+func TestMQTTJS(t *testing.T) {
+	t.Parallel()
+	needMQTTJS(t)
+	scenarios := map[string]string{ // to the protocol versions that have it
+		"qos":        "345",
+		"retained":   "345",
+		"will":       "345",
+		"session":    "345",
+		"shared":     "45",
+		"properties": "5",
+	}
+	for scenario, versions := range scenarios {
+		for _, version := range strings.Split(versions, "") {
+			t.Run(scenario+"/v"+version, func(t *testing.T) {
+				t.Parallel()
+				p := start(t, "node", "js/scenarios.mjs", scenario, "mqtt://"+brokerAddr, version, unique(scenario))
+				p.await("ok")
+				p.wait()
+			})
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package mosqlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/mqtt"
+)
+
+var (
+	remote = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5555}
+	local  = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1883}
+	sensor = &broker.Client{
+		ID: "sensor", Username: "bob", HasUsername: true, Version: mqtt.V5, KeepAlive: 42, RemoteAddr: remote, LocalAddr: local,
+	}
+	old    = &broker.Client{ID: "old", Version: mqtt.V311, CleanStart: true, KeepAlive: 60, RemoteAddr: remote, LocalAddr: local}
+	nobody = &broker.Client{RemoteAddr: remote}
+)
+
+// logged returns the lines that a call of some event makes.
+func logged(types config.LogType, call func(broker.Events)) string {
+	var out bytes.Buffer
+	call(Events(slog.New(New(&out, config.Log{Types: types})), true))
+	return out.String()
+}
+
+func TestConnectionLines(t *testing.T) {
+	t.Parallel()
+	for want, call := range map[string]func(broker.Events){
+		"New connection from 127.0.0.1:5555 on port 1883.":                                                   func(e broker.Events) { e.Opened(remote, local) },
+		"New connection on /run/unio.sock.":                                                                  func(e broker.Events) { e.Opened(&net.UnixAddr{}, &net.UnixAddr{Name: "/run/unio.sock"}) },
+		"New client connected from 127.0.0.1:5555 as sensor (p5, c0, k42, u'bob').":                          func(e broker.Events) { e.Connected(sensor) },
+		"New client connected from 127.0.0.1:5555 as old (p2, c1, k60).":                                     func(e broker.Events) { e.Connected(old) },
+		"Client sensor disconnected.":                                                                        func(e broker.Events) { e.Disconnected(sensor, nil) },
+		"Client sensor closed its connection.":                                                               func(e broker.Events) { e.Disconnected(sensor, io.EOF) },
+		"Client old closed its connection.":                                                                  func(e broker.Events) { e.Disconnected(old, fmt.Errorf("read: %w", syscall.ECONNRESET)) },
+		"Client sensor has exceeded timeout, disconnecting.":                                                 func(e broker.Events) { e.Disconnected(sensor, mqtt.KeepAliveTimeout) },
+		"Client sensor already connected, closing old connection.":                                           func(e broker.Events) { e.Disconnected(sensor, mqtt.SessionTakenOver) },
+		"Client sensor disconnected due to malformed packet.":                                                func(e broker.Events) { e.Disconnected(sensor, &mqtt.Error{Reason: mqtt.MalformedPacket}) },
+		"Client sensor disconnected due to protocol error.":                                                  func(e broker.Events) { e.Disconnected(sensor, fmt.Errorf("x: %w", mqtt.ProtocolError)) },
+		"Client sensor disconnected due to oversize packet.":                                                 func(e broker.Events) { e.Disconnected(sensor, mqtt.PacketTooLarge) },
+		"Client sensor been disconnected by administrative action.":                                          func(e broker.Events) { e.Disconnected(sensor, mqtt.AdministrativeAction) },
+		"Client old disconnected, not authorised.":                                                           func(e broker.Events) { e.Refused(old, mqtt.NotAuthorized) },
+		"Client 127.0.0.1 disconnected: slow.":                                                               func(e broker.Events) { e.Refused(nobody, errors.New("slow")) },
+		"Client <unknown> closed its connection.":                                                            func(e broker.Events) { e.Refused(nil, io.EOF) },
+		"Client sensor disconnected: " + mqtt.ReceiveMaximumExceeded.Error() + ".":                           func(e broker.Events) { e.Disconnected(sensor, mqtt.ReceiveMaximumExceeded) },
+		"Error: Internal fault; only this connection was closed. client=\"old\" fault=\"5\" stack=\"a\\nb\"": func(e broker.Events) { e.Panicked(old, 5, []byte("a\nb")) },
+	} {
+		if got := logged(config.LogAll, call); got != want+"\n" {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestShutdownDoesNotLogEachClient(t *testing.T) {
+	t.Parallel()
+	if got := logged(config.LogAll, func(e broker.Events) { e.Disconnected(sensor, mqtt.ServerShuttingDown) }); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSubscriptionLines(t *testing.T) {
+	t.Parallel()
+	if got := logged(config.LogSubscribe, func(e broker.Events) { e.Subscribed(sensor, "a/#", 1) }); got != "sensor 1 a/#\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := logged(config.LogUnsubscribe, func(e broker.Events) { e.Unsubscribed(sensor, "a/#") }); got != "sensor a/#\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPacketLines(t *testing.T) {
+	t.Parallel()
+	publish := &mqtt.Publish{QoS: 1, Retain: true, PacketID: 7, Topic: []byte("a/b"), Payload: []byte("hello")}
+	for _, test := range []struct {
+		client *broker.Client
+		packet mqtt.Packet
+		in     string
+		out    string
+	}{
+		{sensor, &mqtt.Connect{}, "No will message specified.", ""},
+		{
+			sensor, &mqtt.Connect{Will: &mqtt.Will{Topic: "w", Payload: []byte("xy"), QoS: 2}},
+			"Will message specified (2 bytes) (r0, q2).\n\tw", "",
+		},
+		{sensor, &mqtt.Connack{SessionPresent: true}, "", "Sending CONNACK to sensor (1, 0)"},
+		{sensor, &mqtt.Connack{Reason: mqtt.NotAuthorized}, "", "Sending CONNACK to sensor (0, 135)"},
+		{old, &mqtt.Connack{Reason: mqtt.NotAuthorized}, "", "Sending CONNACK to old (0, 5)"},
+		{
+			sensor, publish, "Received PUBLISH from sensor (d0, q1, r1, m7, 'a/b', ... (5 bytes))",
+			"Sending PUBLISH to sensor (d0, q1, r1, m7, 'a/b', ... (5 bytes))",
+		},
+		{
+			sensor, &mqtt.Ack{Kind: mqtt.PUBACK, PacketID: 7, Reason: mqtt.NoMatchingSubscribers},
+			"Received PUBACK from sensor (Mid: 7, RC:16)", "Sending PUBACK to sensor (m7, rc16)",
+		},
+		{sensor, &mqtt.Ack{Kind: mqtt.PUBREC, PacketID: 7}, "Received PUBREC from sensor (Mid: 7)", "Sending PUBREC to sensor (m7, rc0)"},
+		{sensor, &mqtt.Ack{Kind: mqtt.PUBREL, PacketID: 7}, "Received PUBREL from sensor (Mid: 7)", "Sending PUBREL to sensor (m7)"},
+		{sensor, &mqtt.Ack{Kind: mqtt.PUBCOMP, PacketID: 7}, "Received PUBCOMP from sensor (Mid: 7, RC:0)", "Sending PUBCOMP to sensor (m7)"},
+		{
+			sensor, &mqtt.Subscribe{Subscriptions: []mqtt.Subscription{{Filter: "a/#", Options: 0x2D}, {Filter: "b"}}},
+			"Received SUBSCRIBE from sensor\n\ta/# (QoS 1)\n\tb (QoS 0)", "",
+		},
+		{sensor, &mqtt.Suback{}, "", "Sending SUBACK to sensor"},
+		{sensor, &mqtt.Unsubscribe{Filters: []string{"a"}}, "Received UNSUBSCRIBE from sensor\n\ta", ""},
+		{sensor, &mqtt.Unsuback{}, "", "Sending UNSUBACK to sensor"},
+		{sensor, &mqtt.Pingreq{}, "Received PINGREQ from sensor", ""},
+		{sensor, &mqtt.Pingresp{}, "", "Sending PINGRESP to sensor"},
+		{sensor, &mqtt.Disconnect{Reason: mqtt.SessionTakenOver}, "Received DISCONNECT from sensor", "Sending DISCONNECT to sensor (rc142)"},
+		{sensor, &mqtt.Auth{Reason: mqtt.ContinueAuthentication}, "Received AUTH from sensor", "Sending AUTH to sensor (rc24)"},
+	} {
+		if test.in != "" {
+			got := logged(config.LogDebug, func(e broker.Events) { e.Received(test.client, test.packet) })
+			if got != test.in+"\n" {
+				t.Errorf("got %q, want %q", got, test.in)
+			}
+		}
+		if test.out != "" {
+			got := logged(config.LogDebug, func(e broker.Events) { e.Sent(test.client, test.packet) })
+			if got != test.out+"\n" {
+				t.Errorf("got %q, want %q", got, test.out)
+			}
+		}
+	}
+}
+
+func TestDropLine(t *testing.T) {
+	t.Parallel()
+	got := logged(config.LogDebug, func(e broker.Events) { e.Dropped("sensor", broker.DropQueueFull, "a/b") })
+	if want := "Dropped message for sensor ('a/b'): queue full\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestWhatIsNotLoggedIsNotObserved names the events that are nil, and so cost nothing.
+func TestWhatIsNotLoggedIsNotObserved(t *testing.T) {
+	t.Parallel()
+	observed := func(types config.LogType, connectionMessages bool) string {
+		e := reflect.ValueOf(Events(slog.New(New(io.Discard, config.Log{Types: types})), connectionMessages))
+		var names []string
+		for i := range e.NumField() {
+			if !e.Field(i).IsNil() {
+				names = append(names, e.Type().Field(i).Name)
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	for _, test := range []struct {
+		types    config.LogType
+		messages bool
+		want     string
+	}{
+		{config.LogNone, true, "Panicked"},
+		{config.LogNotice, true, "Opened Connected Refused Disconnected Panicked"},
+		{config.LogNotice, false, "Panicked"},
+		{config.LogDebug, true, "Received Sent Dropped Panicked"},
+		{config.LogSubscribe | config.LogUnsubscribe, true, "Subscribed Unsubscribed Panicked"},
+	} {
+		if got := observed(test.types, test.messages); got != test.want {
+			t.Errorf("types %b: got %q, want %q", test.types, got, test.want)
+		}
+	}
+}

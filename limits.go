@@ -1,0 +1,62 @@
+package unio
+
+import (
+	"math"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+)
+
+// limits returns the limits of the engine that a configuration asks for. Where 0
+// stands for "no limit" in a configuration, it stands for the default in the engine.
+func limits(cfg *config.Config) broker.Limits {
+	limits := broker.Limits{
+		MaxPacketSize:      cfg.MaxPacketSize,
+		MaxMessageSize:     cfg.MessageSizeLimit,
+		MaxInflight:        cfg.MaxInflightMessages,
+		MaxQueuedMessages:  cfg.MaxQueuedMessages,
+		MaxQueuedBytes:     cfg.MaxQueuedBytes,
+		MaxKeepAlive:       cfg.MaxKeepAlive,
+		MaxSessionExpiry:   cfg.PersistentClientExpiration,
+		MaxConnections:     max(cfg.MaxConnections, 0),
+		RefuseRetained:     !cfg.RetainAvailable,
+		UpgradeOutgoingQoS: cfg.UpgradeOutgoingQoS,
+		QueueQoS0:          cfg.QueueQoS0Messages,
+	}
+	if limits.MaxInflight == 0 {
+		limits.MaxInflight = math.MaxUint16
+	}
+	if limits.MaxQueuedMessages == 0 {
+		limits.MaxQueuedMessages = -1
+	}
+	return limits
+}
+
+// listenerOptions returns what the engine is to ask of one listener's clients.
+func listenerOptions(l config.Listener) broker.ListenerOptions {
+	o := broker.ListenerOptions{
+		Name:                place(l),
+		RefuseAnonymous:     !l.AllowAnonymous,
+		RefuseEmptyClientID: !l.AllowZeroLengthClientID,
+		MaxConnections:      max(l.MaxConnections, 0),
+		MaxTopicAlias:       aliases(l.MaxTopicAlias),
+		MaxTopicAliasBroker: aliases(l.MaxTopicAliasBroker),
+		AutoIDPrefix:        l.AutoIDPrefix,
+	}
+	if l.MaxQoS < 2 {
+		o.RefuseQoS = l.MaxQoS + 1
+	}
+	return o
+}
+
+// aliases returns a number of topic aliases as the engine wants it: its 0 is the
+// default, and its highest number is none.
+func aliases(n uint16) uint16 {
+	switch n {
+	case 0:
+		return broker.NoAliases
+	case broker.NoAliases:
+		return broker.NoAliases - 1
+	}
+	return n
+}

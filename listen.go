@@ -1,0 +1,204 @@
+package unio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/mosqlog"
+)
+
+// ListenError says which address could not be listened on, and why.
+type ListenError struct {
+	Address string // "127.0.0.1:1883", or the path of a Unix socket
+	Err     error
+}
+
+// Error returns "cannot listen on ADDRESS: cause", with a hint where there is one.
+func (e *ListenError) Error() string {
+	cause := e.Err
+	var sys *os.SyscallError
+	if errors.As(cause, &sys) { // net and os repeat the address
+		cause = sys.Err
+	}
+	hint := ""
+	if errors.Is(cause, fs.ErrPermission) {
+		hint = " (ports below 1024 need the capability CAP_NET_BIND_SERVICE)"
+	}
+	return fmt.Sprintf("cannot listen on %s: %v%s", e.Address, cause, hint)
+}
+
+// Unwrap returns the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// listener is an open socket with what the engine is told about it.
+type listener struct {
+	net.Listener
+	options broker.ListenerOptions
+	noDelay bool // TCP_NODELAY of its connections
+}
+
+// Accept returns the next connection, with Nagle's algorithm on or off. Go turns it
+// off by itself.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok && err == nil && !l.noDelay {
+		_ = tcp.SetNoDelay(false) // fails only if the client is gone already
+	}
+	return c, err
+}
+
+// openAll opens all listeners, or none.
+func openAll(cfg *config.Config, log *slog.Logger) ([]*listener, error) {
+	var all []*listener
+	for _, l := range cfg.Listeners {
+		sockets, err := open(l, log)
+		if err != nil && cfg.LocalOnly && len(all) > 0 && noSuchAddress(err) {
+			log.Warn(err.Error() + "; going on without")
+			continue
+		}
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		for _, s := range sockets {
+			all = append(all, &listener{s, listenerOptions(l), cfg.SetTCPNoDelay})
+		}
+	}
+	return all, nil
+}
+
+// closeAll closes listeners that were not served.
+func closeAll(all []*listener) {
+	for _, l := range all {
+		_ = l.Close() // nobody connected yet
+	}
+}
+
+// place names a listener's address as the configuration gives it.
+func place(l config.Listener) string {
+	if l.Port == 0 {
+		return l.Path
+	}
+	return net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port)))
+}
+
+// open opens the sockets of one listener: several for a host name or all addresses.
+func open(l config.Listener, log *slog.Logger) ([]net.Listener, error) {
+	if l.Port == 0 {
+		return openUnix(l.Path, log)
+	}
+	addresses, err := addressesOf(l)
+	if err != nil {
+		return nil, &ListenError{place(l), err}
+	}
+	var opened []net.Listener
+	var missing error
+	for _, a := range addresses {
+		log.Log(context.Background(), mosqlog.LevelInformation,
+			fmt.Sprintf("Opening %s listen socket on port %d.", a.family(), l.Port))
+		s, err := a.listen(l)
+		switch {
+		case err == nil:
+			opened = append(opened, s)
+		case noSuchAddress(err): // no matter if there is another one: a system without IPv6, say
+			missing = err
+		default:
+			for _, s := range opened {
+				_ = s.Close()
+			}
+			return nil, err
+		}
+	}
+	if len(opened) == 0 {
+		return nil, missing
+	}
+	return opened, nil
+}
+
+// address is one address of a listener.
+type address struct {
+	network string // "tcp4" or "tcp6"
+	host    string
+}
+
+func (a address) family() string { return "ipv" + a.network[len(a.network)-1:] }
+
+// resolveTimeout bounds the search for the addresses of a host name.
+const resolveTimeout = 10 * time.Second
+
+// addressesOf returns the addresses of a listener: one socket for each family where
+// none is named, since one for both would hide IPv4 clients behind IPv6 addresses.
+func addressesOf(l config.Listener) ([]address, error) {
+	v4, v6 := l.SocketDomain != "ipv6", l.SocketDomain != "ipv4"
+	all := []address{{"tcp4", "0.0.0.0"}, {"tcp6", "::"}}
+	if l.Address != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+		defer cancel()
+		ips, err := net.DefaultResolver.LookupIPAddr(ctx, l.Address)
+		if err != nil {
+			return nil, err
+		}
+		all = nil
+		for _, ip := range ips {
+			if ip.IP.To4() != nil {
+				all = append(all, address{"tcp4", ip.String()})
+			} else {
+				all = append(all, address{"tcp6", ip.String()})
+			}
+		}
+	}
+	var chosen []address
+	for _, a := range all {
+		if a.network == "tcp4" && v4 || a.network == "tcp6" && v6 {
+			chosen = append(chosen, a)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no %s address", l.SocketDomain)
+	}
+	return chosen, nil
+}
+
+// listen opens one socket.
+func (a address) listen(l config.Listener) (net.Listener, error) {
+	at := net.JoinHostPort(a.host, strconv.Itoa(int(l.Port)))
+	lc := net.ListenConfig{KeepAlive: -1} // MQTT has its own
+	lc.SetMultipathTCP(l.MPTCP)
+	s, err := lc.Listen(context.Background(), a.network, at)
+	if err != nil {
+		return nil, &ListenError{at, err}
+	}
+	return s, nil
+}
+
+// noSuchAddress reports whether the system lacks an address or its whole family.
+func noSuchAddress(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) ||
+		errors.Is(err, syscall.EPROTONOSUPPORT)
+}
+
+// openUnix opens a Unix socket, in place of one that an earlier run left behind.
+func openUnix(path string, log *slog.Logger) ([]net.Listener, error) {
+	log.Log(context.Background(), mosqlog.LevelInformation,
+		fmt.Sprintf("Opening unix listen socket on path %s.", path))
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		if err := os.Remove(path); err != nil {
+			return nil, &ListenError{path, err}
+		}
+	}
+	s, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, &ListenError{path, err}
+	}
+	return []net.Listener{s}, nil
+}
