@@ -8,13 +8,15 @@ var globalOptions = []Option{
 	refused("acl_file", Security, Text, "", "Access rules from a file."),
 	{
 		Name: "allow_anonymous", Kind: Bool, Scope: Security, Default: "false",
-		Doc: "Lets clients in that give no user name. Without any listener the default is true, and only the loopback addresses are listened on.",
+		Doc: "Lets clients in that give no user name. Without any listener the default is true," +
+			" and only the loopback addresses are listened on.",
 		set: func(t *target, v value) error {
 			t.security.anonymous = &v.on
 			return nil
 		},
 	},
-	noEffect("allow_duplicate_messages", Global, Bool, "Deprecated in Mosquitto, whose default is Unio's only way: each overlapping subscription may deliver."),
+	noEffect("allow_duplicate_messages", Global, Bool, "Deprecated in Mosquitto, whose default is Unio's only way: each"+
+		" overlapping subscription may deliver."),
 	{
 		Name: "allow_zero_length_clientid", Kind: Bool, Scope: Security, Default: "true",
 		Doc: "Lets clients in that leave their client id to the broker.",
@@ -48,7 +50,8 @@ var globalOptions = []Option{
 	},
 	{
 		Name: "log_dest", Kind: Fields, Syntax: "stdout, stderr, none or file PATH", Default: "stderr", Repeated: true,
-		Doc: "Where the log goes; several lines add up, none forgets those before it. syslog, topic, dlt and android log to stderr, with a warning.",
+		Doc: "Where the log goes; several lines add up, none forgets those before it. syslog," +
+			" topic, dlt and android log to stderr, with a warning.",
 		set: setLogDest,
 	},
 	warned("log_facility", Global, Number, "", "There is no syslog."),
@@ -70,10 +73,12 @@ var globalOptions = []Option{
 		"QoS 1 and 2 messages that may be sent to a client and not yet acknowledged; 0 for no limit but the protocol's.",
 		func(c *Config) *uint16 { return &c.MaxInflightMessages }).lowest(),
 	brokerNumber("max_keepalive", 0, 65535, "seconds", "0",
-		"The largest keep alive that a client may ask for; 0 for no limit. A 5.0 client that asks for more, or for none, is told this one; an older one is refused.",
+		"The largest keep alive that a client may ask for; 0 for no limit. A 5.0 client that asks for"+
+			" more, or for none, is told this one; an older one is refused.",
 		func(c *Config) *uint16 { return &c.MaxKeepAlive }),
 	brokerNumber("max_packet_size", 20, 1<<31-1, "bytes", "2000000",
-		"The largest packet that is accepted, told to 5.0 clients. A larger one closes the connection. MQTT has none over 268435460.",
+		"The largest packet that is accepted, told to 5.0 clients. A larger one closes"+
+			" the connection. MQTT has none over 268435460.",
 		func(c *Config) *uint32 { return &c.MaxPacketSize }),
 	brokerNumber("max_queued_bytes", 0, 1<<31-1, "bytes", "0",
 		"Payload bytes that may wait for one client; 0 for no limit. What is over the limit is dropped.",
@@ -92,7 +97,8 @@ var globalOptions = []Option{
 		Doc: "Makes the options of the scope \"broker or listener\" apply to the listener above them. Must come before them.",
 		set: func(t *target, v value) error { return t.perListener(v.on) },
 	},
-	warned("persistence", Global, Bool, "false", "Sessions and messages are kept in memory and lost when the broker stops.").alias("retained_persistence"),
+	warned("persistence", Global, Bool, "false", "Sessions and messages are kept in memory and lost when the broker"+
+		" stops.").alias("retained_persistence"),
 	warned("persistence_file", Global, Text, "", "Nothing is written to disk."),
 	warned("persistence_location", Global, Text, "", "Nothing is written to disk."),
 	{
@@ -115,14 +121,17 @@ var globalOptions = []Option{
 	brokerBool("retain_available", "true", "Supports retained messages; if false, a client that publishes one is disconnected.",
 		func(c *Config) *bool { return &c.RetainAvailable }),
 	warned("retain_expiry_interval", Global, Number, "", "Expired retained messages are not swept at this interval."),
-	noEffect("retry_interval", Global, Number, "Mosquitto has none either any more: messages are sent again on reconnect alone [MQTT-4.4.0-1]."),
+	noEffect("retry_interval", Global, Number, "Mosquitto has none either any more: messages are sent again on"+
+		" reconnect alone [MQTT-4.4.0-1]."),
 	brokerBool("set_tcp_nodelay", "true", "Switches Nagle's algorithm off on client connections. Mosquitto's default is false.",
 		func(c *Config) *bool { return &c.SetTCPNoDelay }),
 	noEffect("store_clean_interval", Global, Number, "Mosquitto has none either any more."),
 	warned("sys_interval", Global, Number, "0", "There are no $SYS topics."),
-	brokerBool("upgrade_outgoing_qos", "false", "Delivers with the QoS of the subscription even what was published with a lower one; not as MQTT asks.",
+	brokerBool("upgrade_outgoing_qos", "false", "Delivers with the QoS of the subscription even what was published"+
+		" with a lower one; not as MQTT asks.",
 		func(c *Config) *bool { return &c.UpgradeOutgoingQoS }),
-	brokerText("user", "The user to run as when started by root. Not available yet: a broker that root starts with this line refuses to run.",
+	brokerText("user", "The user to run as when started by root. Not available yet: a broker that"+
+		" root starts with this line refuses to run.",
 		func(c *Config) *string { return &c.User }),
 	noEffect("websockets_log_level", Global, Number, "An option of a library that Unio does not use."),
 }

@@ -42,24 +42,29 @@ func serve(_ *cobra.Command, version string, f *flags) error {
 	}
 	defer warnOnSignals(log)()
 	greet(log, version, f.configFile, cfg)
-	server, err := unio.New(cfg, log)
-	if err != nil {
-		return report(log, StatusInvalid, err)
-	}
 	if err := writePID(cfg.PIDFile); err != nil {
 		return report(log, StatusFailure, err)
 	}
 	defer removePID(cfg.PIDFile)
-	if err := server.Start(); err != nil {
+	server, err := unio.New(cfg, log)
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
 		return report(log, StatusFailure, err)
 	}
 	log.Info("unio version " + version + " running")
-	failure := server.Wait(ctx)
+	err = server.Wait(ctx)
 	stop() // a second signal ends the process at once
 	log.Info("unio version " + version + " terminating")
-	last, cancel := context.WithTimeout(context.Background(), unio.ShutdownTimeout)
+	return finish(log, server, err)
+}
+
+// finish stops the server after Wait returned err.
+func finish(log *slog.Logger, server *unio.Server, err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), unio.ShutdownTimeout)
 	defer cancel()
-	if err := errors.Join(failure, server.Shutdown(last)); err != nil {
+	if err := errors.Join(err, server.Shutdown(ctx)); err != nil {
 		return report(log, StatusFailure, err)
 	}
 	return nil

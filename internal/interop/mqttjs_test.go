@@ -30,6 +30,7 @@ func TestMQTTJS(t *testing.T) {
 	needMQTTJS(t)
 	scenarios := map[string]string{ // to the protocol versions that have it
 		"qos":        "345",
+		"flood":      "345",
 		"retained":   "345",
 		"will":       "345",
 		"session":    "345",

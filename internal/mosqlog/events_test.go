@@ -36,28 +36,85 @@ func logged(types config.LogType, call func(broker.Events)) string {
 
 func TestConnectionLines(t *testing.T) {
 	t.Parallel()
-	for want, call := range map[string]func(broker.Events){
-		"New connection from 127.0.0.1:5555 on port 1883.":                                                   func(e broker.Events) { e.Opened(remote, local) },
-		"New connection on /run/unio.sock.":                                                                  func(e broker.Events) { e.Opened(&net.UnixAddr{}, &net.UnixAddr{Name: "/run/unio.sock"}) },
-		"New client connected from 127.0.0.1:5555 as sensor (p5, c0, k42, u'bob').":                          func(e broker.Events) { e.Connected(sensor) },
-		"New client connected from 127.0.0.1:5555 as old (p2, c1, k60).":                                     func(e broker.Events) { e.Connected(old) },
-		"Client sensor disconnected.":                                                                        func(e broker.Events) { e.Disconnected(sensor, nil) },
-		"Client sensor closed its connection.":                                                               func(e broker.Events) { e.Disconnected(sensor, io.EOF) },
-		"Client old closed its connection.":                                                                  func(e broker.Events) { e.Disconnected(old, fmt.Errorf("read: %w", syscall.ECONNRESET)) },
-		"Client sensor has exceeded timeout, disconnecting.":                                                 func(e broker.Events) { e.Disconnected(sensor, mqtt.KeepAliveTimeout) },
-		"Client sensor already connected, closing old connection.":                                           func(e broker.Events) { e.Disconnected(sensor, mqtt.SessionTakenOver) },
-		"Client sensor disconnected due to malformed packet.":                                                func(e broker.Events) { e.Disconnected(sensor, &mqtt.Error{Reason: mqtt.MalformedPacket}) },
-		"Client sensor disconnected due to protocol error.":                                                  func(e broker.Events) { e.Disconnected(sensor, fmt.Errorf("x: %w", mqtt.ProtocolError)) },
-		"Client sensor disconnected due to oversize packet.":                                                 func(e broker.Events) { e.Disconnected(sensor, mqtt.PacketTooLarge) },
-		"Client sensor been disconnected by administrative action.":                                          func(e broker.Events) { e.Disconnected(sensor, mqtt.AdministrativeAction) },
-		"Client old disconnected, not authorised.":                                                           func(e broker.Events) { e.Refused(old, mqtt.NotAuthorized) },
-		"Client 127.0.0.1 disconnected: slow.":                                                               func(e broker.Events) { e.Refused(nobody, errors.New("slow")) },
-		"Client <unknown> closed its connection.":                                                            func(e broker.Events) { e.Refused(nil, io.EOF) },
-		"Client sensor disconnected: " + mqtt.ReceiveMaximumExceeded.Error() + ".":                           func(e broker.Events) { e.Disconnected(sensor, mqtt.ReceiveMaximumExceeded) },
-		"Error: Internal fault; only this connection was closed. client=\"old\" fault=\"5\" stack=\"a\\nb\"": func(e broker.Events) { e.Panicked(old, 5, []byte("a\nb")) },
+	for _, test := range []struct {
+		want string
+		call func(broker.Events)
+	}{
+		{
+			"New connection from 127.0.0.1:5555 on port 1883.",
+			func(e broker.Events) { e.Opened(remote, local) },
+		},
+		{
+			"New connection on /run/unio.sock.",
+			func(e broker.Events) { e.Opened(&net.UnixAddr{}, &net.UnixAddr{Name: "/run/unio.sock"}) },
+		},
+		{
+			"New client connected from 127.0.0.1:5555 as sensor (p5, c0, k42, u'bob').",
+			func(e broker.Events) { e.Connected(sensor) },
+		},
+		{
+			"New client connected from 127.0.0.1:5555 as old (p2, c1, k60).",
+			func(e broker.Events) { e.Connected(old) },
+		},
+		{
+			"Client sensor disconnected.",
+			func(e broker.Events) { e.Disconnected(sensor, nil) },
+		},
+		{
+			"Client sensor closed its connection.",
+			func(e broker.Events) { e.Disconnected(sensor, io.EOF) },
+		},
+		{
+			"Client old closed its connection.",
+			func(e broker.Events) { e.Disconnected(old, fmt.Errorf("read: %w", syscall.ECONNRESET)) },
+		},
+		{
+			"Client sensor has exceeded timeout, disconnecting.",
+			func(e broker.Events) { e.Disconnected(sensor, mqtt.KeepAliveTimeout) },
+		},
+		{
+			"Client sensor already connected, closing old connection.",
+			func(e broker.Events) { e.Disconnected(sensor, mqtt.SessionTakenOver) },
+		},
+		{
+			"Client sensor disconnected due to malformed packet.",
+			func(e broker.Events) { e.Disconnected(sensor, &mqtt.Error{Reason: mqtt.MalformedPacket}) },
+		},
+		{
+			"Client sensor disconnected due to protocol error.",
+			func(e broker.Events) { e.Disconnected(sensor, fmt.Errorf("x: %w", mqtt.ProtocolError)) },
+		},
+		{
+			"Client sensor disconnected due to oversize packet.",
+			func(e broker.Events) { e.Disconnected(sensor, mqtt.PacketTooLarge) },
+		},
+		{
+			"Client sensor been disconnected by administrative action.",
+			func(e broker.Events) { e.Disconnected(sensor, mqtt.AdministrativeAction) },
+		},
+		{
+			"Client old disconnected, not authorised.",
+			func(e broker.Events) { e.Refused(old, mqtt.NotAuthorized) },
+		},
+		{
+			"Client 127.0.0.1 disconnected: slow.",
+			func(e broker.Events) { e.Refused(nobody, errors.New("slow")) },
+		},
+		{
+			"Client <unknown> closed its connection.",
+			func(e broker.Events) { e.Refused(nil, io.EOF) },
+		},
+		{
+			"Client sensor disconnected: " + mqtt.ReceiveMaximumExceeded.Error() + ".",
+			func(e broker.Events) { e.Disconnected(sensor, mqtt.ReceiveMaximumExceeded) },
+		},
+		{
+			"Error: Internal fault; only this connection was closed. client=\"old\" fault=\"5\" stack=\"a\\nb\"",
+			func(e broker.Events) { e.Panicked(old, 5, []byte("a\nb")) },
+		},
 	} {
-		if got := logged(config.LogAll, call); got != want+"\n" {
-			t.Errorf("got %q, want %q", got, want)
+		if got := logged(config.LogAll, test.call); got != test.want+"\n" {
+			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
 }
