@@ -18,6 +18,17 @@ func serve(t testing.TB, o broker.Options) (*broker.Broker, *memnet.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if n := b.Stats().Panics; n > 0 {
+			t.Errorf("%d panics", n)
+		}
+	})
+	return b, listen(t, b)
+}
+
+// listen serves a broker until the test ends, and shuts it down then.
+func listen(t testing.TB, b *broker.Broker) *memnet.Listener {
+	t.Helper()
 	l := memnet.Listen()
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(l) }()
@@ -28,11 +39,8 @@ func serve(t testing.TB, o broker.Options) (*broker.Broker, *memnet.Listener) {
 		if err := <-served; err != broker.ErrClosed {
 			t.Errorf("serve: %v", err)
 		}
-		if n := b.Stats().Panics; n > 0 {
-			t.Errorf("%d panics", n)
-		}
 	})
-	return b, l
+	return l
 }
 
 // client is the least that speaks MQTT. Its methods do not check what they read; the tests do.

@@ -130,6 +130,7 @@ func (cm *commit) release(bt *batch) {
 	}
 	if n > 0 {
 		c.pending = append(c.pending[:0], c.pending[n:]...)
+		c.unpause()
 	}
 }
 

@@ -55,6 +55,7 @@ type conn struct {
 	cursor  uint64     // ordinal of the newest delivery pulled from the store
 	pending []*commit  // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
+	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused
 }
 
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
@@ -101,9 +102,42 @@ func (c *conn) readOnce() error {
 
 // consume runs the protocol on bytes that arrived, and flushes what that caused.
 func (c *conn) consume(p []byte) error {
+	err := c.consumeBatch(p)
+	if err == nil {
+		c.pause()
+	}
+	return err
+}
+
+func (c *conn) consumeBatch(p []byte) error {
 	bt := c.b.newBatch()
 	defer bt.finish(c) // also when a panic is on its way up: others wait for this batch's flush
 	return c.data(p, bt)
+}
+
+// maxPending is how many commits a connection may have under way.
+const maxPending = 1024
+
+// pause holds the read loop up while the store is far behind with what this client sent, or the client takes none of
+// the answers. TCP then holds up the client.
+func (c *conn) pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.closed && (len(c.pending) > maxPending || c.buffered() > 2*c.b.limits.MaxBufferedBytes) {
+		resumed := make(chan struct{})
+		c.resumed = resumed
+		c.mu.Unlock()
+		<-resumed
+		c.mu.Lock()
+	}
+}
+
+// unpause lets a paused read loop look again. mu is held.
+func (c *conn) unpause() {
+	if c.resumed != nil {
+		close(c.resumed)
+		c.resumed = nil
+	}
 }
 
 // readBuffers are held only while there is something to read.
@@ -197,6 +231,7 @@ func (c *conn) shut(cause error) {
 	}
 	c.closed, c.cause = true, cause
 	c.backlog, c.pending = nil, nil
+	c.unpause()
 	var code mqtt.ReasonCode
 	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
 		d := mqtt.Disconnect{Reason: code}

@@ -147,6 +147,7 @@ func (c *conn) more() *buffer {
 	}
 	out := c.take()
 	c.writing = out != nil
+	c.unpause()
 	closed := c.closed
 	c.mu.Unlock()
 	if out == nil && closed {
@@ -160,6 +161,7 @@ func (c *conn) abort() {
 	c.mu.Lock()
 	c.writing = false
 	c.out = nil
+	c.unpause()
 	if !c.closed {
 		c.closed, c.cause = true, errWriteTimeout
 	}

@@ -1,0 +1,282 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/store/memory"
+	"github.com/uniomq/unio/store/storetest"
+)
+
+func clean(id string) mqtt.Connect {
+	return mqtt.Connect{Version: mqtt.V5, ClientID: id, CleanStart: true}
+}
+
+// subscribe sends SUBSCRIBE at QoS 2 and returns the reason code.
+func (c *client) subscribe(filter string) mqtt.ReasonCode {
+	c.t.Helper()
+	c.send(&mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: filter, Options: 2}}})
+	ack, ok := c.read().(*mqtt.Suback)
+	if !ok {
+		c.t.Fatalf("no SUBACK for %q", filter)
+	}
+	return ack.Reasons[0]
+}
+
+// publish sends a message at QoS 1 and returns PUBACK's reason code.
+func (c *client) publish(topic, payload string) mqtt.ReasonCode {
+	c.t.Helper()
+	c.send(&mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte(topic), Payload: []byte(payload)})
+	ack, ok := c.read().(*mqtt.Ack)
+	if !ok || ack.Kind != mqtt.PUBACK {
+		c.t.Fatalf("no PUBACK for %q", topic)
+	}
+	return ack.Reason
+}
+
+// message reads a PUBLISH.
+func (c *client) message() *mqtt.Publish {
+	c.t.Helper()
+	p := c.read()
+	m, ok := p.(*mqtt.Publish)
+	if !ok {
+		c.t.Fatalf("got %T, want PUBLISH", p)
+	}
+	return m
+}
+
+// quiet checks that nothing more comes before the answer to a PINGREQ.
+func (c *client) quiet() {
+	c.t.Helper()
+	c.send(&mqtt.Pingreq{})
+	if p := c.read(); p == nil || p.Type() != mqtt.PINGRESP {
+		c.t.Fatalf("got %+v, want PINGRESP", p)
+	}
+}
+
+type authorizer func(broker.Access) bool
+
+func (f authorizer) Authorize(a broker.Access) bool { return f(a) }
+
+func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
+	denied := map[broker.Action]string{}
+	var mu sync.Mutex
+	deny := func(a broker.Action, topic string) {
+		mu.Lock()
+		defer mu.Unlock()
+		clear(denied)
+		denied[a] = topic
+	}
+	b, l := serve(t, broker.Options{Authorizer: authorizer(func(a broker.Access) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return denied[a.Action] != string(a.Topic)
+	})})
+	pub, _ := connect(t, l, clean("pub"))
+	sub, _ := connect(t, l, clean("sub"))
+
+	t.Run("publish, also through an alias", func(t *testing.T) {
+		deny(broker.ActionPublish, "secret")
+		aliased := &mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte("secret"), Payload: []byte("x")}
+		aliased.Properties.SetTopicAlias(1)
+		for range 2 {
+			pub.send(aliased)
+			if ack := pub.read().(*mqtt.Ack); ack.Reason != mqtt.NotAuthorized {
+				t.Errorf("got %v", ack.Reason)
+			}
+			aliased.Topic = nil
+		}
+	})
+	t.Run("will", func(t *testing.T) {
+		p := clean("will")
+		p.Will = &mqtt.Will{Topic: "secret"}
+		if _, ack := connect(t, l, p); ack.Reason != mqtt.NotAuthorized {
+			t.Errorf("got %v", ack.Reason)
+		}
+	})
+	t.Run("subscribe, also in a shared group", func(t *testing.T) {
+		deny(broker.ActionSubscribe, "secret/#")
+		for _, filter := range []string{"secret/#", "$share/g/secret/#"} {
+			if code := sub.subscribe(filter); code != mqtt.NotAuthorized {
+				t.Errorf("%s: got %v", filter, code)
+			}
+		}
+	})
+	t.Run("receive, live, queued and retained", func(t *testing.T) {
+		deny(0, "")
+		if code := sub.subscribe("#"); code != mqtt.GrantedQoS2 {
+			t.Fatalf("got %v", code)
+		}
+		late, _ := connect(t, l, stored("late"))
+		late.subscribe("#")
+		_ = late.nc.Close()
+		deny(broker.ActionReceive, "secret")
+		pub.send(&mqtt.Publish{Retain: true, QoS: 1, PacketID: 1, Topic: []byte("secret"), Payload: []byte("x")})
+		pub.read()
+		pub.publish("open", "y")
+		if m := sub.message(); string(m.Topic) != "open" {
+			t.Errorf("a live message came on %q", m.Topic)
+		}
+		if late, _ = connect(t, l, stored("late")); string(late.message().Topic) != "open" {
+			t.Error("a queued message came on the denied topic")
+		}
+		retained, _ := connect(t, l, clean("retained"))
+		retained.subscribe("#")
+		retained.quiet()
+	})
+	if n := b.Stats().Dropped[broker.DropUnauthorized]; n != 5 { // two publishes, three deliveries
+		t.Errorf("%d drops were counted, want 5", n)
+	}
+}
+
+type interceptor func(*broker.Client, *mqtt.Publish) error
+
+func (f interceptor) Intercept(c *broker.Client, p *mqtt.Publish) error { return f(c, p) }
+
+func TestInterceptorChangesAndRefuses(t *testing.T) {
+	_, l := serve(t, broker.Options{Interceptors: []broker.Interceptor{
+		interceptor(func(c *broker.Client, p *mqtt.Publish) error {
+			if string(p.Payload) == "bad" {
+				return fmt.Errorf("%s: %w", c.ID, mqtt.PayloadFormatInvalid)
+			}
+			p.Topic, p.Payload = append([]byte("to/"), p.Topic...), []byte("changed")
+			return nil
+		}),
+	}})
+	c, _ := connect(t, l, clean("c"))
+	c.subscribe("to/#")
+	if code := c.publish("a", "bad"); code != mqtt.PayloadFormatInvalid {
+		t.Errorf("refused with %v", code)
+	}
+	c.send(&mqtt.Publish{Topic: []byte("a"), Payload: []byte("good")})
+	if m := c.message(); string(m.Topic) != "to/a" || string(m.Payload) != "changed" {
+		t.Errorf("got %q on %q", m.Payload, m.Topic)
+	}
+}
+
+type passwords map[string]string
+
+func (p passwords) Authenticate(_ context.Context, c *broker.Client, password []byte) error {
+	if want, ok := p[c.Username]; !ok || want != string(password) {
+		return mqtt.BadUserNameOrPassword
+	}
+	return nil
+}
+
+func (passwords) Exchange(context.Context, *broker.Client, string) (broker.Exchange, error) {
+	return nil, errors.New("no methods")
+}
+
+func TestAuthenticatorRefusesInTheWordsOfTheVersion(t *testing.T) {
+	var mu sync.Mutex
+	var refused []string
+	_, l := serve(t, broker.Options{Authenticator: passwords{"ann": "secret"}, Events: broker.Events{
+		Refused: func(c *broker.Client, cause error) {
+			mu.Lock()
+			defer mu.Unlock()
+			refused = append(refused, fmt.Sprint(c.ID, " ", errors.Is(cause, mqtt.BadUserNameOrPassword)))
+		},
+	}})
+	for _, v := range []mqtt.Version{mqtt.V31, mqtt.V311, mqtt.V5} {
+		p := mqtt.Connect{Version: v, ClientID: fmt.Sprint(v), CleanStart: true, HasUsername: true, Username: "ann", HasPassword: true}
+		p.Password = []byte("secret")
+		if _, ack := connect(t, l, p); ack.Reason != mqtt.Success {
+			t.Errorf("%v: the right password gave %v", v, ack.Reason)
+		}
+		p.Password = []byte("guess")
+		c, ack := connect(t, l, p)
+		if ack.Reason != mqtt.BadUserNameOrPassword {
+			t.Errorf("%v: a wrong password gave %v", v, ack.Reason)
+		}
+		if p := c.read(); p != nil {
+			t.Errorf("%v: after a refusal came %v", v, p.Type())
+		}
+	}
+	method := clean("m")
+	method.Properties.SetAuthMethod("unknown")
+	if _, ack := connect(t, l, method); ack.Reason != mqtt.NotAuthorized {
+		t.Errorf("an error without a code gave %v", ack.Reason)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"3.1 true", "3.1.1 true", "5.0 true"}; len(refused) < 3 || !slices.Equal(refused[:3], want) {
+		t.Errorf("refusals %q, want %q", refused, want)
+	}
+}
+
+func TestPanicOfAHookEndsOnlyItsConnection(t *testing.T) {
+	panicked := make(chan any, 1)
+	b, err := broker.New(broker.Options{
+		Interceptors: []broker.Interceptor{interceptor(func(*broker.Client, *mqtt.Publish) error { panic("oops") })},
+		Events:       broker.Events{Panicked: func(_ *broker.Client, v any, _ []byte) { panicked <- v }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listen(t, b)
+	good, _ := connect(t, l, clean("good"))
+	bad, _ := connect(t, l, clean("bad"))
+	bad.send(&mqtt.Publish{Topic: []byte("t")})
+	if d, ok := bad.read().(*mqtt.Disconnect); !ok || d.Reason != mqtt.ImplementationSpecificError {
+		t.Errorf("the connection ended with %+v", d)
+	}
+	if v := <-panicked; v != "oops" {
+		t.Errorf("the event has %v", v)
+	}
+	good.quiet()
+	if n := b.Stats().Panics; n != 1 {
+		t.Errorf("%d panics were counted", n)
+	}
+}
+
+func TestNothingIsAcknowledgedThatTheStoreDidNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var failure error
+		s := &storetest.Failing{Store: memory.New(), Err: func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			return failure
+		}}
+		_, l := serve(t, broker.Options{Store: s})
+		sub, _ := connect(t, l, stored("sub"))
+		sub.subscribe("t")
+		pub, _ := connect(t, l, clean("pub"))
+		if code := pub.publish("t", "kept"); code != mqtt.Success {
+			t.Fatalf("got %v", code)
+		}
+		mu.Lock()
+		failure = errors.New("disk on fire")
+		mu.Unlock()
+		pub.send(&mqtt.Publish{QoS: 1, PacketID: 2, Topic: []byte("t"), Payload: []byte("lost")})
+		if d, ok := pub.read().(*mqtt.Disconnect); !ok || d.Reason != mqtt.UnspecifiedError {
+			t.Errorf("got %+v, want DISCONNECT", d)
+		}
+		if m := sub.message(); string(m.Payload) != "kept" {
+			t.Errorf("got %q", m.Payload)
+		}
+	})
+}
+
+func TestPublishOfTheEmbeddingProgram(t *testing.T) {
+	b, l := serve(t, broker.Options{})
+	c, _ := connect(t, l, clean("c"))
+	c.subscribe("#")
+	if err := b.Publish(&store.Message{Topic: "a/+", Payload: []byte("x")}); err == nil {
+		t.Error("a wildcard in a topic name was taken")
+	}
+	if err := b.Publish(&store.Message{Topic: "a/b", Payload: []byte("x"), QoS: 1}); err != nil {
+		t.Error(err)
+	}
+	if m := c.message(); string(m.Topic) != "a/b" || m.QoS != 1 || m.PacketID != 1 {
+		t.Errorf("got %+v", m)
+	}
+}
