@@ -88,6 +88,7 @@ func New(o Options) (*Broker, error) {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.registry.init()
 	b.timers.init()
+	b.wheel.init()
 	if err := b.store.Start(b.wake, store.Recovery{Session: b.recoverSession, Retained: b.recoverRetained}); err != nil {
 		return nil, err
 	}

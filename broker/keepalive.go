@@ -14,7 +14,11 @@ type keepAliveWheel struct {
 	mu    sync.Mutex
 	slots [wheelSlots]*conn // heads of doubly linked lists
 	now   int               // the slot of this second
+	count int               // connections in it
+	kick  chan struct{}     // it is no longer empty
 }
+
+func (w *keepAliveWheel) init() { w.kick = make(chan struct{}, 1) }
 
 const wheelSlots = 128
 
@@ -29,6 +33,18 @@ func (w *keepAliveWheel) add(c *conn, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.insert(c, d)
+	if w.count == 1 {
+		select {
+		case w.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (w *keepAliveWheel) empty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count == 0
 }
 
 func (w *keepAliveWheel) insert(c *conn, d time.Duration) {
@@ -36,6 +52,7 @@ func (w *keepAliveWheel) insert(c *conn, d time.Duration) {
 	i := (w.now + ticks) % wheelSlots
 	head := w.slots[i]
 	c.slot = wheelSlot{next: head, number: i + 1}
+	w.count++
 	if head != nil {
 		head.slot.prev = c
 	}
@@ -57,6 +74,7 @@ func (w *keepAliveWheel) remove(c *conn) {
 		c.slot.next.slot.prev = c.slot.prev
 	}
 	c.slot = wheelSlot{}
+	w.count--
 }
 
 // tick moves on by a second and returns the connections that were silent for too long.
@@ -69,6 +87,7 @@ func (w *keepAliveWheel) tick(now time.Time, late []*conn) []*conn {
 	for c != nil {
 		next := c.slot.next
 		c.slot = wheelSlot{}
+		w.count--
 		if left := c.keepAlive - now.Sub(time.Unix(0, c.lastSeen.Load())); left > 0 {
 			w.insert(c, left)
 		} else {
@@ -79,7 +98,7 @@ func (w *keepAliveWheel) tick(now time.Time, late []*conn) []*conn {
 	return late
 }
 
-// runKeepAlive ticks. [MQTT-3.1.2-22] (5.0; 3.1.1: -24) one and a half times the keep alive
+// runKeepAlive ticks, as long as there is somebody to look at: an idle broker sleeps. [MQTT-3.1.2-22] (5.0; 3.1.1: -24) one and a half times the keep alive
 // without a packet closes the connection, as if the network had failed.
 func (b *Broker) runKeepAlive() {
 	defer b.wg.Done()
@@ -87,6 +106,14 @@ func (b *Broker) runKeepAlive() {
 	defer t.Stop()
 	var late []*conn
 	for {
+		if b.wheel.empty() {
+			select {
+			case <-b.wheel.kick:
+				t.Reset(time.Second)
+			case <-b.ctx.Done():
+				return
+			}
+		}
 		select {
 		case now := <-t.C:
 			late = b.wheel.tick(now, late[:0])

@@ -224,6 +224,9 @@ func (c *conn) handleDisconnect(frame []byte) error {
 		return err
 	}
 	c.received(&p)
+	if !fromClient(p.Reason) {
+		return mqtt.ProtocolError // [MQTT-3.14.2-1]
+	}
 	if p.Properties.Has(mqtt.PropSessionExpiry) {
 		if c.expiry == 0 && p.Properties.SessionExpiry != 0 {
 			return mqtt.ProtocolError // [MQTT-3.14.2.2.2] a session that was to end with the connection does
@@ -234,4 +237,16 @@ func (c *conn) handleDisconnect(frame []byte) error {
 		return errDisconnectWithWill // [MQTT-3.14.4-3] only 0x00 discards the will
 	}
 	return errDisconnect
+}
+
+// fromClient reports whether a client may give the reason code in DISCONNECT.
+func fromClient(r mqtt.ReasonCode) bool {
+	switch r {
+	case mqtt.NormalDisconnection, mqtt.DisconnectWithWill, mqtt.UnspecifiedError, mqtt.MalformedPacket, mqtt.ProtocolError,
+		mqtt.ImplementationSpecificError, mqtt.TopicNameInvalid, mqtt.ReceiveMaximumExceeded, mqtt.TopicAliasInvalid, mqtt.PacketTooLarge,
+		mqtt.MessageRateTooHigh, mqtt.QuotaExceeded, mqtt.AdministrativeAction, mqtt.PayloadFormatInvalid:
+		return true
+	default:
+		return false
+	}
 }

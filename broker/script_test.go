@@ -63,13 +63,14 @@ func runScript(t *testing.T, s *mqttscript.Script, v mqtt.Version, open func() s
 
 // memoryTarget is a broker on a memnet listener, made at the first Dial, and again when an option changes.
 type memoryTarget struct {
-	t        *testing.T
-	open     func() store.Store
-	limits   broker.Limits
-	listener broker.ListenerOptions
-	net      *memnet.Listener
-	broker   *broker.Broker
-	served   chan error
+	t            *testing.T
+	open         func() store.Store
+	limits       broker.Limits
+	listener     broker.ListenerOptions
+	responseInfo func(*broker.Client) string
+	net          *memnet.Listener
+	broker       *broker.Broker
+	served       chan error
 }
 
 var (
@@ -79,15 +80,19 @@ var (
 	_ mqttscript.Ephemeral  = (*memoryTarget)(nil)
 )
 
-func (m *memoryTarget) Offers(need string) bool { return need == "test-auth" }
+func (m *memoryTarget) Offers(need string) bool {
+	if need == "test-response-information" {
+		m.responseInfo = func(c *broker.Client) string { return "response/" + c.ID }
+	}
+	return need != "persistence"
+}
 
 func (m *memoryTarget) Ephemeral() bool { return true }
 
 func (m *memoryTarget) Dial(context.Context) (net.Conn, error) {
 	if m.broker == nil {
 		b, err := broker.New(broker.Options{
-			Limits: m.limits, Store: m.open(), Authenticator: challenge{},
-			ResponseInformation: func(c *broker.Client) string { return "response/" + c.ID },
+			Limits: m.limits, Store: m.open(), Authenticator: challenge{}, ResponseInformation: m.responseInfo,
 		})
 		if err != nil {
 			return nil, err

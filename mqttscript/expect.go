@@ -56,7 +56,7 @@ func (x *run) receive(st *step) error {
 			c := x.client(name)
 			frame, err := c.conn.peek()
 			if frame == nil {
-				if err != nil && x.SilentClose && st.kind == stepReceive && st.packet.spec.name == "DISCONNECT" {
+				if err != nil && x.SilentClose && st.kind == stepReceive && isFarewell(st.packet) {
 					return true, nil
 				}
 				if err != nil {
@@ -76,6 +76,18 @@ func (x *run) receive(st *step) error {
 		}
 		return false, nil
 	})
+}
+
+// isFarewell reports whether the line's packet only says why the broker closes: a
+// DISCONNECT, or a CONNACK that does not accept.
+func isFarewell(line *packetLine) bool {
+	if line.spec.name == "CONNACK" && line.named("rc") {
+		vars := map[string]value{}
+		return !slices.ContainsFunc(line.fields, func(f fieldLine) bool {
+			return f.spec.name == "rc" && f.pattern.match(numberValue(0), vars)
+		})
+	}
+	return line.spec.name == "DISCONNECT"
 }
 
 // applies reports whether the line's packet exists for its client. Before 5.0 a

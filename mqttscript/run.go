@@ -32,8 +32,9 @@ type Runner struct {
 	// MaxWait, if not 0, is the longest time that a script's wait lines may take in
 	// all; a script that waits longer is skipped.
 	MaxWait time.Duration
-	// SilentClose accepts that a broker closes without the DISCONNECT that a script
-	// expects before: in many cases MQTT 5.0 asks for the close alone.
+	// SilentClose accepts that a broker closes without the DISCONNECT, or without the
+	// refusing CONNACK, that a script expects before: in many cases MQTT 5.0 asks for
+	// the close alone.
 	SilentClose bool
 }
 

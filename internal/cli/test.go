@@ -73,7 +73,7 @@ the broker does not offer, or control over it, is skipped.`,
 	flags.DurationVar(&run.runner.Timeout, "timeout", mqttscript.DefaultTimeout, "how long an expected packet may take")
 	flags.DurationVar(&run.runner.MaxWait, "max-wait", time.Minute, "skip scripts that wait longer in all")
 	flags.StringSliceVar(&run.target.Offered, "offers", nil, "what the broker has that scripts may need, as `NAME,...`")
-	flags.BoolVar(&run.runner.SilentClose, "silent-close", false, "accept a close without the DISCONNECT expected before it")
+	flags.BoolVar(&run.runner.SilentClose, "silent-close", false, "accept a close without the DISCONNECT or refusing CONNACK expected before it")
 	flags.StringVar(&junit, "junit", "", "also write a JUnit XML report to `FILE`")
 	flags.BoolVarP(&run.verbose, "verbose", "v", false, "report every script, not only those that fail or are skipped")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &testError{2, err} })

@@ -1,0 +1,47 @@
+# Unio. `make` lists the targets. Tools come from tools/go.mod; nothing needs to be installed but Go, and for the
+# interoperability tests Debian's mosquitto-clients, Node.js and npm.
+
+TOOL = go tool -modfile=tools/go.mod
+FUZZTIME ?= 20s
+GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fmt fuzz bench conformance interop check
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+build: ## build bin/unio
+	CGO_ENABLED=0 go build -trimpath -o bin/unio ./cmd/unio
+
+test: ## run all tests
+	go test ./...
+
+race: ## run all tests with the race detector, the interoperability tests against a broker that has it too
+	go test -race ./...
+
+lint: ## look for formatting, vet, and linter findings
+	@out=$$($(TOOL) gofumpt -l $(GO_PACKAGES)); test -z "$$out" || { echo "not gofumpt-clean:"; echo "$$out"; exit 1; }
+	go vet ./...
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	@go list -f '{{.Dir}}' ./... | while read -r dir; do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
+			echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+		done; \
+	done
+
+bench: ## compare with Debian's mosquitto: a Markdown table
+	bench/compare.sh
+
+conformance: build ## run the .mqtt scripts over a socket against bin/unio
+	bin/unio test testdata/v3 testdata/v5
+
+interop: ## drive other people's clients against unio; a missing tool is a failure
+	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop
+
+check: lint race conformance interop ## everything that .ci/run asks for besides go test ./...
