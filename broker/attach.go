@@ -32,7 +32,7 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	}
 	connack.SessionPresent = at.Present // [MQTT-3.2.2-2, -3]
 	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
-	b.counters.connections.Add(1)
+	b.counters.connected(1)
 	if b.events.Connected != nil {
 		b.events.Connected(c.client)
 	}
@@ -45,6 +45,7 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	}
 	c.mu.Unlock()
 	sub.conn.Store(c)
+	c.accepted.Store(true)
 	c.mu.Lock()
 	c.pump(bt) // what waited; whatever comes from now on wakes the connection
 	c.mu.Unlock()
@@ -97,13 +98,13 @@ func (b *Broker) attachStore(c *conn, sub *subscriber, clean bool) (store.Attach
 }
 
 func (c *conn) sessionConfig(at store.Attached) session.Config {
-	l := &c.b.limits
+	l := c.b.options.Load()
 	cfg := session.Config{Received: at.Received, Queue: l.queueLimit(), Window: int(l.MaxInflight), ReceiveMaximum: 65535}
 	if c.version == mqtt.V5 {
 		cfg.ReceiveMaximum = int(l.MaxInflight)
-		cfg.AliasMaximum = c.ln.MaxTopicAlias
+		cfg.AliasMaximum = c.lo.MaxTopicAlias
 		cfg.Window = min(cfg.Window, int(c.receiveMaximum))
-		cfg.SendAliasMaximum = min(c.aliasMaximum, c.ln.MaxTopicAliasBroker)
+		cfg.SendAliasMaximum = min(c.aliasMaximum, c.lo.MaxTopicAliasBroker)
 	}
 	return cfg
 }
@@ -123,7 +124,7 @@ func (b *Broker) detach(c *conn) {
 // due time, and the session ends or begins to expire. The caller holds sub.
 func (b *Broker) leave(sub *subscriber, c *conn) {
 	sub.conn.Store(nil)
-	b.counters.connections.Add(-1)
+	b.counters.connected(-1)
 	w := c.will
 	if errors.Is(c.closeCause(), errDisconnect) {
 		w = nil // [MQTT-3.1.2-10]
@@ -165,7 +166,7 @@ func (s *subscriber) next() time.Time {
 // still delayed is published now [MQTT-3.1.3-9]. The caller holds sub.
 func (b *Broker) endSession(sub *subscriber) {
 	b.timers.set(sub, time.Time{})
-	sub.filters.each(func(filter string) { b.index.Unsubscribe(filter, sub) })
+	sub.filters.each(func(filter string) { b.unsubscribe(sub, filter) })
 	sub.filters = filterSet{}
 	b.registry.remove(sub)
 	b.counters.sessions.Add(-1)
@@ -190,6 +191,7 @@ func (b *Broker) expire(sub *subscriber) {
 	}
 	now := time.Now()
 	if sub.expired(now) {
+		b.counters.expired.Add(1)
 		b.endSession(sub)
 		return
 	}

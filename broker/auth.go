@@ -8,9 +8,9 @@ import (
 )
 
 // exchange runs the enhanced authentication of a CONNECT [MQTT-4.12].
-func (c *conn) exchange(ctx context.Context, in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack) error {
+func (c *conn) exchange(ctx context.Context, auth Authenticator, in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack) error {
 	c.authMethod = string(p.Properties.AuthMethod)
-	x, err := c.b.auth.Exchange(ctx, c.client, c.authMethod)
+	x, err := auth.Exchange(ctx, c.client, c.authMethod)
 	if err != nil {
 		return authError(err)
 	}
@@ -91,16 +91,17 @@ func (c *conn) reauthenticate(a *mqtt.Auth) error {
 	if x == nil {
 		want = mqtt.ReAuthenticate
 	}
-	if err := c.checkAuth(a, want); err != nil || c.b.auth == nil {
+	auth := c.b.options.Load().Authenticator
+	if err := c.checkAuth(a, want); err != nil || auth == nil {
 		return mqtt.ProtocolError
 	}
 	data := append([]byte(nil), a.Properties.AuthData...)
 	c.b.wg.Add(1)
-	go c.reauthStep(x, data)
+	go c.reauthStep(auth, x, data)
 	return nil
 }
 
-func (c *conn) reauthStep(x Exchange, data []byte) {
+func (c *conn) reauthStep(auth Authenticator, x Exchange, data []byte) {
 	defer c.b.wg.Done()
 	var err error
 	defer func() {
@@ -109,10 +110,10 @@ func (c *conn) reauthStep(x Exchange, data []byte) {
 		}
 	}()
 	defer c.contain(&err)
-	ctx, cancel := context.WithTimeout(c.b.ctx, c.b.limits.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(c.b.ctx, c.b.options.Load().ConnectTimeout)
 	defer cancel()
 	if x == nil {
-		if x, err = c.b.auth.Exchange(ctx, c.client, c.authMethod); err != nil {
+		if x, err = auth.Exchange(ctx, c.client, c.authMethod); err != nil {
 			err = authError(err)
 			return
 		}

@@ -14,6 +14,7 @@ import (
 // encode without allocating. It belongs to one goroutine.
 type batch struct {
 	b     *Broker
+	o     *Options
 	now   time.Time
 	dirty []*conn // got output; flushed by finish
 
@@ -31,15 +32,16 @@ type batch struct {
 	out       mqtt.Publish // to encode
 	forwarded []byte
 	scratch   []byte
+	mounted   []byte // a topic behind its mount point
 
-	received, sent, bytesReceived, bytesSent int64
+	traffic
 }
 
 var batches = sync.Pool{New: func() any { return &batch{deliveries: make([]store.Delivery, 0, 32)} }}
 
 func (b *Broker) newBatch() *batch {
 	bt := batches.Get().(*batch)
-	bt.b, bt.now = b, time.Now()
+	bt.b, bt.o, bt.now = b, b.options.Load(), time.Now()
 	return bt
 }
 
@@ -51,30 +53,13 @@ func (bt *batch) finish(c *conn) {
 		d.flush(false)
 		bt.dirty[i] = nil
 	}
-	bt.count()
+	bt.b.counters.add(&bt.traffic)
 	bt.dirty = bt.dirty[:0]
 	bt.message = message{}
 	bt.matches.Reset()
 	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil
-	bt.b = nil
+	bt.b, bt.o = nil, nil
 	batches.Put(bt)
-}
-
-func (bt *batch) count() {
-	n := &bt.b.counters
-	if bt.received > 0 {
-		n.received.Add(bt.received)
-	}
-	if bt.sent > 0 {
-		n.sent.Add(bt.sent)
-	}
-	if bt.bytesReceived > 0 {
-		n.bytesReceived.Add(bt.bytesReceived)
-	}
-	if bt.bytesSent > 0 {
-		n.bytesSent.Add(bt.bytesSent)
-	}
-	bt.received, bt.sent, bt.bytesReceived, bt.bytesSent = 0, 0, 0, 0
 }
 
 // append puts a frame into the output of c, whose mu is held.
@@ -96,6 +81,7 @@ func (bt *batch) packet(c *conn, p mqtt.Packet) {
 // touch notes that c got n bytes of output.
 func (bt *batch) touch(c *conn, n int) {
 	bt.bytesSent += int64(n)
+	bt.packetsSent++
 	if !c.dirty {
 		c.dirty = true
 		bt.dirty = append(bt.dirty, c)

@@ -35,6 +35,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -48,13 +49,9 @@ var ErrClosed = errors.New("broker: closed")
 
 // Broker routes messages between the connections of its listeners.
 type Broker struct {
-	limits       Limits
-	store        store.Store
-	auth         Authenticator
-	authz        Authorizer
-	interceptors []Interceptor
-	events       Events
-	responseInfo func(*Client) string
+	options atomic.Pointer[Options] // replaced by Reconfigure; never changed
+	store   store.Store
+	events  Events
 
 	index    *topic.Index[*subscriber]
 	retained topic.Names[*retainedMessage]
@@ -69,7 +66,7 @@ type Broker struct {
 
 	mu        sync.Mutex // guards the fields below
 	closed    bool
-	listeners map[net.Listener]struct{}
+	listeners map[net.Listener]*listener
 	conns     map[*conn]struct{} // accepted, until they end
 }
 
@@ -77,14 +74,14 @@ type Broker struct {
 func New(o Options) (*Broker, error) {
 	o.setDefaults()
 	b := &Broker{
-		limits: o.Limits, store: o.Store, auth: o.Authenticator, authz: o.Authorizer,
-		interceptors: o.Interceptors, events: o.Events, responseInfo: o.ResponseInformation,
+		store: o.Store, events: o.Events,
 		index:     topic.NewIndex[*subscriber](),
-		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}),
+		listeners: make(map[net.Listener]*listener), conns: make(map[*conn]struct{}),
 	}
 	if b.store == nil {
 		b.store = memory.New()
 	}
+	b.options.Store(&o)
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.registry.init()
 	b.timers.init()
@@ -103,13 +100,13 @@ func (b *Broker) Serve(l net.Listener) error { return b.ServeListener(l, Listene
 
 // ServeListener is Serve with options for this listener.
 func (b *Broker) ServeListener(l net.Listener, o ListenerOptions) error {
-	if !b.addListener(l) {
+	ln := new(listener)
+	ln.set(o)
+	if !b.addListener(l, ln) {
 		_ = l.Close()
 		return ErrClosed
 	}
 	defer b.removeListener(l)
-	o.setDefaults()
-	ln := &listener{ListenerOptions: o}
 	for {
 		nc, err := l.Accept()
 		if err != nil {
@@ -141,13 +138,13 @@ func wait(stop <-chan struct{}, err error) bool {
 	}
 }
 
-func (b *Broker) addListener(l net.Listener) bool {
+func (b *Broker) addListener(l net.Listener, ln *listener) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return false
 	}
-	b.listeners[l] = struct{}{}
+	b.listeners[l] = ln
 	return true
 }
 
@@ -155,6 +152,42 @@ func (b *Broker) removeListener(l net.Listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.listeners, l)
+}
+
+// Reconfigure replaces the limits and hooks of the options for all that happens from now on. What was agreed on
+// with a connected client at CONNECT stays; Store and Events are not replaced.
+func (b *Broker) Reconfigure(o Options) {
+	o.setDefaults()
+	b.options.Store(&o)
+}
+
+// ReconfigureListener replaces the options of a listener that is served, for connections from now on.
+func (b *Broker) ReconfigureListener(l net.Listener, o ListenerOptions) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ln := b.listeners[l]; ln != nil {
+		ln.set(o)
+	}
+}
+
+// Clients returns the clients that are connected.
+func (b *Broker) Clients() []*Client {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clients := make([]*Client, 0, len(b.conns))
+	for c := range b.conns {
+		if c.accepted.Load() {
+			clients = append(clients, c.client)
+		}
+	}
+	return clients
+}
+
+// WalkSubscriptions calls fn for each subscription of each session, in no order, until it returns false.
+func (b *Broker) WalkSubscriptions(fn func(clientID string, s store.Subscription) bool) {
+	b.index.Walk(func(filter string, s topic.Subscription[*subscriber]) bool {
+		return fn(s.Key.id, store.Subscription{Filter: filter, Options: s.Options, ID: s.ID})
+	})
 }
 
 func (b *Broker) isClosed() bool {

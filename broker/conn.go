@@ -22,7 +22,8 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: not a socket; see write.go
 	ln     *listener
-	client *Client // for hooks and events; complete when sub is set
+	lo     *ListenerOptions // of ln, when the connection was accepted
+	client *Client          // for hooks and events; complete when sub is set
 	sub    *subscriber
 	sess   *session.Session
 	will   *will
@@ -38,6 +39,7 @@ type conn struct {
 	slot           wheelSlot
 	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
 	owed           atomic.Int32 // PUBACKs that wait for a commit
+	accepted       atomic.Bool  // CONNACK was sent with success
 	fenced         atomic.Bool  // the read loop must handle nothing more
 
 	authMethod string
@@ -59,8 +61,8 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
-	c := &conn{b: b, nc: nc, ln: ln, ended: make(chan struct{}), maxPacket: mqtt.MaxPacketSize}
-	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: ln.Name}
+	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), ended: make(chan struct{}), maxPacket: mqtt.MaxPacketSize}
+	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: c.lo.Name}
 	if sc, ok := nc.(syscall.Conn); ok && rawIO {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
@@ -123,7 +125,7 @@ const maxPending = 1024
 func (c *conn) pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && (len(c.pending) > maxPending || c.buffered() > 2*c.b.limits.MaxBufferedBytes) {
+	for !c.closed && (len(c.pending) > maxPending || c.buffered() > 2*c.b.options.Load().MaxBufferedBytes) {
 		resumed := make(chan struct{})
 		c.resumed = resumed
 		c.mu.Unlock()
@@ -155,7 +157,7 @@ func (c *conn) data(p []byte, bt *batch) error {
 		p = c.in
 	}
 	for len(p) > 0 {
-		frame, rest, err := mqtt.Split(p, c.b.limits.MaxPacketSize)
+		frame, rest, err := mqtt.Split(p, bt.o.MaxPacketSize)
 		if err != nil {
 			return err
 		}
@@ -165,6 +167,7 @@ func (c *conn) data(p []byte, bt *batch) error {
 		if c.fenced.Load() {
 			return net.ErrClosed
 		}
+		bt.packetsReceived++
 		if err := c.handle(frame, bt); err != nil {
 			return err
 		}

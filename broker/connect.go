@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ var (
 	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
 	errKeepAlive   = fmt.Errorf("keep alive above the maximum: %w", mqtt.ClientIdentifierNotValid)
 	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
+	errIDPrefix    = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
 	errDisconnects = errors.New("client disconnected during authentication")
 )
 
@@ -101,7 +103,7 @@ type handshakeReader struct {
 
 func (r *handshakeReader) next() ([]byte, error) {
 	for {
-		frame, rest, err := mqtt.Split(r.p, r.c.b.limits.MaxConnectSize)
+		frame, rest, err := mqtt.Split(r.p, r.c.b.options.Load().MaxConnectSize)
 		if err != nil {
 			return nil, err
 		}
@@ -125,18 +127,16 @@ func (r *handshakeReader) next() ([]byte, error) {
 
 // accept checks what CONNECT asks for against the limits and fills in CONNACK.
 func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
-	l := &c.b.limits
+	l := c.b.options.Load()
 	n := int(c.b.counters.connections.Load())
-	if l.MaxConnections > 0 && n >= l.MaxConnections || c.ln.MaxConnections > 0 && int(c.ln.count.Load()) > c.ln.MaxConnections {
+	if l.MaxConnections > 0 && n >= l.MaxConnections || c.lo.MaxConnections > 0 && int(c.ln.count.Load()) > c.lo.MaxConnections {
 		return errMaxConns
 	}
-	if c.ln.RefuseAnonymous && !p.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
+	if c.lo.RefuseAnonymous && !p.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
 		return errAnonymous
 	}
-	if p.ClientID == "" {
-		if err := c.assignID(p, connack); err != nil {
-			return err
-		}
+	if err := c.identify(p, connack); err != nil {
+		return err
 	}
 	c.maxPacket, c.receiveMaximum = mqtt.MaxPacketSize, 65535
 	if p.Version < mqtt.V5 {
@@ -161,14 +161,14 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 
 // describe fills in what a v5 CONNACK says of the broker.
 func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
-	l, out := &c.b.limits, &connack.Properties
-	if n := c.ln.MaxTopicAlias; n > 0 {
+	l, out := c.b.options.Load(), &connack.Properties
+	if n := c.lo.MaxTopicAlias; n > 0 {
 		out.SetTopicAliasMaximum(n)
 	}
 	if l.RefuseRetained {
 		out.SetRetainAvailable(false)
 	}
-	if n := c.ln.maxQoS(); n < 2 {
+	if n := c.lo.maxQoS(); n < 2 {
 		out.SetMaximumQoS(n)
 	}
 	out.SetMaximumPacketSize(l.MaxPacketSize)
@@ -179,20 +179,45 @@ func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
 			out.SetSessionExpiry(c.expiry)
 		}
 	}
-	if props.Has(mqtt.PropRequestResponseInfo) && props.RequestResponseInfo == 1 && c.b.responseInfo != nil {
-		if info := c.b.responseInfo(c.client); info != "" { // [MQTT-3.1.2-28] only if asked for
+	if props.Has(mqtt.PropRequestResponseInfo) && props.RequestResponseInfo == 1 && l.ResponseInformation != nil {
+		if info := l.ResponseInformation(c.client); info != "" { // [MQTT-3.1.2-28] only if asked for
 			out.SetResponseInfo(info)
 		}
 	}
 }
 
+// identify settles the client id.
+func (c *conn) identify(p *mqtt.Connect, connack *mqtt.Connack) error {
+	if len(c.lo.Versions) > 0 && !slices.Contains(c.lo.Versions, p.Version) {
+		return mqtt.UnsupportedProtocolVersion
+	}
+	if c.lo.UsernameAsClientID {
+		if p.Username == "" {
+			return errAnonymous
+		}
+		c.client.ID = p.Username
+	}
+	if c.client.ID == "" {
+		return c.assignID(p, connack)
+	}
+	for _, prefix := range c.lo.ClientIDPrefixes {
+		if strings.HasPrefix(c.client.ID, prefix) {
+			return nil
+		}
+	}
+	if len(c.lo.ClientIDPrefixes) > 0 {
+		return errIDPrefix
+	}
+	return nil
+}
+
 // assignID gives a client without id one [MQTT-3.1.3-6], which before v5 needs a clean session
 // [MQTT-3.1.3-8], and does not exist in 3.1.
 func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
-	if p.Version == mqtt.V31 || p.Version == mqtt.V311 && (!p.CleanStart || c.ln.RefuseEmptyClientID) {
+	if p.Version == mqtt.V31 || c.lo.RefuseEmptyClientID || p.Version == mqtt.V311 && !p.CleanStart {
 		return errEmptyID
 	}
-	c.client.ID = c.ln.AutoIDPrefix + strings.ToLower(rand.Text())
+	c.client.ID = c.lo.AutoIDPrefix + strings.ToLower(rand.Text())
 	if p.Version == mqtt.V5 {
 		connack.Properties.SetAssignedClientID(c.client.ID) // [MQTT-3.1.3-7]
 	}
@@ -202,7 +227,7 @@ func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
 // acceptKeepAlive sets the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21];
 // an older one, which cannot be told, is refused. No keep alive at all is more than any maximum but the largest.
 func (c *conn) acceptKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) error {
-	limit, ask := c.b.limits.MaxKeepAlive, p.KeepAlive
+	limit, ask := c.b.options.Load().MaxKeepAlive, p.KeepAlive
 	if ask > limit || ask == 0 && limit < 65535 {
 		if p.Version < mqtt.V5 {
 			return errKeepAlive
@@ -218,7 +243,8 @@ func (c *conn) acceptKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) error {
 // authenticateConnect asks the Authenticator, if there is one.
 func (c *conn) authenticateConnect(in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack, deadline time.Time) error {
 	extended := p.Properties.Has(mqtt.PropAuthMethod)
-	if c.b.auth == nil {
+	auth := c.b.options.Load().Authenticator
+	if auth == nil {
 		if extended {
 			return mqtt.BadAuthenticationMethod // [MQTT-4.12.0-1]
 		}
@@ -227,9 +253,9 @@ func (c *conn) authenticateConnect(in *handshakeReader, p *mqtt.Connect, connack
 	ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
 	defer cancel()
 	if extended {
-		return c.exchange(ctx, in, p, connack)
+		return c.exchange(ctx, auth, in, p, connack)
 	}
-	return authError(c.b.auth.Authenticate(ctx, c.client, p.Password))
+	return authError(auth.Authenticate(ctx, c.client, p.Password))
 }
 
 func authError(err error) error {
@@ -245,7 +271,7 @@ func (b *Broker) checkTopic(name []byte) error {
 	if topic.ValidName(name) != nil {
 		return mqtt.TopicNameInvalid
 	}
-	if topic.Levels(name) > b.limits.MaxTopicLevels {
+	if topic.Levels(name) > b.options.Load().MaxTopicLevels {
 		return errTooDeep
 	}
 	return nil

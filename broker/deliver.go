@@ -58,7 +58,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 	if c.closed || !c.live {
 		return
 	}
-	full := c.buffered() >= c.b.limits.MaxBufferedBytes
+	full := c.buffered() >= bt.o.MaxBufferedBytes
 	if d.QoS == 0 {
 		if full {
 			drop(c.b, c.client.ID, DropBufferFull, bt.message.topic)
@@ -74,7 +74,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 			return
 		}
 	}
-	if c.version == mqtt.V5 && (d.SubscriptionID != 0 || c.sess.UsesAliases()) {
+	if c.lo.MountPoint != "" || c.version == mqtt.V5 && (d.SubscriptionID != 0 || c.sess.UsesAliases()) {
 		bt.prepare(&bt.message, d)
 		c.transmit(bt, d)
 		return
@@ -90,6 +90,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 	}
 	bt.append(c, f.p)
 	bt.sent++
+	bt.publishBytesSent += int64(len(bt.message.payload))
 	if c.b.events.Sent != nil {
 		c.tellFrame(f.p)
 	}
@@ -102,10 +103,11 @@ func (c *conn) tellFrame(frame []byte) {
 	}
 }
 
-// transmit sends bt.out to c with what is c's alone: subscription identifier and topic
+// transmit sends bt.out to c with what is c's alone: mount point, subscription identifier and topic
 // alias. It reports false if that is larger than c accepts. c.mu is held.
 func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	p := &bt.out
+	p.Topic = c.unmount(p.Topic)
 	if c.version == mqtt.V5 && d.SubscriptionID != 0 {
 		p.Properties.AddSubscriptionID(d.SubscriptionID) // [MQTT-3.3.4-3]
 	}
@@ -121,6 +123,7 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	}
 	bt.packet(c, p)
 	bt.sent++
+	bt.publishBytesSent += int64(len(p.Payload))
 	return true
 }
 
@@ -152,7 +155,7 @@ func (c *conn) pump(bt *batch) {
 	}
 	for d := c.sess.Front(); d != nil; d = c.sess.Front() {
 		d.PacketID = c.sess.NextID()
-		if !c.sess.CanSend(d.PacketID) || c.full() {
+		if !c.sess.CanSend(d.PacketID) || c.full(bt) {
 			return
 		}
 		c.forward(bt, d)
@@ -161,14 +164,14 @@ func (c *conn) pump(bt *batch) {
 	c.sendBacklog(bt)
 }
 
-func (c *conn) full() bool { return c.buffered() >= c.b.limits.MaxBufferedBytes }
+func (c *conn) full(bt *batch) bool { return c.buffered() >= bt.o.MaxBufferedBytes }
 
 // pull sends what waits for c in the store. c.mu is held.
 func (c *conn) pull(bt *batch) {
 	ref := c.sub.ref
 	for {
 		room := min(c.sess.Room(), cap(bt.deliveries))
-		if room == 0 || c.full() {
+		if room == 0 || c.full(bt) {
 			return
 		}
 		ds := c.b.store.Next(ref, c.cursor, bt.deliveries[:0:room])
@@ -220,7 +223,7 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 		return false
 	}
 	bt.scratch = append(bt.scratch[:0], m.Topic...)
-	if c.b.authz != nil && !c.b.mayReceive(bt, c, bt.scratch, d) {
+	if !c.mayReceive(bt, bt.scratch, d) {
 		return false
 	}
 	p := &bt.out

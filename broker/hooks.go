@@ -18,6 +18,7 @@ type Client struct {
 	RemoteAddr  net.Addr
 	LocalAddr   net.Addr
 	Listener    string // the name given in ListenerOptions
+	Auth        any    // for the Authenticator's own use, while it authenticates
 }
 
 // An Authenticator decides who may connect. Its methods may block until ctx ends;

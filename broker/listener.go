@@ -12,8 +12,13 @@ import (
 
 // listener is what connections of one ServeListener share.
 type listener struct {
-	ListenerOptions
-	count atomic.Int64 // connections now
+	options atomic.Pointer[ListenerOptions]
+	count   atomic.Int64 // connections now
+}
+
+func (l *listener) set(o ListenerOptions) {
+	o.setDefaults()
+	l.options.Store(&o)
 }
 
 func isResourceError(err error) bool {
@@ -68,7 +73,7 @@ func (c *conn) run() {
 // returns what the client sent behind CONNECT.
 func (c *conn) handshake() (rest []byte, err error) {
 	defer c.contain(&err)
-	deadline := time.Now().Add(c.b.limits.ConnectTimeout)
+	deadline := time.Now().Add(c.b.options.Load().ConnectTimeout)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"time"
 
+	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
 
@@ -77,12 +78,20 @@ func (l *Limits) maxSessionExpiry() uint32 {
 type ListenerOptions struct {
 	Name                string // for logs, and Client.Listener
 	RefuseAnonymous     bool   // CONNECT without user name is refused with 0x87
-	RefuseEmptyClientID bool   // allow_zero_length_clientid false, for 3.1.1
+	RefuseEmptyClientID bool   // allow_zero_length_clientid false
 	RefuseQoS           byte   // messages at this QoS and above are refused: 1 or 2; none
 	MaxConnections      int    // at once; none
 	MaxTopicAlias       uint16 // aliases that a client may use, NoAliases: none; 10
 	MaxTopicAliasBroker uint16 // aliases that the broker uses to a client, NoAliases: none; 10
 	AutoIDPrefix        string // of client ids that the broker assigns; "auto-"
+	UsernameAsClientID  bool   // the user name is the client id, and required
+	// ClientIDPrefixes, if any, are what client ids must begin with, else 0x87.
+	ClientIDPrefixes []string
+	// Versions, if any, are the protocol versions to accept; others are refused with 0x84.
+	Versions []mqtt.Version
+	// MountPoint goes before the topics and filters of this listener's clients, and is taken off before they see them. Hooks
+	// see the topic with it.
+	MountPoint string
 }
 
 // NoAliases is the value of MaxTopicAlias and MaxTopicAliasBroker that turns aliases off.

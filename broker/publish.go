@@ -49,6 +49,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 		return err
 	}
 	bt.received++
+	bt.publishBytesReceived += int64(len(p.Payload))
 	c.received(p)
 	if err := c.sess.Resolve(p); err != nil {
 		return err
@@ -56,6 +57,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 	if err := c.checkPublish(p); err != nil {
 		return err
 	}
+	p.Topic = c.mount(bt, p.Topic)
 	if p.QoS > 0 {
 		duplicate, err := c.sess.Accept(p, int(c.owed.Load())+bt.owed)
 		if err != nil {
@@ -78,9 +80,9 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 
 // checkPublish finds what ends the connection.
 func (c *conn) checkPublish(p *mqtt.Publish) error {
-	l := &c.b.limits
+	l := c.b.options.Load()
 	switch {
-	case p.QoS > c.ln.maxQoS():
+	case p.QoS > c.lo.maxQoS():
 		return mqtt.QoSNotSupported // [MQTT-3.2.2-11]
 	case p.Retain && l.RefuseRetained:
 		return mqtt.RetainNotSupported // [MQTT-3.2.2-14]
@@ -93,19 +95,19 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 
 // admit asks the hooks, and returns the code that refuses the message, or Success.
 func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
-	b := c.b
-	if n := b.limits.MaxMessageSize; n > 0 && len(p.Payload) > int(n) {
+	b, o := c.b, c.b.options.Load()
+	if n := o.MaxMessageSize; n > 0 && len(p.Payload) > int(n) {
 		drop(b, c.client.ID, DropOversize, p.Topic)
 		return mqtt.QuotaExceeded
 	}
-	if b.authz != nil {
+	if o.Authorizer != nil {
 		a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain}
-		if !b.authz.Authorize(a) {
+		if !o.Authorizer.Authorize(a) {
 			drop(b, c.client.ID, DropUnauthorized, p.Topic)
 			return mqtt.NotAuthorized
 		}
 	}
-	for _, i := range b.interceptors {
+	for _, i := range o.Interceptors {
 		if err := i.Intercept(c.client, p); err != nil {
 			drop(b, c.client.ID, DropRefused, p.Topic)
 			return reason(err, mqtt.NotAuthorized)
@@ -231,7 +233,7 @@ func (c *conn) handleDisconnect(frame []byte) error {
 		if c.expiry == 0 && p.Properties.SessionExpiry != 0 {
 			return mqtt.ProtocolError // [MQTT-3.14.2.2.2] a session that was to end with the connection does
 		}
-		c.expiry = min(p.Properties.SessionExpiry, c.b.limits.maxSessionExpiry())
+		c.expiry = min(p.Properties.SessionExpiry, c.b.options.Load().maxSessionExpiry())
 	}
 	if p.Reason != mqtt.NormalDisconnection {
 		return errDisconnectWithWill // [MQTT-3.14.4-3] only 0x00 discards the will

@@ -28,12 +28,15 @@ func (b *Broker) retain(bt *batch, m *message) {
 	}
 	if old != nil {
 		old.stale.Store(true)
+		b.counters.retainedBytes.Add(-int64(len(old.message.Payload)))
 	}
+	b.counters.retainedBytes.Add(int64(len(m.payload)))
 	bt.stage().Retain(kept)
 }
 
 func (b *Broker) recoverRetained(m *store.Message) error {
 	b.retained.Set(m.Topic, &retainedMessage{message: m})
+	b.counters.retainedBytes.Add(int64(len(m.Payload)))
 	return nil
 }
 
@@ -50,7 +53,7 @@ func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id
 	var list []retainedDelivery
 	c.b.retained.Match(filter, func(r *retainedMessage) bool {
 		qos := min(r.message.QoS, o.QoS())
-		if c.b.limits.UpgradeOutgoingQoS {
+		if bt.o.UpgradeOutgoingQoS {
 			qos = o.QoS()
 		}
 		if o.NoLocal() && r.message.ClientID == c.sub.id {

@@ -104,28 +104,28 @@ func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
 		return // [MQTT-3.8.3-3]
 	}
 	qos := min(m.qos, o.QoS()) // [MQTT-3.8.4-8]
-	if b.limits.UpgradeOutgoingQoS {
+	if bt.o.UpgradeOutgoingQoS {
 		qos = o.QoS()
 	}
 	d := store.Delivery{QoS: qos, SubscriptionID: s.ID, Retain: m.retain && o.RetainAsPublished()} // [MQTT-3.3.1-12, -13]
 	c := sub.conn.Load()
-	if sub.ref != 0 && (qos > 0 || c == nil && b.limits.QueueQoS0) {
+	if sub.ref != 0 && (qos > 0 || c == nil && bt.o.QueueQoS0) {
 		d.Message = m.kept(bt.now)
-		bt.stage().Enqueue(sub.ref, d, b.limits.queueLimit())
+		bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
 		return
 	}
-	if c == nil || b.authz != nil && !b.mayReceive(bt, c, m.topic, &d) {
+	if c == nil || !c.mayReceive(bt, m.topic, &d) {
 		return
 	}
 	c.send(bt, &d)
 }
 
-func (b *Broker) mayReceive(bt *batch, c *conn, name []byte, d *store.Delivery) bool {
-	a := Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain}
-	if b.authz.Authorize(a) {
+func (c *conn) mayReceive(bt *batch, name []byte, d *store.Delivery) bool {
+	z := bt.o.Authorizer
+	if z == nil || z.Authorize(Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain}) {
 		return true
 	}
-	drop(b, c.client.ID, DropUnauthorized, name)
+	drop(bt.b, c.client.ID, DropUnauthorized, name)
 	return false
 }
 

@@ -140,9 +140,9 @@ func (m *memoryTarget) Option(key, value string) error {
 	case "max_qos":
 		m.listener.RefuseQoS = byte(n + 1)
 	case "max_topic_alias":
-		m.listener.MaxTopicAlias = uint16(n)
+		m.listener.MaxTopicAlias = aliases(n)
 	case "max_topic_alias_broker":
-		m.listener.MaxTopicAliasBroker = uint16(n)
+		m.listener.MaxTopicAliasBroker = aliases(n)
 	case "retain_available":
 		m.limits.RefuseRetained = value == "false"
 	case "allow_zero_length_clientid":
@@ -159,6 +159,13 @@ func (m *memoryTarget) Option(key, value string) error {
 		return fmt.Errorf("no option %q here", key)
 	}
 	return nil
+}
+
+func aliases(n int) uint16 {
+	if n == 0 {
+		return broker.NoAliases
+	}
+	return uint16(n)
 }
 
 // challenge is an Authenticator whose only method asks a question.

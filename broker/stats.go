@@ -33,45 +33,104 @@ func (d DropCause) String() string {
 // DropCauses is how many causes there are; each is below it.
 const DropCauses = int(dropCauses)
 
-// Stats is a snapshot of the broker's counters. Except for the first five they only grow.
+// Stats is a snapshot of the broker's counters.
 type Stats struct {
-	Connections   int64 // connected now
-	Sessions      int64 // known now, connected or not
-	Subscriptions int64 // now
-	Retained      int64 // messages now
-	Unaccepted    int64 // connections now whose CONNECT is not accepted yet
-	Accepted      int64 // connections ever
-	Refused       int64 // of them
-	Received      int64 // PUBLISH from clients
-	Sent          int64 // PUBLISH to clients
-	BytesReceived int64
-	BytesSent     int64
-	Panics        int64 // contained to their connection
-	Dropped       [DropCauses]int64
+	// What there is now.
+	Connections         int64 // clients connected
+	Sessions            int64 // connected or not
+	Subscriptions       int64 // shared ones too
+	SharedSubscriptions int64
+	Retained            int64 // messages
+	RetainedBytes       int64 // their payloads
+	Unaccepted          int64 // connections whose CONNECT is not accepted yet
+
+	// What only grows.
+	ConnectionsMax       int64 // most clients connected at once
+	Accepted             int64 // connections
+	Refused              int64 // of them
+	Expired              int64 // sessions
+	PacketsReceived      int64 // of all types
+	PacketsSent          int64
+	Received             int64 // PUBLISH from clients
+	Sent                 int64 // PUBLISH to clients
+	BytesReceived        int64 // of all packets
+	BytesSent            int64
+	PublishBytesReceived int64 // payloads
+	PublishBytesSent     int64
+	Panics               int64 // contained to their connection
+	Dropped              [DropCauses]int64
 }
 
 type counters struct {
-	connections, sessions, unaccepted, accepted, refused atomic.Int64
-	received, sent, bytesReceived, bytesSent, panics     atomic.Int64
-	dropped                                              [dropCauses]atomic.Int64
+	connections, connectionsMax, sessions, unaccepted, accepted, refused, expired, panics atomic.Int64
+	shared, retainedBytes                                                                 atomic.Int64
+	packetsReceived, packetsSent, received, sent                                          atomic.Int64
+	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                      atomic.Int64
+	dropped                                                                               [dropCauses]atomic.Int64
+}
+
+// connected counts a client that came (1) or went (-1).
+func (n *counters) connected(d int64) {
+	now := n.connections.Add(d)
+	for {
+		m := n.connectionsMax.Load()
+		if now <= m || n.connectionsMax.CompareAndSwap(m, now) {
+			return
+		}
+	}
+}
+
+// traffic is what one batch adds to the counters.
+type traffic struct {
+	packetsReceived, packetsSent, received, sent                     int64
+	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent int64
+}
+
+func (n *counters) add(t *traffic) {
+	for _, c := range [...]struct {
+		total *atomic.Int64
+		n     int64
+	}{
+		{&n.packetsReceived, t.packetsReceived},
+		{&n.packetsSent, t.packetsSent},
+		{&n.received, t.received},
+		{&n.sent, t.sent},
+		{&n.bytesReceived, t.bytesReceived},
+		{&n.bytesSent, t.bytesSent},
+		{&n.publishBytesReceived, t.publishBytesReceived},
+		{&n.publishBytesSent, t.publishBytesSent},
+	} {
+		if c.n != 0 {
+			c.total.Add(c.n)
+		}
+	}
+	*t = traffic{}
 }
 
 // Stats returns the counters.
 func (b *Broker) Stats() Stats {
 	n := &b.counters
 	s := Stats{
-		Connections:   n.connections.Load(),
-		Sessions:      n.sessions.Load(),
-		Subscriptions: int64(b.index.Len()),
-		Retained:      int64(b.retained.Len()),
-		Unaccepted:    n.unaccepted.Load(),
-		Accepted:      n.accepted.Load(),
-		Refused:       n.refused.Load(),
-		Received:      n.received.Load(),
-		Sent:          n.sent.Load(),
-		BytesReceived: n.bytesReceived.Load(),
-		BytesSent:     n.bytesSent.Load(),
-		Panics:        n.panics.Load(),
+		Connections:          n.connections.Load(),
+		Sessions:             n.sessions.Load(),
+		Subscriptions:        int64(b.index.Len()),
+		SharedSubscriptions:  n.shared.Load(),
+		Retained:             int64(b.retained.Len()),
+		RetainedBytes:        n.retainedBytes.Load(),
+		Unaccepted:           n.unaccepted.Load(),
+		ConnectionsMax:       n.connectionsMax.Load(),
+		Accepted:             n.accepted.Load(),
+		Refused:              n.refused.Load(),
+		Expired:              n.expired.Load(),
+		PacketsReceived:      n.packetsReceived.Load(),
+		PacketsSent:          n.packetsSent.Load(),
+		Received:             n.received.Load(),
+		Sent:                 n.sent.Load(),
+		BytesReceived:        n.bytesReceived.Load(),
+		BytesSent:            n.bytesSent.Load(),
+		PublishBytesReceived: n.publishBytesReceived.Load(),
+		PublishBytesSent:     n.publishBytesSent.Load(),
+		Panics:               n.panics.Load(),
 	}
 	for i := range n.dropped {
 		s.Dropped[i] = n.dropped[i].Load()

@@ -28,6 +28,7 @@ func (c *conn) handleSubscribe(frame []byte, bt *batch) error {
 	out := ack{kind: mqtt.SUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Subscriptions))}
 	for i := range p.Subscriptions {
 		s := &p.Subscriptions[i]
+		s.Filter = c.mountFilter(s.Filter)
 		var retained []retainedDelivery
 		out.reasons[i], retained = c.subscribe(bt, s.Filter, s.Options, id)
 		out.retained = append(out.retained, retained...)
@@ -45,7 +46,7 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 	if shared && o.NoLocal() {
 		return mqtt.ProtocolError // [MQTT-3.8.3-4]
 	}
-	if topic.Levels(rest) > c.b.limits.MaxTopicLevels {
+	if topic.Levels(rest) > c.b.options.Load().MaxTopicLevels {
 		return errTooDeep
 	}
 	return nil
@@ -55,10 +56,10 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
 	b := c.b
 	_, rest, shared := topic.SplitShare(filter)
-	if b.authz != nil && !b.authz.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
+	if z := bt.o.Authorizer; z != nil && !z.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
 		return mqtt.NotAuthorized, nil
 	}
-	qos := min(o.QoS(), c.ln.maxQoS())
+	qos := min(o.QoS(), c.lo.maxQoS())
 	o = o&^3 | mqtt.SubscribeOptions(qos)
 	s := store.Subscription{Filter: filter, Options: byte(o), ID: id}
 	added := b.subscribe(c.sub, s)
@@ -72,7 +73,7 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if shared || o.RetainHandling() == 2 || o.RetainHandling() == 1 && !added {
 		return mqtt.ReasonCode(qos), nil
 	}
-	return mqtt.ReasonCode(qos), c.retainedFor(bt, filter, o, id)
+	return mqtt.ReasonCode(qos), c.retainedFor(bt, rest, o, id)
 }
 
 // subscribe puts a subscription into the index and reports whether it is new; one to the same filter is replaced [MQTT-3.8.4-3].
@@ -80,8 +81,25 @@ func (b *Broker) subscribe(sub *subscriber, s store.Subscription) (added bool) {
 	added = b.index.Subscribe(s.Filter, topic.Subscription[*subscriber]{Key: sub, ID: s.ID, Options: s.Options})
 	if added {
 		sub.filters.add(s.Filter)
+		b.counters.shared.Add(sharedCount(s.Filter))
 	}
 	return added
+}
+
+// unsubscribe takes a subscription out of the index and reports whether there was one.
+func (b *Broker) unsubscribe(sub *subscriber, filter string) bool {
+	if !b.index.Unsubscribe(filter, sub) {
+		return false
+	}
+	b.counters.shared.Add(-sharedCount(filter))
+	return true
+}
+
+func sharedCount(filter string) int64 {
+	if _, _, shared := topic.SplitShare(filter); shared {
+		return 1
+	}
+	return 0
 }
 
 // handleUnsubscribe takes an UNSUBSCRIBE [MQTT-3.10.4].
@@ -98,7 +116,8 @@ func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 	}
 	out := ack{kind: mqtt.UNSUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Filters))}
 	for i, filter := range p.Filters {
-		if !c.b.index.Unsubscribe(filter, c.sub) {
+		filter = c.mountFilter(filter)
+		if !c.b.unsubscribe(c.sub, filter) {
 			out.reasons[i] = mqtt.NoSubscriptionExisted
 			continue
 		}

@@ -20,18 +20,19 @@ type will struct {
 
 // newWill checks the will of a CONNECT.
 func (c *conn) newWill(w *mqtt.Will) (*will, error) {
-	l := &c.b.limits
+	l := c.b.options.Load()
 	switch {
 	case topic.ValidName(w.Topic) != nil || topic.Levels(w.Topic) > l.MaxTopicLevels:
 		return nil, mqtt.TopicNameInvalid
-	case w.QoS > c.ln.maxQoS():
+	case w.QoS > c.lo.maxQoS():
 		return nil, mqtt.QoSNotSupported // [MQTT-3.2.2-12]
 	case w.Retain && l.RefuseRetained:
 		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]
 	}
-	if c.b.authz != nil {
+	w.Topic = c.lo.MountPoint + w.Topic
+	if z := l.Authorizer; z != nil {
 		a := Access{Client: c.client, Action: ActionPublish, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain}
-		if !c.b.authz.Authorize(a) {
+		if !z.Authorize(a) {
 			return nil, mqtt.NotAuthorized
 		}
 	}

@@ -121,7 +121,7 @@ func (c *conn) drain(out *buffer, n int) {
 	defer c.b.wg.Done()
 	for out != nil {
 		for n < len(out.p) {
-			_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.limits.WriteTimeout))
+			_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.options.Load().WriteTimeout))
 			m, err := c.nc.Write(out.p[n:min(n+drainChunk, len(out.p))])
 			n += m
 			if err != nil {
