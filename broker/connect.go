@@ -109,6 +109,7 @@ func (r *handshakeReader) next() ([]byte, error) {
 		}
 		if frame != nil {
 			r.p = rest
+			r.c.b.counters.add(&traffic{packetsReceived: 1, bytesReceived: int64(len(frame))})
 			return frame, nil
 		}
 		if len(r.p) == cap(r.p) {

@@ -1,0 +1,196 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/memnet"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// narrow is a connection that takes few bytes at a time: Write waits for the peer to read, like a full socket.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	nc, err := n.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	near, far := net.Pipe() // a Write ends when it is read
+	go relay(nc, far)
+	go relay(far, nc)
+	return near, nil
+}
+
+// relay copies until either end closes, and then closes both.
+func relay(from, to net.Conn) {
+	p := make([]byte, 1024)
+	for {
+		n, err := from.Read(p)
+		if err == nil {
+			_, err = to.Write(p[:n])
+		}
+		if err != nil {
+			_ = from.Close()
+			_ = to.Close()
+			return
+		}
+	}
+}
+
+// serveNarrow is serve with connections whose writes wait for the reader once memnet's buffer is full.
+func serveNarrow(t *testing.T, o broker.Options) (*broker.Broker, *memnet.Listener) {
+	t.Helper()
+	b, err := broker.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := memnet.Listen()
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(narrow{l}) }()
+	t.Cleanup(func() {
+		if err := b.Shutdown(context.Background()); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != broker.ErrClosed {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return b, l
+}
+
+// TestSlowConsumerIsBoundedAndCostsNobodyElse has a subscriber that reads nothing: QoS 0 beyond the bound is dropped and
+// counted, the publisher and another subscriber notice nothing, and the connection ends after the write timeout.
+func TestSlowConsumerIsBoundedAndCostsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const bound, messages = 64 << 10, 4000
+		payload := bytes.Repeat([]byte("x"), 10<<10)
+		ended := make(chan error, 1)
+		b, l := serveNarrow(t, broker.Options{
+			Limits: broker.Limits{MaxBufferedBytes: bound, WriteTimeout: 20 * time.Second},
+			Events: broker.Events{Disconnected: func(c *broker.Client, cause error) {
+				if c.ID == "slow" {
+					ended <- cause
+				}
+			}},
+		})
+		slow, _ := connect(t, l, clean("slow"))
+		slow.subscribe("t")
+		good, _ := connect(t, l, clean("good"))
+		good.subscribe("t")
+		pub, _ := connect(t, l, clean("pub"))
+		for i := range messages {
+			pub.send(&mqtt.Publish{Topic: []byte("t"), Payload: payload})
+			if m := good.message(); len(m.Payload) != len(payload) {
+				t.Fatalf("message %d has %d bytes", i, len(m.Payload))
+			}
+		}
+		n := b.Stats()
+		if n.Dropped[broker.DropBufferFull] == 0 || n.Sent+n.Dropped[broker.DropBufferFull] != 2*messages {
+			t.Errorf("%d sent and %d dropped of %d", n.Sent, n.Dropped[broker.DropBufferFull], 2*messages)
+		}
+		if cause := <-ended; cause == nil {
+			t.Error("the slow client's connection ended without a cause")
+		}
+		good.quiet()
+	})
+}
+
+func TestQueueOfAWindowThatStaysClosedIsBounded(t *testing.T) {
+	for name, p := range map[string]mqtt.Connect{"in memory": clean("sub"), "stored": stored("sub")} {
+		t.Run(name, func(t *testing.T) {
+			b, l := serve(t, broker.Options{Limits: broker.Limits{MaxInflight: 2, MaxQueuedMessages: 3}})
+			sub, _ := connect(t, l, p)
+			sub.subscribe("t")
+			pub, _ := connect(t, l, clean("pub"))
+			for i := range 10 {
+				pub.publish("t", fmt.Sprint(i))
+			}
+			if n := b.Stats().Dropped[broker.DropQueueFull]; n != 5 {
+				t.Errorf("%d were dropped, want 5: two are in flight and three wait", n)
+			}
+			for i := range 5 { // the newest were dropped
+				m := sub.message()
+				if string(m.Payload) != fmt.Sprint(i) || m.PacketID != uint16(i+1) {
+					t.Errorf("message %d is %q with id %d", i, m.Payload, m.PacketID)
+				}
+				sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: m.PacketID})
+			}
+			sub.quiet()
+		})
+	}
+}
+
+// TestManyRetainedMessagesAllArrive has more of them than any bound of a queue or a buffer.
+func TestManyRetainedMessagesAllArrive(t *testing.T) {
+	const count = 20_000
+	_, l := serve(t, broker.Options{Limits: broker.Limits{MaxQueuedMessages: 10, MaxBufferedBytes: 10_000}})
+	pub, _ := connect(t, l, clean("pub"))
+	for i := range count {
+		pub.send(&mqtt.Publish{QoS: 1, PacketID: 1, Retain: true, Topic: fmt.Appendf(nil, "r/%d", i), Payload: []byte("x")})
+		pub.read()
+	}
+	for qos := range byte(3) {
+		for name, p := range map[string]mqtt.Connect{"in memory": clean("sub"), "stored": stored(fmt.Sprint("sub", qos))} {
+			t.Run(fmt.Sprint("QoS ", qos, " ", name), func(t *testing.T) {
+				sub, _ := connect(t, l, p)
+				sub.send(&mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "r/#", Options: mqtt.SubscribeOptions(qos)}}})
+				seen := make(map[string]bool)
+				for len(seen) < count {
+					m, ok := sub.read().(*mqtt.Publish)
+					if !ok {
+						continue // SUBACK, which may come later
+					}
+					if seen[string(m.Topic)] || !m.Retain {
+						t.Fatalf("%q came twice or without RETAIN", m.Topic)
+					}
+					seen[string(m.Topic)] = true
+					if m.QoS > 0 {
+						sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: m.PacketID})
+					}
+				}
+				_ = sub.nc.Close()
+			})
+		}
+	}
+}
+
+// TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether writes and closes at once.
+func TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether(t *testing.T) {
+	connect := sockets(t)
+	sub := connect("sub", mqtt.V311, "t")
+	frame := (&mqtt.Publish{Topic: []byte("t"), Payload: []byte("last words")}).Append(nil, mqtt.V311)
+	for i := range 100 {
+		pub := connect(fmt.Sprint("pub", i), mqtt.V311)
+		pub.send(frame)
+		_ = pub.Close()
+		if m, ok := sub.packet(mqtt.V311).(*mqtt.Publish); !ok || string(m.Payload) != "last words" {
+			t.Fatalf("got %+v", m)
+		}
+	}
+}
+
+func TestConnectMustComeInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, l := serve(t, broker.Options{})
+		begun := time.Now()
+		half := dial(t, l, mqtt.V311)
+		_, _ = half.nc.Write([]byte{0x10, 0x0c, 0x00})
+		if p := half.read(); p != nil {
+			t.Errorf("got %v", p.Type())
+		}
+		if d := time.Since(begun); d != 10*time.Second {
+			t.Errorf("closed after %v, want 10s", d)
+		}
+		synctest.Wait()
+		if n := b.Stats(); n.Refused != 1 || n.Unaccepted != 0 {
+			t.Errorf("refused %d, unaccepted %d", n.Refused, n.Unaccepted)
+		}
+	})
+}
