@@ -198,7 +198,7 @@ func (b *Broker) isClosed() bool {
 
 // Shutdown stops the broker: listeners close, v5 clients get DISCONNECT with
 // ServerShuttingDown, wills are published, sessions go to the store, and the store is closed.
-// It waits for all of this until ctx ends.
+// When ctx ends, clients that do not take what is still to be written to them are waited for no longer.
 func (b *Broker) Shutdown(ctx context.Context) error {
 	b.mu.Lock()
 	if b.closed {
@@ -226,10 +226,13 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		return b.store.Close()
 	case <-ctx.Done():
-		return ctx.Err()
+		for _, c := range conns {
+			_ = c.nc.Close()
+		}
+		<-done
 	}
+	return b.store.Close()
 }
 
 // Disconnect closes the connection of a client with a reason, which a v5 client is

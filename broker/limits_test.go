@@ -194,3 +194,36 @@ func TestConnectMustComeInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestShutdownDoesNotWaitForAStuckClient has a client that takes nothing of what is written to it.
+func TestShutdownDoesNotWaitForAStuckClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := broker.New(broker.Options{Limits: broker.Limits{WriteTimeout: time.Hour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := memnet.Listen()
+		served := make(chan error, 1)
+		go func() { served <- b.Serve(narrow{l}) }()
+		stuck, _ := connect(t, l, clean("stuck"))
+		stuck.subscribe("t")
+		pub, _ := connect(t, l, clean("pub"))
+		for range 20 << 10 {
+			pub.send(&mqtt.Publish{Topic: []byte("t"), Payload: make([]byte, 1<<10)})
+		}
+		pub.quiet()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		begun := time.Now()
+		if err := b.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(begun); d != 2*time.Second {
+			t.Errorf("took %v, want the 2s that it was given", d)
+		}
+		if err := <-served; err != broker.ErrClosed {
+			t.Error(err)
+		}
+		_ = stuck.nc.Close()
+	})
+}
