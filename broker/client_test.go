@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/uniomq/unio/broker"
@@ -100,7 +101,7 @@ func (c *client) read() mqtt.Packet {
 		}
 		p := make([]byte, 4096)
 		n, err := c.nc.Read(p)
-		c.in = append(c.in[:len(c.in):len(c.in)], p[:n]...)
+		c.in = append(slices.Clip(c.in), p[:n]...)
 		if err == io.EOF || err != nil && n == 0 {
 			return nil
 		}

@@ -110,7 +110,9 @@ func TestQueueOfAWindowThatStaysClosedIsBounded(t *testing.T) {
 			sub.subscribe("t")
 			pub, _ := connect(t, l, clean("pub"))
 			for i := range 10 {
-				pub.publish("t", fmt.Sprint(i))
+				if code := pub.publish("t", fmt.Sprint(i)); code != mqtt.Success {
+					t.Errorf("message %d: %v", i, code)
+				}
 			}
 			if n := b.Stats().Dropped[broker.DropQueueFull]; n != 5 {
 				t.Errorf("%d were dropped, want 5: two are in flight and three wait", n)

@@ -97,8 +97,7 @@ var errRefused = errors.New("refused")
 
 // reason is what a client is told of an error: the reason code in it, else otherwise.
 func reason(err error, otherwise mqtt.ReasonCode) mqtt.ReasonCode {
-	var code mqtt.ReasonCode
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[mqtt.ReasonCode](err); ok {
 		return code
 	}
 	return otherwise

@@ -151,8 +151,6 @@ func (f *filterSet) remove(filter string) {
 	}
 }
 
-func (f *filterSet) len() int { return len(f.few) + len(f.many) }
-
 // each calls fn for every filter.
 func (f *filterSet) each(fn func(filter string)) {
 	for _, s := range f.few {

@@ -21,8 +21,7 @@ func ReasonOf(err error) ReasonCode {
 	if err == nil {
 		return Success
 	}
-	var r ReasonCode
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[ReasonCode](err); ok {
 		return r
 	}
 	return UnspecifiedError

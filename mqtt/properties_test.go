@@ -76,7 +76,7 @@ func TestEachPropertyWhereItIsAllowed(t *testing.T) {
 		PropSharedAvailable:         {CONNACK},
 	}
 	all := everyProperty()
-	for id := PropertyID(0); id < 64; id++ {
+	for id := range PropertyID(64) {
 		for typ := will; typ <= AUTH; typ++ {
 			wire := all.appendFields(nil, 1<<id)
 			if !all.Has(id) {

@@ -2,6 +2,7 @@ package topic
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -288,9 +289,7 @@ func TestIndexConcurrently(t *testing.T) {
 		whole.subscribe(filter, Subscription[string]{Key: "stay"})
 	}
 	for _, m := range models {
-		for filter, subs := range m {
-			whole[filter] = subs
-		}
+		maps.Copy(whole, m)
 	}
 	checkModel(t, ix, whole)
 }
@@ -311,7 +310,7 @@ func readWhileChanging(t *testing.T, ix *Index[string], done <-chan struct{}, w 
 			return
 		}
 		m.Reset()
-		ix.Match([]byte(fmt.Sprint("w", w, "/", randomName(r))), &m)
+		ix.Match(fmt.Append(nil, "w", w, "/", randomName(r)), &m)
 		for _, g := range m.Groups {
 			g.Pick(func(s Subscription[string]) bool { return s.ID == 1 })
 		}

@@ -1,5 +1,7 @@
 package topic
 
+import "maps"
+
 // A table is a map that gives its memory back. Go's maps never shrink; a table
 // is rebuilt when it has lost three quarters of its entries, which costs constant
 // time per deletion on average.
@@ -27,9 +29,7 @@ func (t *table[K, V]) remove(k K) {
 		*t = table[K, V]{}
 	case t.peak >= minShrink && n < t.peak/4:
 		m := make(map[K]V, n)
-		for k, v := range t.m {
-			m[k] = v
-		}
+		maps.Copy(m, t.m)
 		t.m, t.peak = m, n
 	}
 }
