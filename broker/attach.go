@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/uniomq/unio/broker/internal/session"
@@ -15,13 +16,18 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	sub, fresh := b.ownSession(c, clean)
 	defer b.registry.release(sub)
 	at, err := b.attachStore(c, sub, clean)
+	if err == nil && !fresh && at.Ref != sub.ref {
+		err = errSessionLost
+	}
 	if err != nil {
 		if fresh {
 			b.registry.remove(sub)
 		}
 		return err
 	}
-	sub.ref = at.Ref
+	if fresh {
+		sub.ref = at.Ref
+	}
 	if sub.will != nil {
 		sub.will = nil // [MQTT-3.1.3-9] it was still delayed
 	}
@@ -51,6 +57,9 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	c.mu.Unlock()
 	return nil
 }
+
+// errSessionLost says that the store has forgotten a session that it did not end.
+var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.UnspecifiedError)
 
 // ownSession returns the session to use, and holds it, after whatever had it before has let go.
 func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {

@@ -49,17 +49,22 @@ func (b *Broker) newBatch() *batch {
 // from, or nil. The batch must not be used any more.
 func (bt *batch) finish(c *conn) {
 	bt.settleUp(c)
-	for i, d := range bt.dirty {
-		d.flush(false)
-		bt.dirty[i] = nil
-	}
+	bt.flush()
 	bt.b.counters.add(&bt.traffic)
-	bt.dirty = bt.dirty[:0]
 	bt.message = message{}
 	bt.matches.Reset()
 	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil
 	bt.b, bt.o = nil, nil
 	batches.Put(bt)
+}
+
+// flush writes what was appended to connections.
+func (bt *batch) flush() {
+	for i, c := range bt.dirty {
+		c.flush(false)
+		bt.dirty[i] = nil
+	}
+	bt.dirty = bt.dirty[:0]
 }
 
 // append puts a frame into the output of c, whose mu is held.

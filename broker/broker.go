@@ -228,7 +228,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		for _, c := range conns {
-			_ = c.nc.Close()
+			c.abort()
 		}
 		<-done
 	}

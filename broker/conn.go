@@ -53,6 +53,7 @@ type conn struct {
 	writing bool       // somebody writes; it will look at out again
 	live    bool       // CONNACK was sent: deliveries may follow
 	closed  bool       // fenced: nothing more is appended
+	over    bool       // the read loop has ended
 	cause   error      // why it was closed
 	cursor  uint64     // ordinal of the newest delivery pulled from the store
 	pending []*commit  // commits whose acknowledgements are not released, in order
@@ -106,7 +107,7 @@ func (c *conn) readOnce() error {
 func (c *conn) consume(p []byte) error {
 	err := c.consumeBatch(p)
 	if err == nil {
-		c.pause()
+		c.pause(c.behind)
 	}
 	return err
 }
@@ -120,12 +121,16 @@ func (c *conn) consumeBatch(p []byte) error {
 // maxPending is how many commits a connection may have under way.
 const maxPending = 1024
 
-// pause holds the read loop up while the store is far behind with what this client sent, or the client takes none of
-// the answers. TCP then holds up the client.
-func (c *conn) pause() {
+// behind says that the store is far behind with what this client sent, or that the client takes none of the answers. mu is held.
+func (c *conn) behind() bool {
+	return len(c.pending) > maxPending || c.buffered() > 2*c.b.options.Load().MaxBufferedBytes
+}
+
+// pause holds the read loop up while a condition lasts that depends on what mu guards. TCP then holds up the client.
+func (c *conn) pause(while func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && (len(c.pending) > maxPending || c.buffered() > 2*c.b.options.Load().MaxBufferedBytes) {
+	for !c.closed && while() {
 		resumed := make(chan struct{})
 		c.resumed = resumed
 		c.mu.Unlock()
@@ -202,8 +207,7 @@ func (c *conn) contain(err *error) {
 // finish ends a connection that had a session.
 func (c *conn) finish(cause error) {
 	c.b.wheel.remove(c)
-	c.shut(cause)
-	close(c.ended)
+	c.end(cause)
 	c.b.detach(c)
 	if c.b.events.Disconnected != nil {
 		cause = c.closeCause()
@@ -212,6 +216,19 @@ func (c *conn) finish(cause error) {
 		}
 		c.b.events.Disconnected(c.client, cause)
 	}
+}
+
+// end is the end of the read loop.
+func (c *conn) end(cause error) {
+	c.shut(cause)
+	c.mu.Lock()
+	c.over = true
+	writing := c.writing
+	c.mu.Unlock()
+	if !writing { // else drain hangs up when it has written what is left
+		c.hangUp()
+	}
+	close(c.ended)
 }
 
 func (c *conn) closeCause() error {

@@ -89,8 +89,7 @@ func (b *Broker) forget(c *conn) {
 
 // abandon closes a connection that never got a session.
 func (c *conn) abandon() {
-	c.shut(errRefused)
-	close(c.ended)
+	c.end(errRefused)
 }
 
 var errRefused = errors.New("refused")

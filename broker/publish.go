@@ -58,7 +58,10 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 		return err
 	}
 	p.Topic = c.mount(bt, p.Topic)
-	if p.QoS > 0 {
+	switch p.QoS {
+	case 1:
+		c.throttle(bt)
+	case 2:
 		duplicate, err := c.sess.Accept(p, int(c.owed.Load())+bt.owed)
 		if err != nil {
 			return err
@@ -76,6 +79,18 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 	}
 	c.owe(bt, p, code)
 	return nil
+}
+
+// throttle acknowledges what is owed before one more QoS 1 message than the Receive Maximum is taken, and waits until that
+// has happened. How fast PUBACK comes is our doing: clients that count on it to come at once, and there are
+// such, are held up and not disconnected.
+func (c *conn) throttle(bt *batch) {
+	if !c.sess.Full(int(c.owed.Load()) + bt.owed) {
+		return
+	}
+	bt.settleUp(c)
+	bt.flush()
+	c.pause(func() bool { return c.sess.Full(int(c.owed.Load())) })
 }
 
 // checkPublish finds what ends the connection.
@@ -96,6 +111,10 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 // admit asks the hooks, and returns the code that refuses the message, or Success.
 func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
 	b, o := c.b, c.b.options.Load()
+	if reserved(p.Topic) {
+		drop(b, c.client.ID, DropUnauthorized, p.Topic)
+		return mqtt.NotAuthorized
+	}
 	if n := o.MaxMessageSize; n > 0 && len(p.Payload) > int(n) {
 		drop(b, c.client.ID, DropOversize, p.Topic)
 		return mqtt.QuotaExceeded

@@ -31,7 +31,9 @@ func (b *Broker) retain(bt *batch, m *message) {
 		b.counters.retainedBytes.Add(-int64(len(old.message.Payload)))
 	}
 	b.counters.retainedBytes.Add(int64(len(m.payload)))
-	bt.stage().Retain(kept)
+	if !isSys(m.topic) { // the broker's own state is not what it starts with next time
+		bt.stage().Retain(kept)
+	}
 }
 
 func (b *Broker) recoverRetained(m *store.Message) error {

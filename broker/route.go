@@ -66,7 +66,7 @@ func remaining(m *store.Message, now time.Time) uint32 {
 // subscription its copy. It returns how many there were.
 func (b *Broker) publish(bt *batch) int {
 	m := &bt.message
-	if m.retain { // before matching: a subscriber that comes in between gets it twice rather than not at all
+	if m.retain && !bt.o.RefuseRetained { // before matching: a subscriber that comes in between gets it twice rather than not at all
 		b.retain(bt, m)
 	}
 	for i := range bt.frames {

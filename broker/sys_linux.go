@@ -25,3 +25,6 @@ func rawRW(call, fd uintptr, p []byte) (int, error) {
 	}
 	return int(n), nil
 }
+
+// sysShutdown ends both directions of a socket, and wakes who waits for it. What was written is still delivered.
+func sysShutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }

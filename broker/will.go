@@ -30,6 +30,9 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]
 	}
 	w.Topic = c.lo.MountPoint + w.Topic
+	if reserved([]byte(w.Topic)) {
+		return nil, mqtt.NotAuthorized
+	}
 	if z := l.Authorizer; z != nil {
 		a := Access{Client: c.client, Action: ActionPublish, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain}
 		if !z.Authorize(a) {

@@ -111,8 +111,22 @@ func (c *conn) flush(last bool) {
 		c.mu.Unlock()
 	}
 	if last {
-		_ = c.nc.Close()
+		c.hangUp()
 	}
+}
+
+// hangUp ends the connection behind the last write. A socket is only closed when its read loop has ended: Close
+// waits for whoever uses the descriptor, and the loop uses it while it runs the protocol, so that two
+// connections that close each other would wait for ever.
+func (c *conn) hangUp() {
+	c.mu.Lock()
+	over := c.over && !c.writing
+	c.mu.Unlock()
+	if over || c.raw == nil {
+		_ = c.nc.Close()
+		return
+	}
+	_ = c.raw.Control(sysShutdown)
 }
 
 // drain writes out from n on, and then whatever has come since, waiting for the socket, and
@@ -151,7 +165,7 @@ func (c *conn) more() *buffer {
 	closed := c.closed
 	c.mu.Unlock()
 	if out == nil && closed {
-		_ = c.nc.Close()
+		c.hangUp()
 	}
 	return out
 }
@@ -166,7 +180,7 @@ func (c *conn) abort() {
 		c.closed, c.cause = true, errWriteTimeout
 	}
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	c.hangUp()
 }
 
 var errWriteTimeout error = syscall.ETIMEDOUT

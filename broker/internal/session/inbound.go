@@ -36,21 +36,20 @@ func (in *Inbound) Resolve(p *mqtt.Publish) error {
 	return nil
 }
 
-// Accept checks a QoS 1 or 2 message against the Receive Maximum, given how many
-// PUBACKs are owed, and reports whether it is a QoS 2 message that came before.
-// It does not remember the packet id: that is Receive's.
+// Accept checks a QoS 2 message against the Receive Maximum, given how many PUBACKs are owed, and reports
+// whether it came before. It does not remember the packet id: that is Receive's.
 func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error) {
-	if p.QoS == 2 {
-		if _, ok := in.received[p.PacketID]; ok {
-			return true, nil // [MQTT-4.3.3-10] the same message until it is released
-		}
+	if _, ok := in.received[p.PacketID]; ok {
+		return true, nil // [MQTT-4.3.3-10] the same message until it is released
 	}
-	// [MQTT-3.3.4-9] v5: the client must not exceed it. Mosquitto lets it pass.
-	if owed+len(in.received) >= in.limit {
+	if in.Full(owed) { // [MQTT-3.3.4-9] v5: the client must not exceed it. Mosquitto lets it pass.
 		return false, mqtt.ReceiveMaximumExceeded
 	}
 	return false, nil
 }
+
+// Full reports whether the client has used up its Receive Maximum, given how many PUBACKs are owed.
+func (in *Inbound) Full(owed int) bool { return owed+len(in.received) >= in.limit }
 
 // Receive remembers the packet id of a QoS 2 message that is routed: until it is released, the
 // same id means the same message.
