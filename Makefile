@@ -35,11 +35,11 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## compare with Debian's mosquitto: a Markdown table
+bench: ## compare with Debian's mosquitto: a Markdown table, in about five minutes
 	bench/compare.sh
 
 conformance: build ## run the .mqtt scripts over a socket against bin/unio
-	bin/unio test testdata/v3 testdata/v5
+	tools/conformance.sh
 
 interop: ## drive other people's clients against unio; a missing tool is a failure
 	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop

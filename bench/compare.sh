@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Compares Unio with Debian's mosquitto on this machine and prints a Markdown table.
 #
-#   bench/compare.sh [SCALE]
+#   bench/compare.sh [SECONDS]
 #
-# SCALE multiplies the number of messages (1 by default). Each scenario runs against mosquitto, unio, mosquitto, unio, each
+# A run takes at least SECONDS (3 by default). Each scenario runs against mosquitto, unio, mosquitto, unio, each
 # time freshly started. Broker and load generator are pinned to one core each (BROKER_CORE, LOAD_CORE; 0 and 1).
 # mosquitto runs without queue limits and with TCP_NODELAY, so that it neither drops nor waits.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scale=${1:-1}
+seconds=${1:-3}
 broker_core=${BROKER_CORE:-0}
 load_core=${LOAD_CORE:-1}
 mosquitto=$(PATH=$PATH:/usr/sbin command -v mosquitto) || {
@@ -37,7 +37,13 @@ start() {
 	local attempt
 	for attempt in 1 2 3 4 5; do
 		port=$((20000 + RANDOM % 10000))
-		printf 'listener %d 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nset_tcp_nodelay true\n' "$port" >"$work/conf"
+		cat >"$work/conf" <<-END
+			listener $port 127.0.0.1
+			allow_anonymous true
+			max_queued_messages 0
+			set_tcp_nodelay true
+			user $(id -un)
+		END
 		if [ "$1" = mosquitto ]; then
 			set -- mosquitto "$mosquitto" -c "$work/conf"
 		else
@@ -64,7 +70,7 @@ measure() {
 	for broker in mosquitto unio mosquitto unio; do
 		start "$broker"
 		taskset -c "$load_core" "$work/load" -addr "127.0.0.1:$port" -pid "$pid" -row "$broker" \
-			-scenario "$1" -pairs "$2" -n $(($3 * scale)) -qos "$4"
+			-scenario "$1" -pairs "$2" -n "$3" -qos "$4" -for "${seconds}s"
 		stop
 	done
 }
@@ -72,12 +78,12 @@ measure() {
 echo "| broker | scenario | pairs | messages/s | messages per broker CPU second | CPU us per message | bytes per idle connection |"
 echo "|---|---|---|---|---|---|---|"
 for qos in 0 1 2; do
-	measure one-to-one 100 100000 "$qos"
+	measure one-to-one 100 20000 "$qos"
 done
 for qos in 0 1; do
-	measure fan-out 1000 300 "$qos"
+	measure fan-out 1000 100 "$qos"
 done
 for qos in 0 1; do
-	measure fan-in 1000 50000 "$qos"
+	measure fan-in 1000 10000 "$qos"
 done
 measure idle 5000 1 0

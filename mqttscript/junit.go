@@ -41,7 +41,7 @@ func WriteJUnit(w io.Writer, suite string, results []Result) error {
 		total += seconds
 		c := junitCase{
 			Class: path.Dir(r.Script.Name),
-			Name:  strings.TrimSuffix(path.Base(r.Script.Name), Extension) + " (MQTT " + versionName(r.Version) + ")",
+			Name:  strings.TrimSuffix(path.Base(r.Script.Name), Extension) + " (MQTT " + VersionName(r.Version) + ")",
 			Time:  fmt.Sprintf("%.3f", seconds),
 		}
 		switch r.Status {

@@ -2,6 +2,7 @@ package mqttscript
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,10 @@ func decode(v mqtt.Version, frame []byte) (*packetSpec, []fieldValue, error) {
 	if !ok || !spec.received {
 		return nil, nil, fmt.Errorf("a broker sends no %s", typeNames[p.Type()])
 	}
-	return spec, fieldsOf(p, v, frame), nil
+	fields := slices.DeleteFunc(fieldsOf(p, v, frame), func(f fieldValue) bool {
+		return !spec.field(f.name).appliesTo(v)
+	})
+	return spec, fields, nil
 }
 
 // fieldsOf lists a received packet's fields. Of the packet itself all are listed,

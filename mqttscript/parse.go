@@ -82,7 +82,7 @@ func (p *parser) checkVersions() error {
 			}
 			if v < use.since {
 				p.line = use.line
-				return p.fail(fmt.Errorf("%s does not exist in MQTT %s: add a versions line", use.what, versionName(v)))
+				return p.fail(fmt.Errorf("%s does not exist in MQTT %s: add a versions line", use.what, VersionName(v)))
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (p *parser) inUnordered(ws []string) error {
 		return err
 	}
 	if st.kind != stepReceive || len(st.clients) != 1 {
-		return errors.New("within unordered each line is: NAME < PACKET ...")
+		return errors.New("within unordered each line is: NAME < PACKET with its fields")
 	}
 	p.group.group = append(p.group.group, st)
 	return nil
@@ -151,7 +151,7 @@ func (p *parser) add(st step) { p.script.steps = append(p.script.steps, st) }
 // parseSpec reads: spec 5: 3.3.2-5 3.3.2-6
 func (p *parser) parseSpec(ws []string) error {
 	if len(ws) < 2 || !strings.HasSuffix(ws[0], ":") {
-		return errors.New("expected: spec VERSION: ID ...")
+		return errors.New("expected: spec VERSION: ID, one or more")
 	}
 	versions, err := ParseVersion(strings.TrimSuffix(ws[0], ":"))
 	if err != nil {
@@ -199,7 +199,7 @@ func (p *parser) parseVersions(ws []string) error {
 
 func (p *parser) parseNeeds(ws []string) error {
 	if len(ws) == 0 {
-		return errors.New("needs what?")
+		return errors.New("needs takes one name or more")
 	}
 	for _, w := range ws {
 		if !isName(w) {

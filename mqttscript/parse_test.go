@@ -136,7 +136,7 @@ var refused = []struct{ src, want string }{
 	{"versions", "one versions line"},
 	{"versions 5\nversions 3", "one versions line"},
 	{"versions 4", "unknown version"},
-	{"needs", "needs what?"},
+	{"needs", "needs takes one name"},
 	{"needs a=b", "is no name"},
 	{"spec 5 3.1.1-1", "expected: spec VERSION: ID"},
 	{"spec 6: 3.1.1-1", "unknown version"},

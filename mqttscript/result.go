@@ -47,7 +47,7 @@ type Result struct {
 // String returns one line: the outcome, the script, the version and, unless it
 // passed, the reason.
 func (r Result) String() string {
-	head := fmt.Sprintf("%-4s %s (MQTT %s)", r.Status, r.Script.Name, versionName(r.Version))
+	head := fmt.Sprintf("%-4s %s (MQTT %s)", r.Status, r.Script.Name, VersionName(r.Version))
 	switch r.Status {
 	case Failed:
 		return fmt.Sprintf("%s line %d: %s", head, r.Line, r.Reason)

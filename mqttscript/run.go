@@ -67,6 +67,7 @@ func (r Runner) Run(ctx context.Context, s *Script, v mqtt.Version, t Target) Re
 	if err != nil {
 		result.Status, result.Reason = Failed, err.Error()
 		result.Line = x.line
+		_ = x.sleep(x.Grace) // for what is on its way; a context that is done just ends it
 		result.unread = x.unread()
 	}
 	result.Duration = time.Since(start)

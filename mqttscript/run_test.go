@@ -156,7 +156,7 @@ func TestRunWaitsInVirtualTime(t *testing.T) {
 		}
 		start = time.Now()
 		r := mqttscript.Runner{Timeout: 7 * time.Second}.Run(t.Context(), parse(t, "a > CONNECT id=a\na < CONNACK\na < PINGRESP\n"), mqtt.V311, p)
-		if waited := time.Since(start); r.Status != mqttscript.Failed || waited != 7*time.Second {
+		if waited := time.Since(start); r.Status != mqttscript.Failed || waited < 7*time.Second || waited > 8*time.Second {
 			t.Errorf("%v after %v", r, waited)
 		}
 	})

@@ -29,7 +29,7 @@ type Statement struct {
 }
 
 // String returns the statement as in "5: 3.3.2-5".
-func (s Statement) String() string { return versionName(s.Version) + ": " + s.ID }
+func (s Statement) String() string { return VersionName(s.Version) + ": " + s.ID }
 
 // Error is a mistake in a script.
 type Error struct {
@@ -104,7 +104,8 @@ func (l *packetLine) named(name string) bool {
 
 var versionNames = map[mqtt.Version]string{mqtt.V31: "3.1", mqtt.V311: "3.1.1", mqtt.V5: "5"}
 
-func versionName(v mqtt.Version) string {
+// VersionName returns a protocol version as scripts write it: 3.1, 3.1.1 or 5.
+func VersionName(v mqtt.Version) string {
 	if name, ok := versionNames[v]; ok {
 		return name
 	}
@@ -131,7 +132,7 @@ func ParseVersion(s string) ([]mqtt.Version, error) {
 func joinVersions(vs []mqtt.Version) string {
 	names := make([]string, len(vs))
 	for i, v := range vs {
-		names[i] = versionName(v)
+		names[i] = VersionName(v)
 	}
 	return strings.Join(names, ", ")
 }

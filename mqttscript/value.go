@@ -165,7 +165,7 @@ func formatText(data []byte, blob bool) string {
 		return strconv.Itoa(len(data)) + "*" + formatText(data[:1], blob)
 	case len(data) > longText:
 		return formatText(data[:longText], blob) + fmt.Sprintf("<and %d bytes more>", len(data)-longText)
-	case isBare(data):
+	case !blob && isBare(data):
 		return string(data)
 	case blob && !isPrintable(data):
 		return fmt.Sprintf("0x%x", data)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -25,10 +26,14 @@ func serve(t *testing.T) string {
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(l) }()
 	t.Cleanup(func() {
-		if err := b.Shutdown(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := b.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		<-served
+		if err := <-served; !errors.Is(err, broker.ErrClosed) {
+			t.Errorf("Serve: %v", err)
+		}
 	})
 	return l.Addr().String()
 }

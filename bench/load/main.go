@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/uniomq/unio/mqtt"
 )
@@ -31,12 +32,13 @@ type options struct {
 	addr     string
 	pid      int
 	scenario string
-	messages int // published, over all publishers
+	messages int // published, over all publishers, at least
 	size     int
 	pairs    int
 	qos      int
 	window   int
 	version  mqtt.Version
+	atLeast  time.Duration
 	label    string
 }
 
@@ -68,6 +70,7 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.pid, "pid", 0, "the broker's process `id`; 0 leaves out CPU and memory")
 	fs.StringVar(&o.scenario, "scenario", "one-to-one", "one-to-one, fan-out, fan-in or idle")
 	fs.IntVar(&o.messages, "n", 100_000, "messages to publish, at least one window for each publisher")
+	fs.DurationVar(&o.atLeast, "for", 0, "go on for at least this `time`, since CPU time is counted in steps of 10 ms")
 	fs.IntVar(&o.size, "size", 64, "bytes of a payload")
 	fs.IntVar(&o.pairs, "pairs", 100, "pairs; subscribers for fan-out, publishers for fan-in, connections for idle")
 	fs.IntVar(&o.qos, "qos", 0, "quality of service of publishers and subscribers")

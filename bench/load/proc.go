@@ -40,7 +40,7 @@ func residentBytes(pid int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, line := range bytes.Split(b, []byte("\n")) {
+	for line := range bytes.SplitSeq(b, []byte("\n")) {
 		value, found := bytes.CutPrefix(line, []byte("VmRSS:"))
 		if !found {
 			continue

@@ -32,7 +32,8 @@ func measure(o options) (*result, error) {
 	}
 	defer l.close()
 	n := max(o.messages/l.published, 1)
-	if err := l.rounds(max(n/10, 1)); err != nil { // warms up
+	step := max(n/10, 1)
+	if err := l.rounds(step); err != nil { // warms up
 		return nil, err
 	}
 	cpu, err := cpuOf(o)
@@ -40,10 +41,14 @@ func measure(o options) (*result, error) {
 		return nil, err
 	}
 	started := time.Now()
-	if err := l.rounds(n); err != nil {
-		return nil, err
+	played := 0
+	for played < n || time.Since(started) < o.atLeast {
+		if err := l.rounds(step); err != nil {
+			return nil, err
+		}
+		played += step
 	}
-	r := &result{published: n * l.published, delivered: n * l.delivered, elapsed: time.Since(started)}
+	r := &result{published: played * l.published, delivered: played * l.delivered, elapsed: time.Since(started)}
 	after, err := cpuOf(o)
 	r.cpu = after - cpu
 	return r, err

@@ -15,7 +15,7 @@ type dependency struct {
 func required(goMod string) []string {
 	var modules []string
 	block := false
-	for _, line := range strings.SplitSeq(goMod, "\n") {
+	for line := range strings.SplitSeq(goMod, "\n") {
 		fields := strings.Fields(line)
 		switch {
 		case len(fields) == 0:

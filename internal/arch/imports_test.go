@@ -102,28 +102,3 @@ func withinModule(imported string) (rel string, ours bool) {
 	rel, ours = strings.CutPrefix(imported, modulePath+"/")
 	return path.Clean(rel), ours
 }
-
-func TestProtocolCoreIsPure(t *testing.T) {
-	t.Parallel()
-	tr := loadTree(t)
-	for _, dir := range []string{"mqtt", "topic", "broker/internal/session"} {
-		p := tr.packages[dir]
-		if p == nil {
-			t.Errorf("package %s is gone: correct this test", dir)
-			continue
-		}
-		for _, f := range p.files {
-			if f.test {
-				continue
-			}
-			for _, imported := range f.imports {
-				if slices.Contains([]string{"net", "os", "syscall", "crypto/tls", "net/http"}, imported) {
-					t.Errorf("%s imports %s: package %s does no I/O", f.path, imported, dir)
-				}
-			}
-			for _, where := range impure(tr, f) {
-				t.Errorf("%s: package %s starts no goroutine and reads no clock", where, dir)
-			}
-		}
-	}
-}

@@ -3,6 +3,7 @@ package arch
 import (
 	"go/ast"
 	"slices"
+	"testing"
 )
 
 // clockReaders are the functions of package time that look at the machine's clock.
@@ -34,4 +35,29 @@ func isCallOf(f *file, n ast.Node, path string, names ...string) bool {
 	}
 	x, ok := sel.X.(*ast.Ident)
 	return ok && x.Name == path && slices.Contains(names, sel.Sel.Name)
+}
+
+func TestProtocolCoreIsPure(t *testing.T) {
+	t.Parallel()
+	tr := loadTree(t)
+	for _, dir := range []string{"mqtt", "topic", "broker/internal/session"} {
+		p := tr.packages[dir]
+		if p == nil {
+			t.Errorf("package %s is gone: correct this test", dir)
+			continue
+		}
+		for _, f := range p.files {
+			if f.test {
+				continue
+			}
+			for _, imported := range f.imports {
+				if slices.Contains([]string{"net", "os", "syscall", "crypto/tls", "net/http"}, imported) {
+					t.Errorf("%s imports %s: package %s does no I/O", f.path, imported, dir)
+				}
+			}
+			for _, where := range impure(tr, f) {
+				t.Errorf("%s: package %s starts no goroutine and reads no clock", where, dir)
+			}
+		}
+	}
 }

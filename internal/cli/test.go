@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,18 +16,9 @@ import (
 	"github.com/uniomq/unio/mqttscript"
 )
 
-// testError is an error of unio test with its exit status: 1 if a script failed or
-// the broker cannot be reached, 2 for wrong usage, a mistake in a script included.
-type testError struct {
-	code int
-	err  error
-}
-
-func (e *testError) Error() string { return e.err.Error() }
-func (e *testError) Unwrap() error { return e.err }
-
-// ExitCode returns the exit status for the process.
-func (e *testError) ExitCode() int { return e.code }
+// statusUsage is the exit status of unio test for wrong usage, a mistake in a script
+// included; StatusFailure says that a script failed or the broker is out of reach.
+const statusUsage = 2
 
 // testRun is one call of unio test.
 type testRun struct {
@@ -62,7 +52,7 @@ the broker does not offer, or control over it, is skipped.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run.out = cmd.OutOrStdout()
 			if err := run.setVersions(versions); err != nil {
-				return &testError{2, err}
+				return &statusError{statusUsage, err}
 			}
 			return run.do(cmd.Context(), args, junit)
 		},
@@ -76,7 +66,7 @@ the broker does not offer, or control over it, is skipped.`,
 	flags.BoolVar(&run.runner.SilentClose, "silent-close", false, "accept a close without the DISCONNECT or refusing CONNACK expected before it")
 	flags.StringVar(&junit, "junit", "", "also write a JUnit XML report to `FILE`")
 	flags.BoolVarP(&run.verbose, "verbose", "v", false, "report every script, not only those that fail or are skipped")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &testError{2, err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &statusError{statusUsage, err} })
 	return cmd
 }
 
@@ -96,15 +86,15 @@ func (t *testRun) setVersions(names []string) error {
 
 func (t *testRun) do(ctx context.Context, paths []string, junit string) error {
 	if err := t.checkBroker(); err != nil {
-		return &testError{2, err}
+		return &statusError{statusUsage, err}
 	}
 	scripts, err := loadScripts(paths)
 	if err != nil {
-		return &testError{2, err}
+		return &statusError{statusUsage, err}
 	}
 	conn, err := t.target.Dial(ctx)
 	if err != nil {
-		return &testError{1, fmt.Errorf("reach the broker: %w", err)}
+		return &statusError{StatusFailure, fmt.Errorf("reach the broker: %w", err)}
 	}
 	_ = conn.Close() // it was only to see whether anybody answers
 	for _, s := range scripts {
@@ -116,7 +106,7 @@ func (t *testRun) do(ctx context.Context, paths []string, junit string) error {
 	}
 	if junit != "" {
 		if err := t.writeJUnit(junit); err != nil {
-			return &testError{1, err}
+			return &statusError{StatusFailure, err}
 		}
 	}
 	return t.conclude(ctx)
@@ -169,15 +159,17 @@ func (t *testRun) conclude(ctx context.Context) error {
 			}
 		}
 		failed += count[mqttscript.Failed]
-		name := slices.Index([]mqtt.Version{mqtt.V31, mqtt.V311, mqtt.V5}, v)
-		fmt.Fprintf(t.out, "MQTT %-5s  %3d ok, %d failed, %d skipped\n", []string{"3.1", "3.1.1", "5"}[name],
+		fmt.Fprintf(t.out, "MQTT %-5s  %3d ok, %d failed, %d skipped\n", mqttscript.VersionName(v),
 			count[mqttscript.Passed], count[mqttscript.Failed], count[mqttscript.Skipped])
 	}
 	if err := ctx.Err(); err != nil {
-		return &testError{1, fmt.Errorf("not all scripts were run: %w", err)}
+		return &statusError{StatusFailure, fmt.Errorf("not all scripts were run: %w", err)}
 	}
-	if failed > 0 {
-		return &testError{1, fmt.Errorf("%d scripts failed", failed)}
+	switch {
+	case failed == 1:
+		return &statusError{StatusFailure, errors.New("1 script failed")}
+	case failed > 1:
+		return &statusError{StatusFailure, fmt.Errorf("%d scripts failed", failed)}
 	}
 	return nil
 }

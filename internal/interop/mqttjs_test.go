@@ -38,7 +38,7 @@ func TestMQTTJS(t *testing.T) {
 		"properties": "5",
 	}
 	for scenario, versions := range scenarios {
-		for _, version := range strings.SplitSeq(versions, "") {
+		for version := range strings.SplitSeq(versions, "") {
 			t.Run(scenario+"/v"+version, func(t *testing.T) {
 				t.Parallel()
 				p := start(t, "node", "js/scenarios.mjs", scenario, "mqtt://"+brokerAddr, version, unique(scenario))

@@ -129,7 +129,7 @@ func TestWriteBlocksAtTheBoundUntilThePeerReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client, server := pair(t)
-		want := bytes.Repeat([]byte("0123456789"), memnet.MaxBuffered/4)
+		want := bytes.Repeat([]byte("0123456789"), memnet.MaxBuffered/9)
 		done := make(chan error, 1)
 		go func() {
 			_, err := client.Write(want)
@@ -306,7 +306,9 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				_ = client.SetWriteDeadline(time.Now().Add(time.Minute))
-				mustWrite(t, client, "abcd")
+				if _, err := client.Write([]byte("abcd")); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

@@ -1,0 +1,34 @@
+package metrics
+
+import (
+	"runtime/metrics"
+
+	"github.com/uniomq/unio/broker"
+)
+
+// sample is all numbers as they were at one refresh.
+type sample struct {
+	broker.Stats
+	heap    int64 // bytes
+	heapMax int64 // the highest at any refresh
+
+	source func() broker.Stats
+	memory []metrics.Sample
+}
+
+// heapObjects is the memory of live objects and of dead ones that are not swept yet. Reading it stops nothing.
+const heapObjects = "/memory/classes/heap/objects:bytes"
+
+func newSample(b *broker.Broker) sample {
+	return sample{source: b.Stats, memory: []metrics.Sample{{Name: heapObjects}}}
+}
+
+// take reads the numbers anew.
+func (s *sample) take() {
+	s.Stats = s.source()
+	metrics.Read(s.memory)
+	if v := s.memory[0].Value; v.Kind() == metrics.KindUint64 {
+		s.heap = int64(v.Uint64())
+	}
+	s.heapMax = max(s.heapMax, s.heap)
+}
