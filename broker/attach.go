@@ -224,7 +224,8 @@ func (b *Broker) recoverSession(s store.Session) error {
 		b.subscribe(sub, f)
 	}
 	if s.Will != nil {
-		sub.will = &will{message: s.Will, due: s.WillAt}
+		owner := &Client{ID: s.ClientID, Username: s.Will.Username, HasUsername: s.Will.Username != ""}
+		sub.will = &will{client: owner, message: s.Will, due: s.WillAt}
 	}
 	b.timers.set(sub, sub.next())
 	return nil

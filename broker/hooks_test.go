@@ -110,6 +110,21 @@ func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
 			t.Errorf("got %v", ack.Reason)
 		}
 	})
+	t.Run("will, after a change of the rules", func(t *testing.T) {
+		deny(0, "")
+		p := clean("late will")
+		p.Will = &mqtt.Will{Topic: "secret", Retain: true, Payload: []byte("x")}
+		c, ack := connect(t, l, p)
+		if ack.Reason != mqtt.Success {
+			t.Fatalf("got %v", ack.Reason)
+		}
+		deny(broker.ActionPublish, "secret")
+		c.send(&mqtt.Disconnect{Reason: mqtt.DisconnectWithWill})
+		if p := c.read(); p != nil {
+			t.Errorf("got %v", p.Type())
+		}
+		connect(t, l, clean("late will")) // behind the end of the first
+	})
 	t.Run("subscribe, also in a shared group", func(t *testing.T) {
 		deny(broker.ActionSubscribe, "secret/#")
 		for _, filter := range []string{"secret/#", "$share/g/secret/#"} {
@@ -140,7 +155,7 @@ func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
 		retained.subscribe("#")
 		retained.quiet()
 	})
-	if n := b.Stats().Dropped[broker.DropUnauthorized]; n != 5 { // two publishes, three deliveries
+	if n := b.Stats().Dropped[broker.DropUnauthorized]; n != 6 { // two publishes, a will, three deliveries
 		t.Errorf("%d drops were counted, want 5", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 // will is a client's will message, and when it is due.
 type will struct {
+	client  *Client // whose it is
 	message *store.Message
 	expiry  uint32 // Message Expiry Interval, seconds, from when it is published; see hasExpiry
 	delay   uint32 // Will Delay Interval, seconds
@@ -41,6 +42,7 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 	}
 	p := &w.Properties
 	return &will{
+		client: c.client,
 		message: &store.Message{
 			Topic: w.Topic, Payload: append([]byte(nil), w.Payload...), Properties: p.AppendForwarded(nil),
 			ClientID: c.client.ID, Username: c.client.Username, QoS: w.QoS, Retain: w.Retain,
@@ -58,6 +60,13 @@ func (b *Broker) publishWill(w *will) {
 	bt := b.newBatch()
 	defer bt.finish(nil)
 	m := *w.message
+	if z := bt.o.Authorizer; z != nil { // again: the rules may have changed since CONNECT
+		a := Access{Client: w.client, Action: ActionPublish, Topic: []byte(m.Topic), QoS: m.QoS, Retain: m.Retain}
+		if !z.Authorize(a) {
+			drop(b, w.client.ID, DropUnauthorized, m.Topic)
+			return
+		}
+	}
 	if w.hasExpiry { // [MQTT-3.1.3.2] the interval counts from the publication
 		m.Expires = bt.now.Add(time.Duration(w.expiry) * time.Second)
 	}

@@ -1,0 +1,177 @@
+package acl
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// mosquittoPath returns the program; without it the test is skipped, or fails where no
+// test may be skipped.
+func mosquittoPath(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"mosquitto", "/usr/sbin/mosquitto"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
+		t.Fatal("mosquitto is not installed: apt-get install mosquitto")
+	}
+	t.Skip("mosquitto is not installed: apt-get install mosquitto")
+	return ""
+}
+
+// mosquitto is one that runs with an ACL file.
+type mosquitto struct {
+	t       *testing.T
+	socket  string
+	admin   *peer
+	clients map[string]*peer // by id
+}
+
+// adminRules are added to every file, for the one who publishes what others may read.
+const adminRules = "\nuser admin\ntopic readwrite #\ntopic readwrite $x/#\ntopic readwrite $y/#\ntopic readwrite $x\n"
+
+func startMosquitto(t *testing.T, path, rules string) *mosquitto {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "unio-acl") // not TempDir: a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	m := &mosquitto{t: t, socket: filepath.Join(dir, "socket"), clients: map[string]*peer{}}
+	file := filepath.Join(dir, "acl")
+	conf := fmt.Sprintf("listener 0 %s\nallow_anonymous true\nacl_file %s\n", m.socket, file)
+	if os.Geteuid() == 0 {
+		conf += "user root\n"
+	}
+	for name, text := range map[string]string{file: rules + adminRules, filepath.Join(dir, "conf"): conf} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(path, "-v", "-c", filepath.Join(dir, "conf"))
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	running := make(chan bool, 1)
+	var log strings.Builder
+	done := make(chan struct{})
+	go func() { // ends with the process
+		defer close(done)
+		for lines := bufio.NewScanner(out); lines.Scan(); log.WriteString(lines.Text() + "\n") {
+			if strings.HasSuffix(lines.Text(), " running") {
+				running <- true
+			}
+		}
+		close(running)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("mosquitto's log:\n%s\nwith rules:\n%s", &log, rules)
+		}
+	})
+	if !<-running {
+		t.Fatal("mosquitto did not start")
+	}
+	m.admin = m.connect(client("admin", "admin"))
+	return m
+}
+
+func (m *mosquitto) connect(c *broker.Client) *peer {
+	m.t.Helper()
+	if p := m.clients[c.ID]; p != nil && p.client == *c {
+		return p
+	}
+	p := dial(m.t, "unix", m.socket, &mqtt.Connect{
+		Version: mqtt.V5, CleanStart: true, ClientID: c.ID, HasUsername: c.HasUsername, Username: c.Username,
+	})
+	p.client = *c
+	m.clients[c.ID] = p // another user's with this id has lost its connection by that
+	return p
+}
+
+// mayWrite asks Mosquitto whether the client may publish to the topic.
+func (m *mosquitto) mayWrite(c *broker.Client, name string) bool {
+	m.t.Helper()
+	return m.connect(c).publish(name) != mqtt.NotAuthorized
+}
+
+// mayRead asks Mosquitto whether the client gets messages of the topic.
+func (m *mosquitto) mayRead(c *broker.Client, name string) bool {
+	m.t.Helper()
+	p := m.connect(c)
+	p.subscribe(name, 0)
+	if reason := m.admin.publish(name); reason != mqtt.Success {
+		m.t.Fatalf("admin may not publish to %q: %v", name, reason)
+	}
+	got := len(p.received()) > 0
+	p.id++
+	p.send(&mqtt.Unsubscribe{PacketID: p.id, Filters: []string{name}})
+	if ack, ok := p.next().(*mqtt.Unsuback); !ok {
+		m.t.Fatalf("unsubscribe from %q: %+v", name, ack)
+	}
+	return got
+}
+
+func (m *mosquitto) compare(rules *Authorizer, text string, c *broker.Client, name string) {
+	m.t.Helper()
+	for action, theirs := range map[broker.Action]bool{
+		broker.ActionPublish: m.mayWrite(c, name),
+		broker.ActionReceive: m.mayRead(c, name),
+	} {
+		ours, rule := rules.Explain(broker.Access{Client: c, Action: action, Topic: []byte(name)})
+		if ours != theirs {
+			m.t.Errorf("user %q (%v), client %q, action %d on %q: mosquitto says %v, Unio %v by %q, with rules:\n%s",
+				c.Username, c.HasUsername, c.ID, action, name, theirs, ours, rule, text)
+		}
+	}
+}
+
+func TestMosquittoDecidesTheSame(t *testing.T) {
+	t.Parallel()
+	path := mosquittoPath(t)
+	for _, d := range decisions {
+		if d.differs {
+			continue
+		}
+		m := startMosquitto(t, path, d.rules)
+		rules := New(Options{Rules: mustParse(t, d.rules).Compile()})
+		for _, q := range d.asks {
+			m.compare(rules, d.rules, client(q.user, q.id), q.topic)
+		}
+	}
+}
+
+func TestMosquittoDecidesTheSameByRandomRules(t *testing.T) {
+	t.Parallel()
+	path := mosquittoPath(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	users, ids := []string{"-", "a", "b", "joe"}, []string{"c", "x", "a#", "b"}
+	for range 12 {
+		text := randomRules(r, true)
+		m := startMosquitto(t, path, text)
+		rules := New(Options{Rules: mustParse(t, text).Compile()})
+		for range 40 {
+			m.compare(rules, text, client(users[r.IntN(len(users))], ids[r.IntN(len(ids))]), randomName(r))
+		}
+	}
+}
