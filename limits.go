@@ -5,6 +5,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/mqtt"
 )
 
 // limits returns the limits of the engine that a configuration asks for. Where 0
@@ -33,15 +34,23 @@ func limits(cfg *config.Config) broker.Limits {
 }
 
 // listenerOptions returns what the engine is to ask of one listener's clients.
-func listenerOptions(l config.Listener) broker.ListenerOptions {
+// Anonymous clients are a matter of the authenticator.
+func listenerOptions(cfg *config.Config, l config.Listener) broker.ListenerOptions {
 	o := broker.ListenerOptions{
-		Name:                place(l),
-		RefuseAnonymous:     !l.AllowAnonymous,
+		Name:                name(l),
 		RefuseEmptyClientID: !l.AllowZeroLengthClientID,
 		MaxConnections:      max(l.MaxConnections, 0),
 		MaxTopicAlias:       aliases(l.MaxTopicAlias),
 		MaxTopicAliasBroker: aliases(l.MaxTopicAliasBroker),
 		AutoIDPrefix:        l.AutoIDPrefix,
+		UsernameAsClientID:  l.UsernameAsClientID,
+		MountPoint:          l.MountPoint,
+	}
+	for _, level := range l.Versions {
+		o.Versions = append(o.Versions, mqtt.Version(level))
+	}
+	if cfg.ClientIDPrefix != "" {
+		o.ClientIDPrefixes = []string{cfg.ClientIDPrefix}
 	}
 	if l.MaxQoS < 2 {
 		o.RefuseQoS = l.MaxQoS + 1

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,8 +28,7 @@ type ListenError struct {
 // Error returns "cannot listen on ADDRESS: cause", with a hint where there is one.
 func (e *ListenError) Error() string {
 	cause := e.Err
-	var sys *os.SyscallError
-	if errors.As(cause, &sys) { // net and os repeat the address
+	if sys, ok := errors.AsType[*os.SyscallError](cause); ok { // net and os repeat the address
 		cause = sys.Err
 	}
 	hint := ""
@@ -43,22 +44,26 @@ func (e *ListenError) Unwrap() error { return e.Err }
 // listener is an open socket with what the engine is told about it.
 type listener struct {
 	net.Listener
-	options broker.ListenerOptions
-	noDelay bool // TCP_NODELAY of its connections
+	from    config.Listener
+	options broker.ListenerOptions // at the start
+	noDelay *atomic.Bool           // TCP_NODELAY of new connections; the server's
+	served  chan struct{}          // closed when the engine knows the listener
+	serve   sync.Once              // closes it
 }
 
 // Accept returns the next connection, with Nagle's algorithm on or off. Go turns it
 // off by itself.
 func (l *listener) Accept() (net.Conn, error) {
+	l.serve.Do(func() { close(l.served) })
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok && err == nil && !l.noDelay {
+	if tcp, ok := c.(*net.TCPConn); ok && err == nil && !l.noDelay.Load() {
 		_ = tcp.SetNoDelay(false) // fails only if the client is gone already
 	}
 	return c, err
 }
 
 // openAll opens all listeners, or none.
-func openAll(cfg *config.Config, log *slog.Logger) ([]*listener, error) {
+func openAll(cfg *config.Config, noDelay *atomic.Bool, log *slog.Logger) ([]*listener, error) {
 	var all []*listener
 	for _, l := range cfg.Listeners {
 		sockets, err := open(l, log)
@@ -71,7 +76,9 @@ func openAll(cfg *config.Config, log *slog.Logger) ([]*listener, error) {
 			return nil, err
 		}
 		for _, s := range sockets {
-			all = append(all, &listener{s, listenerOptions(l), cfg.SetTCPNoDelay})
+			all = append(all, &listener{
+				Listener: s, from: l, options: listenerOptions(cfg, l), noDelay: noDelay, served: make(chan struct{}),
+			})
 		}
 	}
 	return all, nil
@@ -90,6 +97,14 @@ func place(l config.Listener) string {
 		return l.Path
 	}
 	return net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port)))
+}
+
+// name is place made unique: two listeners may share it on different interfaces.
+func name(l config.Listener) string {
+	if l.BindInterface == "" {
+		return place(l)
+	}
+	return place(l) + "%" + l.BindInterface
 }
 
 // open opens the sockets of one listener: several for a host name or all addresses.
@@ -174,6 +189,9 @@ func (a address) listen(l config.Listener) (net.Listener, error) {
 	at := net.JoinHostPort(a.host, strconv.Itoa(int(l.Port)))
 	lc := net.ListenConfig{KeepAlive: -1} // MQTT has its own
 	lc.SetMultipathTCP(l.MPTCP)
+	if l.BindInterface != "" {
+		lc.Control = bindTo(l.BindInterface)
+	}
 	s, err := lc.Listen(context.Background(), a.network, at)
 	if err != nil {
 		return nil, &ListenError{at, err}

@@ -2,13 +2,13 @@
 // only package that knows every feature; package broker is the engine alone.
 //
 //	cfg, err := config.Load("unio.conf")
-//	log, closer, err := unio.OpenLog(cfg.Log)
-//	s, err := unio.New(cfg, log)
+//	log, err := unio.OpenLog(cfg.Log)
+//	s, err := unio.New(cfg, log.Logger)
 //	err = s.Run(ctx) // until ctx ends
 //
-// A Server has one goroutine per listener besides those of the engine; Shutdown
-// waits for them all. It handles no signals and writes no files but those that the
-// configuration names: a process is the business of the command.
+// A Server has one goroutine per listener and one for $SYS besides those of the engine;
+// Shutdown waits for them all. A [Log] has one more, until it is closed. The package handles
+// no signals and writes no files but the log: a process is the business of the command.
 package unio
 
 import (
@@ -17,10 +17,14 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
@@ -29,17 +33,28 @@ const ShutdownTimeout = 10 * time.Second
 
 // Server is one broker with its listeners.
 type Server struct {
-	cfg     *config.Config
-	log     *slog.Logger
-	options broker.Options
+	// Version is what $SYS/broker/version says. It is set before Start.
+	Version string
+
+	log      *slog.Logger
+	observer *mosqlog.Observer
+	auth     *auth.Authenticator
+	acl      *acl.Authorizer
+	noDelay  atomic.Bool
 
 	broker    *broker.Broker
-	listeners []*listener
+	sys       *metrics.SysTree
+	opened    []config.Listener
+	listeners []*listener    // their sockets
 	failed    chan error     // of a listener that ended by itself
 	serving   sync.WaitGroup // one for each listener
+
+	reloading sync.Mutex     // held by Reload
+	cfg       *config.Config // in force; guarded by reloading once Listen has returned
 }
 
-// New returns a server for a configuration that listens nowhere yet. The server
+// New returns a server for a configuration that listens nowhere yet. It reads the
+// password and ACL files; the error is a config.Errors if it is their fault. The server
 // keeps cfg and does not change it. A nil log logs nothing. A configuration without
 // listeners is an error.
 func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
@@ -49,30 +64,62 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("unio: a configuration without listeners")
 	}
-	return &Server{
-		cfg: cfg, log: log, failed: make(chan error, 1),
-		options: broker.Options{Limits: limits(cfg), Events: mosqlog.Events(log, cfg.ConnectionMessages)},
-	}, nil
+	security, err := loadSecurity(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range security.warnings {
+		log.Warn(w.String())
+	}
+	s := &Server{
+		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
+		auth: auth.New(security.auth), acl: acl.New(security.acl),
+		failed: make(chan error, 1), cfg: cfg,
+	}
+	s.noDelay.Store(cfg.SetTCPNoDelay)
+	return s, nil
 }
 
-// Start opens all listeners, then serves them, and returns. If one cannot be opened
-// the error is a [*ListenError] and none is. A Server starts once.
+// options returns what the engine is told of a configuration.
+func (s *Server) options(cfg *config.Config) broker.Options {
+	return broker.Options{
+		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Events: s.observer.Events(),
+	}
+}
+
+// Listen opens all listeners. If one cannot be opened the error is a [*ListenError] and
+// none is. Clients can connect, and wait for Start. It is called once.
+func (s *Server) Listen() error {
+	if s.listeners != nil {
+		return errors.New("unio: server was started before")
+	}
+	listeners, err := openAll(s.cfg, &s.noDelay, s.log)
+	s.opened, s.listeners = s.cfg.Listeners, listeners
+	return err
+}
+
+// Start serves the listeners, opens them first unless Listen has, and returns. A Server
+// starts once.
 func (s *Server) Start() error {
 	if s.broker != nil {
 		return errors.New("unio: server was started before")
 	}
-	listeners, err := openAll(s.cfg, s.log)
+	if s.listeners == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	b, err := broker.New(s.options(s.cfg))
 	if err != nil {
+		closeAll(s.listeners)
 		return err
 	}
-	b, err := broker.New(s.options)
-	if err != nil {
-		closeAll(listeners)
-		return err
-	}
-	s.broker, s.listeners = b, listeners
-	for _, l := range listeners {
+	s.broker = b
+	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
+	s.sys.Start()
+	for _, l := range s.listeners {
 		s.serving.Go(func() { s.serve(l) })
+		<-l.served // so that Reload reaches it
 	}
 	return nil
 }
@@ -90,7 +137,7 @@ func (s *Server) serve(l *listener) {
 }
 
 // Addrs returns the addresses that are listened on, those of a host name or of "all
-// addresses" one by one; nil before Start.
+// addresses" one by one; nil before Listen.
 func (s *Server) Addrs() []net.Addr {
 	var addrs []net.Addr
 	for _, l := range s.listeners {
@@ -116,8 +163,10 @@ func (s *Server) Wait(ctx context.Context) error {
 // ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.broker == nil {
+		closeAll(s.listeners)
 		return nil
 	}
+	s.sys.Close()
 	if err := s.broker.Shutdown(ctx); err != nil {
 		return err
 	}

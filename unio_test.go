@@ -262,7 +262,7 @@ func TestLimitsTurnNoLimitIntoWhatTheEngineCallsIt(t *testing.T) {
 	}
 	l := cfg.Listeners[0]
 	l.MaxTopicAlias, l.MaxTopicAliasBroker, l.MaxQoS = 0, math.MaxUint16, 0
-	o := listenerOptions(l)
+	o := listenerOptions(cfg, l)
 	if o.MaxTopicAlias != broker.NoAliases || o.MaxTopicAliasBroker != broker.NoAliases-1 || o.RefuseQoS != 1 {
 		t.Errorf("got %+v", o)
 	}
@@ -286,40 +286,6 @@ func TestConnectionMessagesAreLogged(t *testing.T) {
 	}
 }
 
-func TestOpenLogAppendsToItsFile(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "unio.log")
-	for _, line := range []string{"first", "second"} {
-		log, closer, err := OpenLog(config.Log{Types: config.LogAll, File: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		log.Info(line)
-		if err := closer.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "first\nsecond\n" {
-		t.Errorf("got %q, %v", text, err)
-	}
-	if _, _, err := OpenLog(config.Log{Types: config.LogAll, File: t.TempDir()}); err == nil {
-		t.Error("a folder was opened as a log")
-	}
-}
-
-func TestOneLogDestinationMayFail(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	_, err := writers{failing{}, &out}.Write([]byte("line\n"))
-	if err == nil || out.String() != "line\n" {
-		t.Errorf("got %q, %v", out.String(), err)
-	}
-}
-
-type failing struct{}
-
-func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
-
 // lockedBuffer is a bytes.Buffer for several goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -330,6 +296,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func (l *lockedBuffer) String() string {

@@ -65,11 +65,18 @@ type Config struct {
 	Log Log
 	// PIDFile is the file to write the process id to; empty for none.
 	PIDFile string
-	// User is the user to run as when started by root; empty if the file names none.
+	// User is the user to run as when started by root.
 	User string
+	// ClientIDPrefix is what client ids must begin with; empty for no such rule.
+	ClientIDPrefix string
+	// SysInterval is the time between two refreshes of the $SYS topics; 0 for none.
+	SysInterval time.Duration
 
 	// Warnings are what the file says and Unio does not do, in the order of the file.
 	Warnings []Warning
+
+	lines     []line // what the files and the command line say, see Settings
+	sectionOf []int  // by listener: the section of its lines; nil: 0 for all
 }
 
 // Listener is one address to listen on, with what holds for the clients that
@@ -86,10 +93,24 @@ type Listener struct {
 	// MPTCP accepts Multipath TCP as well as plain TCP, where the system can.
 	MPTCP bool
 
+	// BindInterface is the network interface to listen on; empty for all.
+	BindInterface string
+
+	// PasswordFile names the users and their passwords; empty for none.
+	PasswordFile string
+	// ACLFile says what clients may do; empty for all.
+	ACLFile string
 	// AllowAnonymous lets clients in that give no user name.
 	AllowAnonymous bool
 	// AllowZeroLengthClientID lets clients in that leave their client id to the broker.
 	AllowZeroLengthClientID bool
+	// UsernameAsClientID makes the user name the client id.
+	UsernameAsClientID bool
+	// Versions are the protocol versions to accept, by their levels: 3, 4 and 5; nil
+	// for all.
+	Versions []byte
+	// MountPoint goes before the topics of the clients.
+	MountPoint string
 	// AutoIDPrefix starts the client ids that the broker makes up.
 	AutoIDPrefix string
 	// MaxConnections bounds the clients that are connected at once; NoLimit or 0 for no bound.
@@ -122,6 +143,7 @@ func (c *Config) UsePorts(ports ...uint16) {
 	}
 	like := c.Listeners[0]
 	c.Listeners = nil
+	c.note(line{option: "port", text: joinPorts(ports), at: CommandLine})
 	for _, port := range ports {
 		like.Port = port
 		c.Listeners = append(c.Listeners, loopback(like)...)

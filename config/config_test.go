@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/uniomq/unio/config"
 )
@@ -53,6 +54,9 @@ func dump(cfg *config.Config, err error) string {
 	var b strings.Builder
 	got, def := reflect.ValueOf(*cfg), reflect.ValueOf(*config.Default())
 	for i := range got.NumField() {
+		if !got.Type().Field(i).IsExported() {
+			continue
+		}
 		name, value := got.Type().Field(i).Name, got.Field(i).Interface()
 		switch {
 		case name == "Listeners":
@@ -80,7 +84,7 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 			Port: 1883, Address: address, AllowAnonymous: true, AllowZeroLengthClientID: true,
 			AutoIDPrefix: "auto-", MaxConnections: config.NoLimit, MaxQoS: 2, MaxTopicAlias: 10, MaxTopicAliasBroker: 10,
 		}
-		if cfg.Listeners[i] != want {
+		if !reflect.DeepEqual(cfg.Listeners[i], want) {
 			t.Errorf("got  %+v\nwant %+v", cfg.Listeners[i], want)
 		}
 	}
@@ -88,9 +92,11 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 	want := &config.Config{
 		LocalOnly: true, MaxConnections: config.NoLimit, MaxInflightMessages: 20, MaxQueuedMessages: 1000,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
+		User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{
-			Types:  config.LogError | config.LogWarning | config.LogNotice | config.LogInformation,
-			Stderr: true, Timestamp: true,
+			Facility: config.NoFacility,
+			Types:    config.LogError | config.LogWarning | config.LogNotice | config.LogInformation,
+			Stderr:   true, Timestamp: true,
 		},
 	}
 	if !reflect.DeepEqual(cfg, want) {
@@ -147,13 +153,60 @@ func TestErrorsHoldEachMistake(t *testing.T) {
 	}
 }
 
-func TestTheExampleIsAValidConfiguration(t *testing.T) {
-	cfg, err := config.Load("../examples/unio.conf")
-	if err != nil {
-		t.Fatal(err)
+func TestTheExamplesAreValidConfigurations(t *testing.T) {
+	files, err := filepath.Glob("../examples/*.conf")
+	if err != nil || len(files) < 3 {
+		t.Fatal(files, err)
 	}
-	if len(cfg.Warnings) > 0 {
-		t.Errorf("warnings: %v", cfg.Warnings)
+	for _, file := range files {
+		cfg, err := config.Load(file)
+		if err != nil {
+			t.Error(err)
+		} else if len(cfg.Warnings) > 0 {
+			t.Errorf("warnings: %v", cfg.Warnings)
+		}
+	}
+}
+
+func TestSettingsHaveTheirOrigins(t *testing.T) {
+	for _, name := range []string{"all", "include", "per-listener", "empty", "home"} {
+		cfg, err := config.Load("testdata/" + name + ".conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "empty" {
+			cfg.UsePorts(1999)
+			cfg.SetLogTypes(config.LogAll)
+		}
+		var out strings.Builder
+		if n, err := cfg.WriteTo(&out); err != nil || n != int64(out.Len()) {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		golden(t, "testdata/"+name+".settings", out.String())
+	}
+}
+
+func TestWhatIsWrittenReadsBackAsTheSame(t *testing.T) {
+	for _, name := range []string{"all", "home", "port"} {
+		cfg, err := config.Load("testdata/" + name + ".conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		if _, err := cfg.WriteTo(&text); err != nil {
+			t.Fatal(err)
+		}
+		var lines []string // text goes to the end of its line: no comments
+		for line := range strings.Lines(text.String()) {
+			line, _, _ = strings.Cut(line, " # ")
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "include_dir ") {
+				lines = append(lines, line)
+			}
+		}
+		again := parse(t, "per_listener_settings true\n"+strings.Join(lines, "\n"))
+		if got, want := dump(again, nil), dump(cfg, nil); got != want {
+			t.Errorf("%s:\n%s\ngot:\n%s\nwant:\n%s", name, strings.Join(lines, "\n"), got, want)
+		}
 	}
 }
 
@@ -173,7 +226,7 @@ func FuzzParse(f *testing.F) {
 		}
 		cfg, err := config.Parse("fuzz.conf", strings.NewReader(text))
 		switch {
-		case err != nil && len(err.(config.Errors)) == 0: //nolint:errorlint // the documented type
+		case err != nil && len(err.(config.Errors)) == 0:
 			t.Error("an error without mistakes")
 		case err == nil && len(cfg.Listeners) == 0:
 			t.Error("no listeners")

@@ -16,8 +16,7 @@ func (p *parser) include(dir string) error {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
+		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 			err = pathErr.Err
 		}
 		return expected("a folder to read, %s: %v", dir, err)

@@ -1,6 +1,12 @@
 package config
 
-import "strconv"
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // setListener handles a listener line: it begins a section.
 func setListener(t *target, v value) error {
@@ -27,9 +33,42 @@ func setListener(t *target, v value) error {
 		s.Address = address
 	}
 	t.sections = append(t.sections, s)
-	t.cur, t.bridge = s, false
+	t.section, t.cur, t.bridge = s, s, false
 	return nil
 }
+
+// setVersions handles accept_protocol_versions, whose words may stand with blanks,
+// commas or both between them.
+func setVersions(t *target, v value) error {
+	words := strings.FieldsFunc(v.text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	var versions []byte
+	for _, word := range words {
+		if len(word) != 1 || word < "3" || word > "5" {
+			return expected("a list of 3, 4 and 5, not %q", word)
+		}
+		if level := word[0] - '0'; !slices.Contains(versions, level) {
+			versions = append(versions, level)
+		}
+	}
+	if len(versions) == 0 {
+		return expected("a list of 3, 4 and 5")
+	}
+	slices.Sort(versions)
+	t.section.Versions = versions
+	return nil
+}
+
+// setMountPoint handles mount_point. As the beginning of topic names it has no
+// wildcards [MQTT-4.7.1-1] and is no longer than they may be.
+func setMountPoint(t *target, v value) error {
+	if strings.ContainsAny(v.text, "+#\x00") || !utf8.ValidString(v.text) || len(v.text) > maxMountPoint {
+		return expected("the beginning of topic names: without + and #, at most %d bytes", maxMountPoint)
+	}
+	return setOnce(&t.section.MountPoint, v.text)
+}
+
+// maxMountPoint leaves room for topics of the clients: a name has 65,535 bytes at most.
+const maxMountPoint = 32767
 
 // currentSection returns the listener that a line of the scope PerListener belongs
 // to. A line above all listeners of its file belongs to the one that port makes; if
@@ -65,7 +104,7 @@ func (t *target) useDefaultSection() {
 // perListener handles per_listener_settings, which cannot be unset.
 func (t *target) perListener(on bool) error {
 	if on && t.secured {
-		return expected("this line above allow_anonymous, allow_zero_length_clientid and auto_id_prefix")
+		return expected("this line above allow_anonymous, password_file and the other options that it moves to the listeners")
 	}
 	t.separate = t.separate || on
 	return nil
@@ -92,6 +131,7 @@ func (p *parser) finish() {
 			})
 		}
 		p.cfg.Listeners = append(p.cfg.Listeners, p.listener(s, false))
+		p.cfg.sectionOf = append(p.cfg.sectionOf, s.number)
 	}
 }
 
@@ -101,13 +141,9 @@ func (p *parser) listener(s *section, anonymous bool) Listener {
 	l := s.Listener
 	l.AllowAnonymous = choose(anonymous, s.anonymous, p.security.anonymous)
 	l.AllowZeroLengthClientID = choose(true, s.emptyID, p.security.emptyID)
-	l.AutoIDPrefix = defaultIDPrefix
-	for _, prefix := range []string{s.idPrefix, p.security.idPrefix} {
-		if prefix != "" {
-			l.AutoIDPrefix = prefix
-			break
-		}
-	}
+	l.AutoIDPrefix = cmp.Or(s.idPrefix, p.security.idPrefix, defaultIDPrefix)
+	l.PasswordFile = cmp.Or(s.passwordFile, p.security.passwordFile)
+	l.ACLFile = cmp.Or(s.aclFile, p.security.aclFile)
 	return l
 }
 

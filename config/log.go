@@ -8,12 +8,23 @@ type Log struct {
 	Stdout, Stderr bool
 	// File is a file to append to; empty for none.
 	File string
+	// Syslog logs to the system's log, with Facility: 0 to 7 for local0 to local7, or
+	// NoFacility for daemon.
+	Syslog   bool
+	Facility int
+	// Topic publishes each line below $SYS/broker/log.
+	Topic bool
+	// JSON writes objects instead of lines of text.
+	JSON bool
 	// Timestamp starts each line with the time.
 	Timestamp bool
 	// TimestampFormat is the time's format as of strftime(3); empty for the seconds
 	// since 1970.
 	TimestampFormat string
 }
+
+// NoFacility is the Facility of a log whose file names none.
+const NoFacility = -1
 
 // LogType is a set of kinds of log message.
 type LogType uint16
@@ -60,7 +71,7 @@ func setLogDest(t *target, v value) error {
 	log := &t.cfg.Log
 	dest, rest := cutWord(v.text)
 	if t.first || dest == "none" {
-		log.Stdout, log.Stderr, log.File = false, false, ""
+		log.Stdout, log.Stderr, log.File, log.Syslog, log.Topic = false, false, "", false, false
 	}
 	switch dest {
 	case "none":
@@ -76,11 +87,15 @@ func setLogDest(t *target, v value) error {
 			return problem("only one file can be logged to")
 		}
 		log.File = rest
-	case "syslog", "topic", "dlt", "android":
+	case "syslog":
+		log.Syslog = true
+	case "topic":
+		log.Topic = true
+	case "dlt", "android":
 		log.Stderr = true
 		t.warn("%s is not available yet; logging to stderr", dest)
 	default:
-		return expected("stdout, stderr, none or file PATH, not %q", dest)
+		return expected("stdout, stderr, syslog, topic, none or file PATH, not %q", dest)
 	}
 	return nil
 }

@@ -48,27 +48,41 @@ func TestManualHasTheTablesOfAllOptions(t *testing.T) {
 // available returns the table of the options of a scope that work.
 func available(scope config.Scope) string {
 	var b strings.Builder
-	b.WriteString("| Option | Values | Default | |\n|---|---|---|---|\n")
+	b.WriteString("| Option | Values | Default | Reload | Since | |\n|---|---|---|---|---|---|\n")
 	for _, o := range config.Options() {
-		if o.State == config.Available && o.Scope == scope {
-			def := "none"
-			if o.Default != "" {
-				def = "`" + o.Default + "`"
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", names(o), o.Values(), def, o.Doc)
+		if o.State != config.Available || o.Scope != scope {
+			continue
 		}
+		def, reload := "none", "yes"
+		if o.Default != "" {
+			def = "`" + o.Default + "`"
+		}
+		if o.Fixed {
+			reload = "no"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", names(o), o.Values(), def, reload, o.Since, o.Doc)
 	}
 	return b.String()
 }
 
-// others returns the table of the options in a state other than Available.
+// others returns the table of the options in a state other than Available. Those of
+// bridges are one line.
 func others(state config.State) string {
 	var b strings.Builder
-	b.WriteString("| Option | Scope | |\n|---|---|---|\n")
+	b.WriteString("| Option | Scope | Comes with | |\n|---|---|---|---|\n")
+	var bridge []string
+	var later string
 	for _, o := range config.Options() {
-		if o.State == state {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", names(o), o.Scope, o.Doc)
+		switch {
+		case o.State != state:
+		case o.Scope == config.PerBridge && o.Name != "connection":
+			bridge, later = append(bridge, names(o)), o.Later
+		default:
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", names(o), o.Scope, o.Later, o.Doc)
 		}
+	}
+	if bridge != nil {
+		fmt.Fprintf(&b, "| %s | %s | %s | What follows a connection line. |\n", strings.Join(bridge, ", "), config.PerBridge, later)
 	}
 	return b.String()
 }
@@ -93,6 +107,9 @@ func TestTableIsComplete(t *testing.T) {
 		}
 		if o.Doc == "" || o.Values() == "" || strings.Contains(o.Doc, "|") {
 			t.Errorf("%s: doc %q, values %q", o.Name, o.Doc, o.Values())
+		}
+		if missing := o.State == config.Warned || o.State == config.Refused; missing && o.Later == "" {
+			t.Errorf("no work is to bring %s", o.Name)
 		}
 		if o.Kind == config.Number && o.Min >= o.Max {
 			t.Errorf("%s has no range", o.Name)

@@ -31,6 +31,13 @@ type Option struct {
 	Default string
 	// Repeated says that several lines add up.
 	Repeated bool
+	// Fixed says that a reload does not change it: the broker must be started anew.
+	Fixed bool
+	// Since is the first version of Mosquitto that has the option, "Unio" for one of
+	// our own, or empty for one that was there before 2.0.
+	Since string
+	// Later names the work that is to bring an option that is not available.
+	Later string
 	// Doc is one line: what the option does or, for one that is not available, what
 	// happens without it.
 	Doc string
@@ -154,6 +161,18 @@ func brokerText(name, doc string, field func(*Config) *string) Option {
 	}}
 }
 
+func listenerText(name, doc string, field func(*Listener) *string) Option {
+	return Option{Name: name, Kind: Text, Scope: PerListener, Doc: doc, set: func(t *target, v value) error {
+		return setOnce(field(&t.section.Listener), v.text)
+	}}
+}
+
+func securityText(name, doc string, field func(*security) *string) Option {
+	return Option{Name: name, Kind: Text, Scope: Security, Doc: doc, set: func(t *target, v value) error {
+		return setOnce(field(t.security), v.text)
+	}}
+}
+
 func listenerNumber[T integer](name string, low, high int64, unit, def, doc string, field func(*Listener) *T) Option {
 	return Option{
 		Name: name, Kind: Number, Scope: PerListener, Min: low, Max: high, Unit: unit, Default: def, Doc: doc,
@@ -176,6 +195,12 @@ func setOnce(field *string, text string) error {
 // lowest makes values below Min count as Min.
 func (o Option) lowest() Option {
 	o.Lowest = true
+	return o
+}
+
+// fixed makes an option one that a reload does not change.
+func (o Option) fixed() Option {
+	o.Fixed = true
 	return o
 }
 

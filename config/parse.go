@@ -36,6 +36,7 @@ type parser struct {
 	security security // of the broker
 	sections []*section
 	byPort   *section // the one that port, bind_address and stray listener options make
+	made     int      // sections
 	// separate is per_listener_settings; secured says that an option of the scope
 	// Security came before.
 	separate, secured bool
@@ -55,14 +56,15 @@ type parser struct {
 type section struct {
 	Listener
 	security
-	asked bool // a listener, port or bind_address line made it
+	number int  // in the order of their making
+	asked  bool // a listener, port or bind_address line made it
 }
 
 // security are the options that belong to the broker or to a listener; nil or empty
 // if no line gives them.
 type security struct {
-	anonymous, emptyID *bool
-	idPrefix           string
+	anonymous, emptyID              *bool
+	idPrefix, passwordFile, aclFile string
 }
 
 // target is where an option's value goes.
@@ -76,7 +78,7 @@ type target struct {
 
 // newParser returns a parser whose configuration has all defaults.
 func newParser() *parser {
-	p := &parser{table: options(), cfg: &Config{}, seen: map[string]bool{}}
+	p := &parser{table: options(), cfg: &Config{Log: Log{Facility: NoFacility}}, seen: map[string]bool{}}
 	for i := range p.table.all {
 		if o := &p.table.all[i]; o.Scope == Global {
 			p.setDefault(o, nil)
@@ -87,7 +89,8 @@ func newParser() *parser {
 
 // newSection returns a listener that has all defaults but for its address.
 func (p *parser) newSection() *section {
-	s := &section{Listener: Listener{Port: DefaultPort}}
+	s := &section{Listener: Listener{Port: DefaultPort}, number: p.made}
+	p.made++
 	for i := range p.table.all {
 		if o := &p.table.all[i]; o.Scope == PerListener {
 			p.setDefault(o, s)
@@ -127,8 +130,7 @@ func (p *parser) readFile(path string) {
 		}
 	}
 	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
+		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 			err = pathErr.Err
 		}
 		p.errors = append(p.errors, &Error{File: path, Msg: "expected a file to read: " + err.Error()})
@@ -231,9 +233,19 @@ func (p *parser) set(o *Option, v value) {
 		}
 	case Global, PerBridge:
 	}
+	at := Origin{p.file, p.line} // include_dir moves them
 	if err := o.set(t, v); err != nil {
 		p.fail(err)
+		return
 	}
+	l := line{option: o.Name, text: o.format(v), at: at, section: broker, repeated: o.Repeated}
+	switch {
+	case o.Scope == PerListener:
+		l.section = t.section.number
+	case o.Scope == Security && p.separate:
+		l.section = p.cur.number
+	}
+	p.cfg.note(l)
 }
 
 // fail notes a mistake in the current line.

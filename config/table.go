@@ -12,6 +12,16 @@ func Options() []Option {
 	for _, part := range [][]Option{globalOptions, listenerOptions, bridgeOptions} {
 		all = append(all, part...)
 	}
+	for i := range all {
+		o := &all[i]
+		o.Since = newOptions[o.Name]
+		switch {
+		case o.Scope == PerBridge:
+			o.Later = laterWork("connection")
+		case o.State != Available:
+			o.Later = laterWork(o.Name)
+		}
+	}
 	return all
 }
 

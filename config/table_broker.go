@@ -5,7 +5,8 @@ import "time"
 // globalOptions are the options of the broker as a whole and of what
 // per_listener_settings moves to the listeners.
 var globalOptions = []Option{
-	refused("acl_file", Security, Text, "", "Access rules from a file."),
+	securityText("acl_file", "Access rules from a file, as docs/access.md says. Without it a client may do all; an empty file lets nobody do anything.",
+		func(s *security) *string { return &s.aclFile }),
 	{
 		Name: "allow_anonymous", Kind: Bool, Scope: Security, Default: "false",
 		Doc: "Lets clients in that give no user name. Without any listener the default is true," +
@@ -15,8 +16,7 @@ var globalOptions = []Option{
 			return nil
 		},
 	},
-	noEffect("allow_duplicate_messages", Global, Bool, "Deprecated in Mosquitto, whose default is Unio's only way: each"+
-		" overlapping subscription may deliver."),
+	warned("allow_duplicate_messages", Global, Bool, "true", "Each overlapping subscription delivers its copy of a message."),
 	{
 		Name: "allow_zero_length_clientid", Kind: Bool, Scope: Security, Default: "true",
 		Doc: "Lets clients in that leave their client id to the broker.",
@@ -33,8 +33,9 @@ var globalOptions = []Option{
 	},
 	noEffect("autosave_interval", Global, Number, "Unio never saves at intervals."),
 	noEffect("autosave_on_changes", Global, Bool, "Unio never saves at intervals."),
-	noEffect("check_retain_source", Global, Bool, "Nothing to check as long as there are no access rules."),
-	refused("clientid_prefixes", Global, Text, "", "Lets only client ids with this prefix in; deprecated in Mosquitto."),
+	warned("check_retain_source", Global, Bool, "false", "A retained message is delivered without a look at whether its publisher may still publish it."),
+	brokerText("clientid_prefixes", "Lets in only clients whose id begins so; deprecated in Mosquitto.",
+		func(c *Config) *string { return &c.ClientIDPrefix }),
 	brokerBool("connection_messages", "true", "Logs each connect and disconnect.",
 		func(c *Config) *bool { return &c.ConnectionMessages }),
 	warned("enable_control_api", Global, Bool, "false", "There is no $CONTROL/broker/v1."),
@@ -49,12 +50,26 @@ var globalOptions = []Option{
 		set: func(t *target, v value) error { return t.include(v.text) },
 	},
 	{
-		Name: "log_dest", Kind: Fields, Syntax: "stdout, stderr, none or file PATH", Default: "stderr", Repeated: true,
-		Doc: "Where the log goes; several lines add up, none forgets those before it. syslog," +
-			" topic, dlt and android log to stderr, with a warning.",
+		Name: "log_dest", Kind: Fields, Syntax: "stdout, stderr, syslog, topic, none or file PATH", Default: "stderr", Repeated: true,
+		Doc: "Where the log goes; several lines add up, none forgets those before it. topic publishes each line to" +
+			" $SYS/broker/log/E, W, N, I or M, by its kind; debug lines are not published.",
 		set: setLogDest,
 	},
-	warned("log_facility", Global, Number, "", "There is no syslog."),
+	{
+		Name: "log_facility", Kind: Number, Min: 0, Max: 7, Doc: "The syslog facility, local0 to local7; without it daemon.",
+		set: func(t *target, v value) error {
+			t.cfg.Log.Facility = int(v.number)
+			return nil
+		},
+	},
+	{
+		Name: "log_format", Kind: Word, Words: []string{"text", "json"}, Default: "text",
+		Doc: "text writes lines as Mosquitto does, json one object a line: time, level, msg and, where there are, client, address and user.",
+		set: func(t *target, v value) error {
+			t.cfg.Log.JSON = v.text == "json"
+			return nil
+		},
+	},
 	brokerBool("log_timestamp", "true", "Starts each line of the log with the time.",
 		func(c *Config) *bool { return &c.Log.Timestamp }),
 	brokerText("log_timestamp_format", "The time's format as of strftime(3); without it the seconds since 1970.",
@@ -91,7 +106,8 @@ var globalOptions = []Option{
 		"The largest payload that is accepted; 0 for no limit but max_packet_size. A larger one is acknowledged and dropped.",
 		func(c *Config) *uint32 { return &c.MessageSizeLimit }),
 	noEffect("packet_buffer_size", Global, Number, "Unio sizes its buffers itself.").alias("websockets_headers_size"),
-	refused("password_file", Security, Text, "", "User names and passwords from a file."),
+	securityText("password_file", "User names and hashes of passwords from a file that unio passwd makes. Who gives a user name is let in only if it is there and the password is right.",
+		func(s *security) *string { return &s.passwordFile }),
 	{
 		Name: "per_listener_settings", Kind: Bool, Default: "false",
 		Doc: "Makes the options of the scope \"broker or listener\" apply to the listener above them. Must come before them.",
@@ -110,7 +126,7 @@ var globalOptions = []Option{
 		},
 	},
 	brokerText("pid_file", "A file to write the process id to; removed at the end.",
-		func(c *Config) *string { return &c.PIDFile }),
+		func(c *Config) *string { return &c.PIDFile }).fixed(),
 	refused("plugin", Security, Text, "", "Plugins.").alias("auth_plugin"),
 	refused("plugin_load", Global, Text, "", "Plugins."),
 	refused("plugin_opt_*", Global, Text, "", "An option of a plugin.").alias("auth_opt_*"),
@@ -126,13 +142,30 @@ var globalOptions = []Option{
 	brokerBool("set_tcp_nodelay", "true", "Switches Nagle's algorithm off on client connections. Mosquitto's default is false.",
 		func(c *Config) *bool { return &c.SetTCPNoDelay }),
 	noEffect("store_clean_interval", Global, Number, "Mosquitto has none either any more."),
-	warned("sys_interval", Global, Number, "0", "There are no $SYS topics."),
+	{
+		Name: "sys_interval", Kind: Number, Min: 0, Max: 65535, Unit: "seconds", Default: "10",
+		Doc: "The time between two refreshes of the $SYS topics; 0 for none.",
+		set: func(t *target, v value) error {
+			t.cfg.SysInterval = time.Duration(v.number) * time.Second
+			return nil
+		},
+	},
 	brokerBool("upgrade_outgoing_qos", "false", "Delivers with the QoS of the subscription even what was published"+
 		" with a lower one; not as MQTT asks.",
 		func(c *Config) *bool { return &c.UpgradeOutgoingQoS }),
-	brokerText("user", "The user to run as when started by root. Not available yet: a broker that"+
-		" root starts with this line refuses to run.",
-		func(c *Config) *string { return &c.User }),
+	{
+		Name: "user", Kind: Text, Default: defaultUser,
+		Doc: "The user to run as when started by root: the broker changes to it and its groups before it serves anybody. PUID and PGID in the" +
+			" environment go first. Without mosquitto on the system nobody is taken; another one that is not there is an error. root stays root.",
+		set: func(t *target, v value) error {
+			if !t.first {
+				return problem("is given twice; it can have one value only")
+			}
+			t.cfg.User = v.text
+			return nil
+		},
+		Fixed: true,
+	},
 	noEffect("websockets_log_level", Global, Number, "An option of a library that Unio does not use."),
 }
 
@@ -142,6 +175,9 @@ const (
 	defaultIDPrefix = "auto-"
 	maxIDPrefix     = 50
 )
+
+// defaultUser is the user that a broker changes to when root starts it.
+const defaultUser = "mosquitto"
 
 // setIDPrefix handles auto_id_prefix and listener_auto_id_prefix.
 func setIDPrefix(s *security, v value) error {

@@ -2,7 +2,11 @@ package config
 
 // listenerOptions are the options of one listener.
 var listenerOptions = []Option{
-	refused("accept_protocol_versions", PerListener, Text, "", "Limits the protocol versions."),
+	{
+		Name: "accept_protocol_versions", Kind: Fields, Scope: PerListener, Syntax: "a list of 3 (MQTT 3.1), 4 (3.1.1) and 5 (5.0), such as 4, 5",
+		Doc: "The protocol versions that are accepted; without it all. Others are refused with the code for it.",
+		set: setVersions,
+	},
 	{
 		Name: "bind_address", Kind: Text, Scope: PerListener,
 		Doc: "The address of the listener that port makes; deprecated, use listener.",
@@ -10,8 +14,10 @@ var listenerOptions = []Option{
 			t.useDefaultSection()
 			return setOnce(&t.section.Address, v.text)
 		},
+		Fixed: true,
 	},
-	refused("bind_interface", PerListener, Text, "", "Listens on one network interface."),
+	listenerText("bind_interface", "Listens on one network interface, whatever its addresses are. On Linux alone; elsewhere the broker does not start.",
+		func(l *Listener) *string { return &l.BindInterface }).fixed(),
 	refused("cafile", PerListener, Text, "", "TLS."),
 	refused("capath", PerListener, Text, "", "TLS."),
 	refused("certfile", PerListener, Text, "", "TLS."),
@@ -28,6 +34,7 @@ var listenerOptions = []Option{
 		Syntax: "PORT [ADDRESS], or 0 PATH for a Unix socket",
 		Doc:    "Listens on a port, on all addresses or on those of one IP address or host name. The options of the listener follow it.",
 		set:    setListener,
+		Fixed:  true,
 	},
 	{
 		Name: "listener_allow_anonymous", Kind: Bool, Scope: PerListener,
@@ -54,7 +61,11 @@ var listenerOptions = []Option{
 	listenerNumber("max_topic_alias_broker", 0, 65535, "aliases", "10",
 		"Topic aliases that the broker makes for a 5.0 client at most, if the client allows as many; 0 for none.",
 		func(l *Listener) *uint16 { return &l.MaxTopicAliasBroker }),
-	refused("mount_point", PerListener, Text, "", "Prefixes the topics of a listener."),
+	{
+		Name: "mount_point", Kind: Text, Scope: PerListener,
+		Doc:   "Goes before all topics of the listener's clients, which never see it; usually it ends in a slash.",
+		Fixed: true, set: setMountPoint,
+	},
 	{
 		Name: "mptcp", Kind: Bool, Scope: PerListener, Default: "false",
 		Doc: "Accepts Multipath TCP as well as plain TCP; on a system that has none, plain TCP alone.",
@@ -62,6 +73,7 @@ var listenerOptions = []Option{
 			t.section.MPTCP = v.on
 			return nil
 		},
+		Fixed: true,
 	},
 	{
 		Name: "port", Kind: Number, Min: 1, Max: 65535, Scope: PerListener,
@@ -71,6 +83,7 @@ var listenerOptions = []Option{
 			t.section.Port = uint16(v.number)
 			return nil
 		},
+		Fixed: true,
 	},
 	{
 		Name: "protocol", Kind: Word, Words: []string{"mqtt", "websockets", "http_api"}, Default: "mqtt", Scope: PerListener,
@@ -81,6 +94,7 @@ var listenerOptions = []Option{
 			}
 			return nil
 		},
+		Fixed: true,
 	},
 	refused("proxy_protocol_v2_require_tls", PerListener, Bool, "false", "The PROXY protocol."),
 	refused("psk_hint", PerListener, Text, "", "TLS with pre-shared keys."),
@@ -92,6 +106,7 @@ var listenerOptions = []Option{
 			t.section.SocketDomain = v.text
 			return nil
 		},
+		Fixed: true,
 	},
 	refused("tls_engine", PerListener, Text, "", "TLS."),
 	refused("tls_engine_kpass_sha1", PerListener, Text, "", "TLS."),
@@ -99,6 +114,13 @@ var listenerOptions = []Option{
 	refused("tls_version", PerListener, Text, "", "TLS."),
 	refused("use_identity_as_username", PerListener, Bool, "false", "Takes the user name from a certificate."),
 	refused("use_subject_as_username", PerListener, Bool, "false", "Takes the user name from a certificate."),
-	refused("use_username_as_clientid", PerListener, Bool, "false", "Takes the client id from the user name."),
+	{
+		Name: "use_username_as_clientid", Kind: Bool, Scope: PerListener, Default: "false",
+		Doc: "Makes the user name the client id, so that a client can take over its own session alone. A client without a user name is refused.",
+		set: func(t *target, v value) error {
+			t.section.UsernameAsClientID = v.on
+			return nil
+		},
+	},
 	refused("websockets_origin", PerListener, Text, "", "MQTT over WebSocket."),
 }

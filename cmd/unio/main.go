@@ -15,5 +15,5 @@ func main() {
 	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
 		version = info.Main.Version
 	}
-	os.Exit(cli.Main(version, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(cli.Main(version, cli.Arguments(os.Args), os.Stdout, os.Stderr))
 }

@@ -54,7 +54,21 @@ type process struct {
 // run starts the command. It is killed at the end of the test if it still runs.
 func run(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	return runTo(t, nil, args...)
+}
+
+// runTo is run with standard output going to w.
+func runTo(t *testing.T, w io.Writer, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	cmd.Stdout = w
+	return launch(t, cmd)
+}
+
+// launch is run for any program.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	p.grown = sync.NewCond(&p.mu)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {

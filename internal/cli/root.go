@@ -15,13 +15,15 @@ type flags struct {
 	verbose    bool
 	quiet      bool
 	testConfig bool
+	daemon     bool
+	keyLog     string
 }
 
 // newRoot returns the command unio with its subcommands.
 func newRoot(version string) *cobra.Command {
 	var f flags
 	root := &cobra.Command{
-		Use:   "unio [-c FILE] [-p PORT] [-v]",
+		Use:   "unio [-c FILE] [-d] [-p PORT] [-q] [-v] [--test-config]",
 		Short: "unio is an MQTT broker for MQTT 3.1, 3.1.1 and 5.0.",
 		Long: `unio is an MQTT broker for MQTT 3.1, 3.1.1 and 5.0.
 
@@ -40,10 +42,12 @@ lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 	fs := root.Flags()
 	fs.SortFlags = false
 	fs.StringVarP(&f.configFile, "config", "c", "", "read the configuration from `FILE`")
+	fs.BoolVarP(&f.daemon, "daemon", "d", false, "go on in the background once clients are served")
 	fs.VarP(&f.ports, "port", "p", "listen on `PORT`; several add up; ignored if the file names a listener")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log everything, whatever the file says")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "log nothing, whatever the file says")
-	fs.BoolVar(&f.testConfig, "test-config", false, "check the configuration and exit: status 0 or 3")
+	fs.BoolVar(&f.testConfig, "test-config", false, "check the configuration and exit: status 0 or 3; with -v show it, each value with its origin")
+	fs.StringVar(&f.keyLog, "tls-keylog", "", "write the keys of TLS connections to `FILE`; not available yet")
 	return root
 }
 

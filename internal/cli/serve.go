@@ -17,80 +17,160 @@ import (
 	"github.com/uniomq/unio/config"
 )
 
+// process is a running broker.
+type process struct {
+	version string
+	flags   *flags
+	cfg     *config.Config // at the start
+	log     *unio.Log
+	server  *unio.Server
+}
+
 // serve runs the broker until SIGTERM or SIGINT.
-func serve(_ *cobra.Command, version string, f *flags) error {
+func serve(cmd *cobra.Command, version string, f *flags) error {
 	// Ready before the first listener is: who can connect can also stop the broker.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	signals := awaitSignals()
 
+	if f.keyLog != "" {
+		return complain(StatusInvalid, errors.New("--tls-keylog: TLS is not available yet"))
+	}
+	if f.testConfig {
+		return check(cmd, f)
+	}
+	if f.daemon && !isDaemon() {
+		return startDaemon()
+	}
 	cfg, err := configure(f)
 	if err != nil {
-		return err
+		return complain(statusOf(err), err)
 	}
-	if f.testConfig { // writes no file and shows the answer, wherever the log is to go
-		cfg.Log.Stdout, cfg.Log.Stderr, cfg.Log.File = false, true, ""
-	}
-	log, closer, err := unio.OpenLog(cfg.Log)
+	log, err := unio.OpenLog(cfg.Log)
 	if err != nil {
 		return complain(StatusInvalid, err)
 	}
-	defer closer.Close()
-	if f.testConfig {
-		warn(log, cfg)
-		log.Info("Configuration is valid.")
-		return nil
-	}
-	defer warnOnSignals(log)()
-	greet(log, version, f.configFile, cfg)
-	if err := writePID(cfg.PIDFile); err != nil {
-		return report(log, StatusFailure, err)
-	}
+	defer func() { _ = log.Close() }() // there is no log to tell of it
+	p := &process{version: version, flags: f, cfg: cfg, log: log}
+	p.greet()
 	defer removePID(cfg.PIDFile)
-	server, err := unio.New(cfg, log)
-	if err == nil {
-		err = server.Start()
-	}
-	if err != nil {
-		return report(log, StatusFailure, err)
+	if err := p.start(); err != nil {
+		return err
 	}
 	log.Info("unio version " + version + " running")
-	err = server.Wait(ctx)
+	if err := notify("READY=1"); err != nil {
+		log.Warn("tell the service manager: " + err.Error())
+	}
+	p.detach()
+	handled := signals.handle(p)
+	err = p.server.Wait(ctx)
 	stop() // a second signal ends the process at once
+	handled()
+	_ = notify("STOPPING=1") // a courtesy: the end of the process says it as well
 	log.Info("unio version " + version + " terminating")
-	return finish(log, server, err)
+	return p.finish(err)
+}
+
+// start brings the broker to where clients are served. What needs root comes first: it
+// is given up before the first client is.
+func (p *process) start() error {
+	who, err := p.account()
+	if err != nil {
+		return report(p.log.Logger, StatusInvalid, err)
+	}
+	if p.server, err = unio.New(p.cfg, p.log.Logger); err != nil {
+		return report(p.log.Logger, StatusInvalid, err)
+	}
+	p.server.Version = p.version
+	if err := p.server.Listen(); err != nil {
+		return report(p.log.Logger, StatusFailure, err)
+	}
+	err = writePID(p.cfg.PIDFile, who)
+	if err == nil {
+		err = p.become(who)
+	}
+	if err == nil {
+		err = p.server.Start()
+	}
+	if err != nil {
+		return errors.Join(report(p.log.Logger, StatusFailure, err), p.server.Shutdown(context.Background()))
+	}
+	p.log.PublishTo(p.server.Broker())
+	return nil
+}
+
+// detach ends a daemon's ties to who started it.
+func (p *process) detach() {
+	if !isDaemon() {
+		return
+	}
+	p.log.Detach()
+	if err := detachDaemon(); err != nil {
+		p.log.Warn("detach from the terminal: " + err.Error())
+	}
 }
 
 // finish stops the server after Wait returned err.
-func finish(log *slog.Logger, server *unio.Server, err error) error {
+func (p *process) finish(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), unio.ShutdownTimeout)
 	defer cancel()
-	if err := errors.Join(err, server.Shutdown(ctx)); err != nil {
-		return report(log, StatusFailure, err)
+	if err := errors.Join(err, p.server.Shutdown(ctx)); err != nil {
+		return report(p.log.Logger, StatusFailure, err)
 	}
 	return nil
 }
 
-// configure returns the configuration of file and flags. Its mistakes are reported.
+// configure returns the configuration of file and flags.
 func configure(f *flags) (*config.Config, error) {
 	cfg := config.Default()
 	if f.configFile != "" {
 		var err error
 		if cfg, err = config.Load(f.configFile); err != nil {
-			return nil, complain(statusOf(err), err)
+			return nil, err
 		}
-	}
-	if cfg.User != "" && cfg.User != "root" && os.Geteuid() == 0 {
-		return nil, complain(StatusInvalid,
-			fmt.Errorf("user: changing the user is not available yet; start unio as %s, not as root", cfg.User))
 	}
 	cfg.UsePorts(f.ports...)
 	switch {
+	case f.testConfig: // -v shows the configuration
 	case f.quiet:
-		cfg.Log.Types = config.LogNone
+		cfg.SetLogTypes(config.LogNone)
 	case f.verbose:
-		cfg.Log.Types = config.LogAll
+		cfg.SetLogTypes(config.LogAll)
 	}
 	return cfg, nil
+}
+
+// check tests the configuration and the files that it names. It writes no file, and
+// answers on standard error wherever the log is to go.
+func check(cmd *cobra.Command, f *flags) error {
+	cfg, err := configure(f)
+	if err != nil {
+		return complain(statusOf(err), err)
+	}
+	warnings, err := unio.CheckFiles(cfg)
+	if err == nil {
+		_, err = (&process{cfg: cfg}).account()
+	}
+	if err != nil {
+		return complain(StatusInvalid, err)
+	}
+	if f.quiet {
+		return nil
+	}
+	to := config.Default().Log
+	to.Timestamp, to.TimestampFormat = cfg.Log.Timestamp, cfg.Log.TimestampFormat
+	log, err := unio.OpenLog(to)
+	if err != nil {
+		return complain(StatusInvalid, err)
+	}
+	warn(log.Logger, append(cfg.Warnings, warnings...))
+	if f.verbose {
+		if _, err := cfg.WriteTo(cmd.OutOrStdout()); err != nil {
+			return report(log.Logger, StatusFailure, err)
+		}
+	}
+	log.Info("Configuration file is OK.")
+	return log.Close()
 }
 
 // statusOf returns the exit status for the mistakes of a configuration: Mosquitto has
@@ -109,23 +189,23 @@ func statusOf(err error) int {
 }
 
 // greet logs what the broker starts with.
-func greet(log *slog.Logger, version, file string, cfg *config.Config) {
-	log.Info("unio version " + version + " starting")
-	if file == "" {
-		log.Info("Using default config.")
+func (p *process) greet() {
+	p.log.Info("unio version " + p.version + " starting")
+	if p.flags.configFile == "" {
+		p.log.Info("Using default config.")
 	} else {
-		log.Info("Config loaded from " + file + ".")
+		p.log.Info("Config loaded from " + p.flags.configFile + ".")
 	}
-	warn(log, cfg)
-	if cfg.LocalOnly {
-		log.Info("Starting in local only mode. Connections will only be possible from clients running on this machine.")
-		log.Info("Create a configuration file which defines a listener to allow remote access.")
+	warn(p.log.Logger, p.cfg.Warnings)
+	if p.cfg.LocalOnly {
+		p.log.Info("Starting in local only mode. Connections will only be possible from clients running on this machine.")
+		p.log.Info("Create a configuration file which defines a listener to allow remote access.")
 	}
 }
 
 // warn logs what the configuration says and Unio does not do.
-func warn(log *slog.Logger, cfg *config.Config) {
-	for _, w := range cfg.Warnings {
+func warn(log *slog.Logger, warnings []config.Warning) {
+	for _, w := range warnings {
 		log.Warn(w.String())
 	}
 }
@@ -133,30 +213,34 @@ func warn(log *slog.Logger, cfg *config.Config) {
 // complain reports errors that come before the log is open, in the form that it has
 // by default, and returns their status.
 func complain(status int, err error) error {
-	log, closer, openErr := unio.OpenLog(config.Default().Log)
+	log, openErr := unio.OpenLog(config.Default().Log)
 	if openErr != nil {
 		return &statusError{status, err}
 	}
-	defer closer.Close()
-	return report(log, status, err)
+	return errors.Join(report(log.Logger, status, err), log.Close())
 }
 
-// report logs an error, each mistake of a configuration in a line of its own, and
-// returns its status.
+// report logs an error and returns its status.
 func report(log *slog.Logger, status int, err error) error {
-	var mistakes config.Errors
-	if errors.As(err, &mistakes) {
-		for _, m := range mistakes {
-			log.Error(m.Error())
-		}
-	} else {
-		log.Error(err.Error())
-	}
+	logError(log, err)
 	return &statusError{status, errReported}
 }
 
-// writePID writes the process id to a file; an empty path is none.
-func writePID(path string) error {
+// logError logs an error, each mistake of a configuration in a line of its own.
+func logError(log *slog.Logger, err error) {
+	var mistakes config.Errors
+	if !errors.As(err, &mistakes) {
+		log.Error(err.Error())
+		return
+	}
+	for _, m := range mistakes {
+		log.Error(m.Error())
+	}
+}
+
+// writePID writes the process id to a file, which then is who's if that is not nil; an
+// empty path is none.
+func writePID(path string, who *account) error {
 	if path == "" {
 		return nil
 	}
@@ -164,12 +248,21 @@ func writePID(path string) error {
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), mode); err != nil {
 		return fmt.Errorf("pid_file: %w", err)
 	}
+	if who == nil {
+		return nil
+	}
+	if err := os.Chown(path, who.uid, who.gid); err != nil {
+		return fmt.Errorf("pid_file: %w", err)
+	}
 	return nil
 }
 
 // removePID removes what writePID wrote.
 func removePID(path string) {
-	if path != "" {
-		_ = os.Remove(path) // it may be gone, or the folder is not ours any more
+	if path == "" {
+		return
+	}
+	if errors.Is(os.Remove(path), os.ErrPermission) { // the folder is root's
+		_ = os.Truncate(path, 0) // no process id rather than one that will be another's
 	}
 }

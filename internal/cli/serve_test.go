@@ -87,18 +87,6 @@ func TestSignalsStopItCleanly(t *testing.T) {
 	}
 }
 
-func TestASignalThatIsNotServedYetDoesNotEndIt(t *testing.T) {
-	t.Parallel()
-	p := run(t, "-p", strconv.Itoa(freePort(t)))
-	p.waitFor("running$")
-	p.signal(syscall.SIGHUP)
-	p.waitFor("Warning: signal hangup is ignored")
-	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != cli.StatusOK {
-		t.Errorf("status %d\n%s", status, p.text())
-	}
-}
-
 func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 	t.Parallel()
 	path := file(t, "listener 1883", "max_qos 7", "", "certfile /x", "nonsense")
@@ -151,13 +139,25 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 			[]string{"-c", file(t, "pid_file /nowhere/pid")},
 			cli.StatusFailure, "pid_file: open /nowhere/pid",
 		},
+		{
+			"a password file that is not there",
+			[]string{"-c", file(t, "listener 1883", "password_file /nowhere/passwd", "max_qos 1")},
+			cli.StatusInvalid, ":2: password_file: the password file cannot be read",
+		},
+		{
+			"an ACL file that is not there, in a test",
+			[]string{"--test-config", "-c", file(t, "listener 1883", "acl_file /nowhere/acl")},
+			cli.StatusInvalid, ":2: acl_file: the ACL file cannot be read",
+		},
+		{"keys of TLS", []string{"--tls-keylog", "/tmp/keys"}, cli.StatusInvalid, "--tls-keylog: TLS is not available yet"},
+		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, cli.StatusInvalid, ":1: max_qos: expected 0 to 2"},
 		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
 		{
 			"a file to test that has a warning",
 			[]string{"--test-config", "-c", file(t, "persistence true", "log_dest file /nowhere/log")},
 			cli.StatusOK, ": Warning: ",
 		},
-		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration is valid."},
+		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration file is OK."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +190,7 @@ func TestAPortInUseIsStatus1WithAddressAndCause(t *testing.T) {
 func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]string{
-		"-h": "unio [-c FILE] [-p PORT] [-v]", "--help": "--test-config", "--version": "unio version 9.9\n",
+		"-h": "unio [-c FILE] [-d] [-p PORT] [-q] [-v]", "--help": "--test-config", "--version": "unio version 9.9\n",
 	} {
 		var stdout, stderr bytes.Buffer
 		if status := cli.Main("9.9", []string{arg}, &stdout, &stderr); status != cli.StatusOK {
@@ -267,7 +267,7 @@ func TestTheLogGoesWhereTheFileSays(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	port := freePort(t)
 	p := run(t, "-c", file(t, "log_dest file "+log, "log_dest stderr", "log_type information",
-		"log_timestamp_format %Y", "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)))
+		"log_timestamp_format %Y", "user root", "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)))
 	p.waitFor(`^\d{4}: unio version 1\.2\.3-test running$`)
 	if text, err := os.ReadFile(pid); err != nil || string(text) != fmt.Sprintln(p.cmd.Process.Pid) {
 		t.Errorf("the process id's file: %q, %v", text, err)

@@ -4,6 +4,7 @@ package cli
 
 import "os"
 
-// laterSignals are those that Mosquitto acts on and Unio does not yet; there are none
-// on this system.
-var laterSignals []os.Signal
+// actions is empty: this system has no such signals.
+var actions map[os.Signal]func(*process)
+
+func ignoreRotate() {}

@@ -7,6 +7,10 @@ import (
 	"syscall"
 )
 
-// laterSignals are those that Mosquitto acts on and Unio does not yet. By default
-// they would end the process.
-var laterSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
+// actions are what Mosquitto does on signals.
+var actions = map[os.Signal]func(*process){
+	syscall.SIGHUP:  (*process).reload,
+	syscall.SIGUSR1: (*process).save,
+	syscall.SIGUSR2: (*process).printTree,
+	rotateSignal:    (*process).rotate,
+}

@@ -7,47 +7,86 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
 )
 
-// Events returns the observer that logs what the engine does. What log does not
-// take when Events is called is not observed at all: packets, which are many, cost
-// nothing unless debug messages are logged. connectionMessages is the option of
-// that name.
-func Events(log *slog.Logger, connectionMessages bool) broker.Events {
-	o := observer{log}
-	e := broker.Events{Panicked: o.panicked}
-	if connectionMessages && o.takes(LevelNotice) {
-		e.Opened, e.Connected = o.opened, o.connected
-		e.Refused, e.Disconnected = o.disconnected, o.disconnected
+// An Observer logs what the engine does.
+type Observer struct {
+	log      *slog.Logger
+	messages atomic.Bool // connection_messages
+	packets  bool        // debug messages were logged when the observer was made
+	wills    sync.Map    // *broker.Client to the lines on the will of its CONNECT, until it is accepted or refused
+}
+
+// NewObserver returns an observer that logs to log. connectionMessages is the option
+// of that name.
+func NewObserver(log *slog.Logger, connectionMessages bool) *Observer {
+	o := &Observer{log: log}
+	o.messages.Store(connectionMessages)
+	o.packets = o.takes(LevelDebug)
+	return o
+}
+
+// SetConnectionMessages replaces what NewObserver was given.
+func (o *Observer) SetConnectionMessages(on bool) { o.messages.Store(on) }
+
+// ObservesPackets reports whether Events includes those of packets.
+func (o *Observer) ObservesPackets() bool { return o.packets }
+
+// Events returns the events to give to the engine. Packets, which are many, are not
+// observed at all if log takes no debug messages when the observer is made: then
+// they cost nothing. For the rest what log takes may change.
+func (o *Observer) Events() broker.Events {
+	e := broker.Events{
+		Opened: o.opened, Connected: o.connected, Refused: o.disconnected, Disconnected: o.disconnected,
+		Subscribed: o.subscribed, Unsubscribed: o.unsubscribed, Panicked: o.panicked,
 	}
-	if o.takes(LevelDebug) {
+	if o.packets {
 		e.Received, e.Sent, e.Dropped = o.received, o.sent, o.dropped
-	}
-	if o.takes(LevelSubscribe) {
-		e.Subscribed = o.subscribed
-	}
-	if o.takes(LevelUnsubscribe) {
-		e.Unsubscribed = o.unsubscribed
 	}
 	return e
 }
 
-// observer logs events.
-type observer struct{ log *slog.Logger }
-
-func (o observer) takes(level slog.Level) bool {
+func (o *Observer) takes(level slog.Level) bool {
 	return o.log.Enabled(context.Background(), level)
 }
 
-func (o observer) printf(level slog.Level, format string, args ...any) {
+func (o *Observer) printf(level slog.Level, format string, args ...any) {
 	o.log.Log(context.Background(), level, fmt.Sprintf(format, args...))
 }
 
-func (o observer) opened(remote, local net.Addr) {
+// client logs a line about a client, with its details for JSON.
+func (o *Observer) client(level slog.Level, c *broker.Client, format string, args ...any) {
+	attrs := make([]slog.Attr, 0, 3)
+	if c != nil {
+		attrs = appendDetail(attrs, "client", c.ID)
+		if c.RemoteAddr != nil {
+			attrs = appendDetail(attrs, "address", c.RemoteAddr.String())
+		}
+		attrs = appendDetail(attrs, "user", c.Username)
+	}
+	o.log.LogAttrs(context.Background(), level, fmt.Sprintf(format, args...), attrs...)
+}
+
+func appendDetail(attrs []slog.Attr, key, value string) []slog.Attr {
+	if value == "" {
+		return attrs
+	}
+	return append(attrs, slog.Any(key, detail(value)))
+}
+
+// tellsConnections reports whether connections are logged.
+func (o *Observer) tellsConnections() bool { return o.messages.Load() && o.takes(LevelNotice) }
+
+func (o *Observer) opened(remote, local net.Addr) {
+	if !o.tellsConnections() {
+		return
+	}
 	if addr, ok := local.(*net.TCPAddr); ok {
 		o.printf(LevelNotice, "New connection from %s on port %d.", remote, addr.Port)
 		return
@@ -55,12 +94,16 @@ func (o observer) opened(remote, local net.Addr) {
 	o.printf(LevelNotice, "New connection on %s.", local)
 }
 
-func (o observer) connected(c *broker.Client) {
+func (o *Observer) connected(c *broker.Client) {
+	defer o.will(c)
+	if !o.tellsConnections() {
+		return
+	}
 	user := ""
 	if c.HasUsername {
 		user = ", u'" + c.Username + "'"
 	}
-	o.printf(LevelNotice, "New client connected from %s as %s (p%d, c%d, k%d%s).",
+	o.client(LevelNotice, c, "New client connected from %s as %s (p%d, c%d, k%d%s).",
 		c.RemoteAddr, c.ID, protocol(c.Version), bit(c.CleanStart), c.KeepAlive, user)
 }
 
@@ -85,9 +128,10 @@ func bit(b bool) int {
 }
 
 // disconnected logs the end of a connection that was accepted or refused.
-func (o observer) disconnected(c *broker.Client, cause error) {
-	if line := ending(cause); line != "" {
-		o.printf(LevelNotice, "Client %s %s", name(c), line)
+func (o *Observer) disconnected(c *broker.Client, cause error) {
+	o.wills.Delete(c)
+	if line := ending(cause); line != "" && o.tellsConnections() {
+		o.client(LevelNotice, c, "Client %s %s", name(c), line)
 	}
 }
 
@@ -149,19 +193,23 @@ func endingOf(code mqtt.ReasonCode, cause error) string {
 	return "disconnected: " + cause.Error() + "."
 }
 
-func (o observer) subscribed(c *broker.Client, filter string, qos byte) {
-	o.printf(LevelSubscribe, "%s %d %s", c.ID, qos, filter)
+func (o *Observer) subscribed(c *broker.Client, filter string, qos byte) {
+	if o.takes(LevelSubscribe) {
+		o.client(LevelSubscribe, c, "%s %d %s", c.ID, qos, filter)
+	}
 }
 
-func (o observer) unsubscribed(c *broker.Client, filter string) {
-	o.printf(LevelUnsubscribe, "%s %s", c.ID, filter)
+func (o *Observer) unsubscribed(c *broker.Client, filter string) {
+	if o.takes(LevelUnsubscribe) {
+		o.client(LevelUnsubscribe, c, "%s %s", c.ID, filter)
+	}
 }
 
-func (o observer) dropped(clientID string, cause broker.DropCause, topic string) {
+func (o *Observer) dropped(clientID string, cause broker.DropCause, topic string) {
 	o.printf(LevelDebug, "Dropped message for %s ('%s'): %s", clientID, topic, cause)
 }
 
-func (o observer) panicked(c *broker.Client, value any, stack []byte) {
+func (o *Observer) panicked(c *broker.Client, value any, stack []byte) {
 	o.log.LogAttrs(context.Background(), LevelError, "Internal fault; only this connection was closed.",
 		slog.String("client", name(c)), slog.Any("fault", value), slog.String("stack", string(stack)))
 }

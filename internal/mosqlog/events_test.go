@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +31,7 @@ var (
 // logged returns the lines that a call of some event makes.
 func logged(types config.LogType, call func(broker.Events)) string {
 	var out bytes.Buffer
-	call(Events(slog.New(New(&out, config.Log{Types: types})), true))
+	call(NewObserver(slog.New(New(&out, config.Log{Types: types})), true).Events())
 	return out.String()
 }
 
@@ -145,11 +146,6 @@ func TestPacketLines(t *testing.T) {
 		in     string
 		out    string
 	}{
-		{sensor, &mqtt.Connect{}, "No will message specified.", ""},
-		{
-			sensor, &mqtt.Connect{Will: &mqtt.Will{Topic: "w", Payload: []byte("xy"), QoS: 2}},
-			"Will message specified (2 bytes) (r0, q2).\n\tw", "",
-		},
 		{sensor, &mqtt.Connack{SessionPresent: true}, "", "Sending CONNACK to sensor (1, 0)"},
 		{sensor, &mqtt.Connack{Reason: mqtt.NotAuthorized}, "", "Sending CONNACK to sensor (0, 135)"},
 		{old, &mqtt.Connack{Reason: mqtt.NotAuthorized}, "", "Sending CONNACK to old (0, 5)"},
@@ -199,32 +195,109 @@ func TestDropLine(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotLoggedIsNotObserved names the events that are nil, and so cost nothing.
-func TestWhatIsNotLoggedIsNotObserved(t *testing.T) {
+// TestPacketsAreNotObservedWithoutDebug checks that the events of packets are nil, and so
+// cost nothing.
+func TestPacketsAreNotObservedWithoutDebug(t *testing.T) {
 	t.Parallel()
-	observed := func(types config.LogType, connectionMessages bool) string {
-		e := reflect.ValueOf(Events(slog.New(New(io.Discard, config.Log{Types: types})), connectionMessages))
+	for _, test := range []struct {
+		types config.LogType
+		want  string
+	}{
+		{config.LogNotice, "Opened Connected Refused Disconnected Subscribed Unsubscribed Panicked"},
+		{config.LogDebug, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Panicked"},
+	} {
+		o := NewObserver(slog.New(New(io.Discard, config.Log{Types: test.types})), true)
+		e := reflect.ValueOf(o.Events())
 		var names []string
 		for i := range e.NumField() {
 			if !e.Field(i).IsNil() {
 				names = append(names, e.Type().Field(i).Name)
 			}
 		}
-		return strings.Join(names, " ")
-	}
-	for _, test := range []struct {
-		types    config.LogType
-		messages bool
-		want     string
-	}{
-		{config.LogNone, true, "Panicked"},
-		{config.LogNotice, true, "Opened Connected Refused Disconnected Panicked"},
-		{config.LogNotice, false, "Panicked"},
-		{config.LogDebug, true, "Received Sent Dropped Panicked"},
-		{config.LogSubscribe | config.LogUnsubscribe, true, "Subscribed Unsubscribed Panicked"},
-	} {
-		if got := observed(test.types, test.messages); got != test.want {
+		if got := strings.Join(names, " "); got != test.want {
 			t.Errorf("types %b: got %q, want %q", test.types, got, test.want)
 		}
+	}
+}
+
+func TestWhatIsLoggedCanChangeWhileItRuns(t *testing.T) {
+	t.Parallel()
+	var first, second bytes.Buffer
+	h := New(&first, config.Log{Types: config.LogAll})
+	o := NewObserver(slog.New(h), true)
+	all := func() {
+		e := o.Events()
+		e.Connected(old)
+		e.Subscribed(old, "a", 0)
+		e.Unsubscribed(old, "a")
+		e.Sent(old, &mqtt.Pingresp{})
+	}
+	all()
+	if n := strings.Count(first.String(), "\n"); n != 4 {
+		t.Errorf("%d lines:\n%s", n, &first)
+	}
+	first.Reset()
+	h.Set(config.Log{Types: config.LogSubscribe}, Lines(&second))
+	all()
+	if first.Len() > 0 || second.String() != "old 0 a\n" {
+		t.Errorf("got %q and %q", &first, &second)
+	}
+	second.Reset()
+	h.Set(config.Log{Types: config.LogNotice}, Lines(&second))
+	o.SetConnectionMessages(false)
+	all()
+	h.Set(config.Log{Types: config.LogAll})
+	all()
+	if second.Len() > 0 {
+		t.Errorf("got %q", &second)
+	}
+}
+
+// TestLogWatchersFindTheirLines has patterns as fail2ban and the like use them.
+func TestLogWatchersFindTheirLines(t *testing.T) {
+	t.Parallel()
+	logged := logged(config.LogAll, func(e broker.Events) {
+		e.Opened(remote, local)
+		e.Sent(old, &mqtt.Connack{Reason: mqtt.NotAuthorized})
+		e.Refused(old, mqtt.NotAuthorized)
+		e.Connected(sensor)
+		e.Disconnected(sensor, mqtt.KeepAliveTimeout)
+		e.Disconnected(sensor, io.EOF)
+	})
+	for _, pattern := range []string{
+		`New connection from (?P<host>[0-9.]+):\d+ on port \d+\.\n(?:.*\n)*?Client \S+ disconnected, not authorised\.`,
+		`^Client \S+ disconnected, not authorised\.$`,
+		`^Sending CONNACK to \S+ \(0, 5\)$`,
+		`^New client connected from (\S+):(\d+) as (\S+) \(p(\d), c([01]), k(\d+)(?:, u'(.*)')?\)\.$`,
+		`^Client (\S+) has exceeded timeout, disconnecting\.$`,
+		`^Client (\S+) closed its connection\.$`,
+	} {
+		if !regexp.MustCompile("(?m)" + pattern).MatchString(logged) {
+			t.Errorf("nothing matches %s in:\n%s", pattern, logged)
+		}
+	}
+}
+
+func TestTheWillStandsBehindTheNewClient(t *testing.T) {
+	t.Parallel()
+	got := logged(config.LogAll, func(e broker.Events) {
+		e.Received(old, &mqtt.Connect{})
+		e.Received(sensor, &mqtt.Connect{Will: &mqtt.Will{Topic: "w", Payload: []byte("xy"), QoS: 2}})
+		e.Connected(sensor)
+		e.Connected(old)
+		e.Received(nobody, &mqtt.Connect{})
+		e.Refused(nobody, mqtt.NotAuthorized)
+		e.Connected(nobody)
+	})
+	want := `New client connected from 127.0.0.1:5555 as sensor (p5, c0, k42, u'bob').
+Will message specified (2 bytes) (r0, q2).
+	w
+New client connected from 127.0.0.1:5555 as old (p2, c1, k60).
+No will message specified.
+Client 127.0.0.1 disconnected, not authorised.
+New client connected from 127.0.0.1:5555 as  (p0, c0, k0).
+`
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }

@@ -3,12 +3,18 @@ package mosqlog
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/mqtt"
 )
 
 // at is the time of the records of these tests.
@@ -126,3 +132,47 @@ func TestMemoryOfLongLinesIsNotKept(t *testing.T) {
 		t.Errorf("got %q", out.String())
 	}
 }
+
+func TestJSONHasOneObjectALineWithTheDetails(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := slog.New(New(&out, config.Log{Types: config.LogAll, JSON: true})).With(slog.String("node", "a\"b")).WithGroup("g")
+	NewObserver(log, true).Events().Refused(&broker.Client{ID: "x\xff", Username: "bob", RemoteAddr: remote}, mqtt.NotAuthorized)
+	log.Warn("careful", slog.Int("n", 5))
+	var got []map[string]string
+	for line := range strings.Lines(out.String()) {
+		var object map[string]string
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, err := time.Parse(time.RFC3339Nano, object["time"]); err != nil {
+			t.Error(err)
+		}
+		delete(object, "time")
+		got = append(got, object)
+	}
+	want := []map[string]string{
+		{
+			"level": "notice", "msg": "Client x\ufffd disconnected, not authorised.", "node": "a\"b",
+			"g.client": "x\ufffd", "g.address": "127.0.0.1:5555", "g.user": "bob",
+		},
+		{"level": "warning", "msg": "careful", "node": "a\"b", "g.n": "5"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestASinkThatFailsDoesNotKeepTheLineFromOthers(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	h := NewHandler(config.Log{Types: config.LogAll}, Lines(failing{}), Lines(&out))
+	err := h.Handle(t.Context(), slog.NewRecord(time.Time{}, LevelNotice, "line", 0))
+	if !errors.Is(err, io.ErrShortWrite) || out.String() != "line\n" {
+		t.Errorf("got %q, %v", &out, err)
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }

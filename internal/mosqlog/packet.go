@@ -1,17 +1,22 @@
 package mosqlog
 
 import (
+	"fmt"
+
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
 )
 
-// received logs a packet from a client. CONNECT shows its will only: the line of
-// the new client says the rest.
-func (o observer) received(c *broker.Client, p mqtt.Packet) {
+// received logs a packet from a client. CONNECT shows its will only, when the
+// client is accepted: the line of the new client says the rest.
+func (o *Observer) received(c *broker.Client, p mqtt.Packet) {
+	if !o.takes(LevelDebug) {
+		return
+	}
 	id := name(c)
 	switch p := p.(type) {
 	case *mqtt.Connect:
-		o.will(p.Will)
+		o.wills.Store(c, willLines(p.Will))
 	case *mqtt.Publish:
 		o.publish("Received PUBLISH from", id, p)
 	case *mqtt.Ack:
@@ -37,7 +42,10 @@ func (o observer) received(c *broker.Client, p mqtt.Packet) {
 }
 
 // sent logs a packet to a client.
-func (o observer) sent(c *broker.Client, p mqtt.Packet) {
+func (o *Observer) sent(c *broker.Client, p mqtt.Packet) {
+	if !o.takes(LevelDebug) {
+		return
+	}
 	id := name(c)
 	switch p := p.(type) {
 	case *mqtt.Connack:
@@ -71,17 +79,27 @@ func connackCode(c *broker.Client, p *mqtt.Connack) byte {
 }
 
 // publish logs a PUBLISH without its payload.
-func (o observer) publish(what, id string, p *mqtt.Publish) {
+func (o *Observer) publish(what, id string, p *mqtt.Publish) {
 	o.printf(LevelDebug, "%s %s (d%d, q%d, r%d, m%d, '%s', ... (%d bytes))",
 		what, id, bit(p.Dup), p.QoS, bit(p.Retain), p.PacketID, p.Topic, len(p.Payload))
 }
 
-// will logs the will of a CONNECT.
-func (o observer) will(w *mqtt.Will) {
-	if w == nil {
-		o.printf(LevelDebug, "No will message specified.")
-		return
+// will logs the will of a CONNECT, behind the line of the new client as Mosquitto does.
+func (o *Observer) will(c *broker.Client) {
+	if lines, ok := o.wills.LoadAndDelete(c); ok {
+		for _, line := range lines.([]string) {
+			o.printf(LevelDebug, "%s", line)
+		}
 	}
-	o.printf(LevelDebug, "Will message specified (%d bytes) (r%d, q%d).", len(w.Payload), bit(w.Retain), w.QoS)
-	o.printf(LevelDebug, "\t%s", w.Topic)
+}
+
+// willLines returns what is logged of a will.
+func willLines(w *mqtt.Will) []string {
+	if w == nil {
+		return []string{"No will message specified."}
+	}
+	return []string{
+		fmt.Sprintf("Will message specified (%d bytes) (r%d, q%d).", len(w.Payload), bit(w.Retain), w.QoS),
+		"\t" + w.Topic,
+	}
 }

@@ -1,0 +1,45 @@
+package config
+
+import "strings"
+
+// newOptions are those that the manual of Mosquitto 2.0 does not have yet, and our own.
+var newOptions = map[string]string{
+	"accept_protocol_versions": "2.1", "disable_client_cert_date_checks": "2.1", "enable_control_api": "2.1",
+	"enable_proxy_protocol": "2.1", "global_max_clients": "2.1", "global_max_connections": "2.1",
+	"global_plugin": "2.1", "listener_allow_anonymous": "2.1", "listener_auto_id_prefix": "2.1",
+	"max_topic_alias_broker": "2.1", "mptcp": "2.1", "packet_buffer_size": "2.1", "plugin_load": "2.1",
+	"plugin_use": "2.1", "proxy_protocol_v2_require_tls": "2.1", "retain_expiry_interval": "2.1",
+	"websockets_origin": "2.1",
+	"log_format":        "Unio",
+}
+
+// laterWorks are the works that are to bring the options that are not available. A "*"
+// at the end stands for any end.
+var laterWorks = []struct {
+	name    string
+	options []string
+}{
+	{"the durable store", []string{"persistence*", "autosave_*", "retained_persistence"}},
+	{"TLS, WebSocket and PROXY listeners", []string{
+		"cafile", "capath", "certfile", "ciphers*", "crlfile", "dhparamfile", "disable_client_cert_date_checks",
+		"enable_proxy_protocol", "http_dir", "keyfile", "proxy_protocol_v2_require_tls", "psk_*", "require_certificate", "tls_*",
+		"use_identity_as_username", "use_subject_as_username", "websockets_*",
+	}},
+	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars", "check_retain_source"}},
+	{"bridges", []string{"connection"}},
+	{"administration by $CONTROL", []string{"enable_control_api"}},
+	{"limits of the whole broker", []string{"allow_duplicate_messages", "global_max_clients", "max_inflight_bytes", "memory_limit", "retain_expiry_interval"}},
+}
+
+// laterWork returns the work that is to bring an option, or "".
+func laterWork(option string) string {
+	for _, work := range laterWorks {
+		for _, name := range work.options {
+			prefix, cut := strings.CutSuffix(name, "*")
+			if name == option || cut && strings.HasPrefix(option, prefix) {
+				return work.name
+			}
+		}
+	}
+	return ""
+}

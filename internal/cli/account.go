@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+
+	"github.com/uniomq/unio/config"
+)
+
+// account is the user to change to.
+type account struct {
+	name     string
+	uid, gid int
+	groups   []int
+}
+
+// The users of a broker that root starts and whose file names none: the first, or the
+// second if the system has no first.
+const (
+	usualUser    = "mosquitto"
+	fallbackUser = "nobody"
+)
+
+// account returns the user to change to, or nil to stay as started: by another user than
+// root, or by root with "user root".
+func (p *process) account() (*account, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	who, err := accountOf(p.cfg.User, os.Getenv("PUID"), os.Getenv("PGID"))
+	if err != nil {
+		at := p.cfg.Origin("user", -1)
+		return nil, config.Errors{{File: at.String(), Option: "user", Msg: err.Error()}}
+	}
+	return who, nil
+}
+
+// accountOf returns the user that the configuration or the environment names. The
+// environment, made for containers, goes first.
+func accountOf(name, puid, pgid string) (*account, error) {
+	if puid != "" || pgid != "" {
+		return numbered(puid, pgid)
+	}
+	if name == "root" {
+		return nil, nil
+	}
+	u, err := user.Lookup(name)
+	var unknown user.UnknownUserError
+	if errors.As(err, &unknown) && name == usualUser {
+		u, err = user.Lookup(fallbackUser)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("expected a user of this system, not %q: %w", name, err)
+	}
+	who := &account{name: u.Username}
+	if who.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return nil, err
+	}
+	if who.gid, err = strconv.Atoi(u.Gid); err != nil {
+		return nil, err
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("find the groups of %s: %w", name, err)
+	}
+	for _, text := range groups {
+		group, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, err
+		}
+		who.groups = append(who.groups, group)
+	}
+	return who, nil
+}
+
+// numbered returns the user of PUID and PGID. What is not given stays 0.
+func numbered(puid, pgid string) (*account, error) {
+	who := &account{name: "user id " + puid}
+	for _, id := range []struct {
+		name, text string
+		to         *int
+	}{{"PUID", puid, &who.uid}, {"PGID", pgid, &who.gid}} {
+		if id.text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(id.text, 10, 31)
+		if err != nil {
+			return nil, fmt.Errorf("expected a number in %s of the environment, not %q", id.name, id.text)
+		}
+		*id.to = int(n)
+	}
+	who.groups = []int{who.gid}
+	return who, nil
+}
+
+// become changes the user for the rest of the process.
+func (p *process) become(who *account) error {
+	if who != nil {
+		if err := p.giveTo(who); err != nil {
+			return err
+		}
+		if err := changeUser(who); err != nil {
+			return fmt.Errorf("user: change to %s: %w", who.name, err)
+		}
+		p.log.Info("Info: running unio as user: " + who.name + ".")
+		if p.cfg.User == usualUser && who.name == fallbackUser {
+			p.log.Warn("There is no user " + usualUser + "; running as " + fallbackUser + " instead.")
+		}
+		p.warnUnreadable()
+	}
+	if os.Geteuid() == 0 {
+		p.log.Warn("Unio should not be run as root.")
+	}
+	return nil
+}
+
+// giveTo makes what root made belong to the user that is to work with it: the log and
+// Unix sockets.
+func (p *process) giveTo(who *account) error {
+	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
+		return fmt.Errorf("give the log to %s: %w", who.name, err)
+	}
+	for _, l := range p.cfg.Listeners {
+		if l.Path == "" {
+			continue
+		}
+		if err := os.Chown(l.Path, who.uid, who.gid); err != nil {
+			return fmt.Errorf("give the socket to %s: %w", who.name, err)
+		}
+	}
+	return nil
+}
+
+// warnUnreadable logs which files root could read and a reload will not.
+func (p *process) warnUnreadable() {
+	paths := map[string]bool{p.flags.configFile: true}
+	for _, l := range p.cfg.Listeners {
+		paths[l.PasswordFile], paths[l.ACLFile] = true, true
+	}
+	for path := range paths {
+		if path == "" {
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			p.log.Warn(err.Error() + "; a reload will fail")
+			continue
+		}
+		_ = f.Close() // nothing was written
+	}
+}

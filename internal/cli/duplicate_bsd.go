@@ -1,0 +1,8 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package cli
+
+import "syscall"
+
+// duplicate makes the descriptor to stand for what from does.
+func duplicate(from, to int) error { return syscall.Dup2(from, to) }

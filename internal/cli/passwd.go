@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/uniomq/unio/internal/auth"
+)
+
+// statusMismatch is the exit status of unio passwd when the two passwords that were
+// typed differ; StatusFailure is that of all else, wrong usage included.
+const statusMismatch = 2
+
+// maxPassword is the length of a password in MQTT, in bytes.
+const maxPassword = 65535
+
+// passwd is one call of unio passwd.
+type passwd struct {
+	create, batch, remove, upgrade bool
+	hash                           string
+	iterations                     int
+	algorithm                      auth.Algorithm
+	in                             io.Reader
+	out, errOut                    io.Writer
+}
+
+// passwdCommand returns the command "unio passwd", which edits password files. Its flags,
+// texts and statuses are those of mosquitto_passwd.
+func passwdCommand() *cobra.Command {
+	var p passwd
+	cmd := &cobra.Command{
+		Use: `passwd [-H HASH] [-I ITERATIONS] [-c | -D] FILE USERNAME
+  unio passwd [-H HASH] [-I ITERATIONS] [-c] -b FILE USERNAME PASSWORD
+  unio passwd [-H HASH] [-I ITERATIONS] -U FILE`,
+		Short: "Edit a password file",
+		Long: `Passwd gives a user of a password file a password, which it asks for twice, or adds
+the user. A file named - is standard output, with -c only. A broker that runs reads the
+file again on SIGHUP.
+
+Files with argon2id hashes are for Unio and Mosquitto 2.1; for Mosquitto 2.0 use
+-H sha512-pbkdf2.`,
+		SilenceUsage:          true,
+		SilenceErrors:         true,
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.in, p.out, p.errOut = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+			if len(args) == 0 && cmd.Flags().NFlag() == 0 {
+				_ = cmd.Help() // to where the user looks; the status says the rest
+				return &statusError{StatusFailure, errReported}
+			}
+			return p.run(args)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.SetInterspersed(false) // a password may begin with a dash
+	fs.BoolVarP(&p.batch, "batch", "b", false, "take the password from the command line, where others may see it")
+	fs.BoolVarP(&p.create, "create", "c", false, "create the file; one that exists is replaced")
+	fs.BoolVarP(&p.remove, "delete", "D", false, "delete the user")
+	fs.BoolVarP(&p.upgrade, "upgrade", "U", false, "hash the passwords that are in the file as plain text")
+	fs.StringVarP(&p.hash, "hash", "H", auth.Argon2id.String(), "hash with `HASH`: argon2id, sha512-pbkdf2, sha512")
+	fs.IntVarP(&p.iterations, "iterations", "I", auth.DefaultIterations, "`NUMBER` of iterations of sha512-pbkdf2")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &statusError{StatusFailure, err} })
+	return cmd
+}
+
+func (p *passwd) run(args []string) error {
+	err := p.check(args)
+	if err == nil {
+		switch {
+		case p.upgrade:
+			err = p.upgradeFile(args[0])
+		case p.remove:
+			err = p.deleteUser(args[0], args[1])
+		default:
+			err = p.setPassword(args)
+		}
+	}
+	var coded *statusError
+	if err == nil || errors.As(err, &coded) {
+		return err
+	}
+	return &statusError{StatusFailure, err}
+}
+
+// check refuses flags and arguments that do not go together.
+func (p *passwd) check(args []string) error {
+	for _, pair := range [...]struct {
+		both bool
+		text string
+	}{
+		{p.create && p.remove, "-c and -D"},
+		{p.create && p.upgrade, "-c and -U"},
+		{p.remove && p.upgrade, "-D and -U"},
+		{p.remove && p.batch, "-b and -D"},
+	} {
+		if pair.both {
+			return fmt.Errorf("%s cannot be used together", pair.text)
+		}
+	}
+	if p.iterations < 1 {
+		return errors.New("number of iterations must be > 0")
+	}
+	var err error
+	if p.algorithm, err = auth.ParseAlgorithm(p.hash); err != nil {
+		return err
+	}
+	want := []string{"FILE", "USERNAME"}
+	switch {
+	case p.upgrade:
+		want = want[:1]
+	case p.batch:
+		want = append(want, "PASSWORD")
+	}
+	if len(args) != len(want) {
+		return fmt.Errorf("expected %s, not %d arguments; see 'unio passwd -h'", strings.Join(want, " "), len(args))
+	}
+	if len(args) > 1 {
+		return auth.CheckName(args[1])
+	}
+	return nil
+}
+
+func (p *passwd) upgradeFile(path string) error {
+	e, err := p.open(path)
+	if err != nil {
+		return err
+	}
+	if _, err := e.Upgrade(p.hashed); err != nil {
+		return err
+	}
+	return p.save(e, path)
+}
+
+func (p *passwd) deleteUser(path, user string) error {
+	e, err := p.open(path)
+	if err != nil {
+		return err
+	}
+	if !e.Delete(user) {
+		fmt.Fprintf(p.errOut, "Warning: User %s not found in password file.\n", user)
+		return &statusError{StatusFailure, errReported}
+	}
+	return p.save(e, path)
+}
+
+func (p *passwd) setPassword(args []string) error {
+	path, user := args[0], args[1]
+	toStdout := p.create && path == "-"
+	e := auth.NewEditor(path)
+	if !p.create {
+		var err error
+		if e, err = p.open(path); err != nil {
+			return err
+		}
+	}
+	var password []byte
+	if p.batch {
+		password = []byte(args[2])
+	} else {
+		prompts := p.out
+		if toStdout { // which is to have the file and nothing else
+			prompts = p.errOut
+		}
+		var err error
+		if password, err = askPassword(p.in, prompts); err != nil {
+			return err
+		}
+	}
+	if len(password) > maxPassword {
+		return fmt.Errorf("password must be less than %d characters long", maxPassword+1)
+	}
+	h, err := p.hashed(password)
+	if err != nil {
+		return err
+	}
+	added, err := e.Set(user, h)
+	if err != nil {
+		return err
+	}
+	if toStdout {
+		_, err = e.WriteTo(p.out)
+		return err
+	}
+	if err := p.save(e, path); err != nil {
+		return err
+	}
+	what := "Updating"
+	if added {
+		what = "Adding"
+	}
+	fmt.Fprintf(p.out, "%s password for user %s\n", what, user)
+	return nil
+}
+
+func (p *passwd) hashed(password []byte) (*auth.Hash, error) {
+	return auth.NewHash(p.algorithm, p.iterations, password)
+}
+
+func (p *passwd) open(path string) (*auth.Editor, error) {
+	e, err := auth.OpenEditor(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("unable to open password file %s: there is none; -c creates it", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unable to open password file %s: %w", path, err)
+	}
+	return e, nil
+}
+
+func (p *passwd) save(e *auth.Editor, path string) error {
+	if err := e.Save(); err != nil {
+		return fmt.Errorf("unable to write password file %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// stop ends a process as an operator does.
+func (p *process) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	if status := p.status(); status != cli.StatusOK {
+		p.t.Errorf("status %d\n%s", status, p.text())
+	}
+}
+
+func rewrite(t *testing.T, path string, lines ...string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	listener := fmt.Sprintf("listener %d 127.0.0.1", port)
+	path := file(t, listener, "user root")
+	p := run(t, "-c", path)
+	p.waitFor("running$")
+	hello := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
+	exchange(t, dial(t, port), hello, "20020005")
+
+	rewrite(t, path, listener, "allow_anonymous true", "max_qos 7", "nonsense")
+	p.signal(syscall.SIGHUP)
+	p.waitFor(`^\d+: Reloading config\.$`)
+	p.waitFor(`: Error: ` + path + `:3: max_qos: expected 0 to 2, not 7$`)
+	p.waitFor(`: Error: ` + path + `:4: expected an option, not "nonsense"$`)
+	p.waitFor(`: Error: The configuration was not reloaded`)
+	exchange(t, dial(t, port), hello, "20020005")
+
+	rewrite(t, path, listener, "allow_anonymous true", "log_type all", "password_file /nowhere/passwd")
+	p.signal(syscall.SIGHUP)
+	p.waitFor(path + `:4: password_file: the password file cannot be read`)
+	exchange(t, dial(t, port), hello, "20020005")
+
+	rewrite(t, path, listener, "allow_anonymous true", "log_timestamp_format now", "user root", "listener 1 127.0.0.1")
+	p.signal(syscall.SIGHUP)
+	p.waitFor(`Warning: listener 127\.0\.0\.1:1 is new and is not opened; this needs a restart$`)
+	p.signal(syscall.SIGUSR1)
+	p.waitFor(`^now: Nothing waits to be saved`)
+	conn := dial(t, port)
+	exchange(t, conn, hello, "20020000")
+
+	rewrite(t, path, listener, "allow_anonymous false")
+	p.signal(syscall.SIGHUP)
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("an anonymous client is still there: %v", err)
+	}
+	p.waitFor(`Client x disconnected, not authorised\.$`)
+	p.stop()
+}
+
+func TestSIGRTMINRotatesTheLogAndDoesNotEndIt(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "log")
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", freePort(t)), "log_dest file "+log, "log_dest stderr", "user root"))
+	p.waitFor("running$")
+	if err := os.Rename(log, log+".1"); err != nil {
+		t.Fatal(err)
+	}
+	const sigRTMin = 34
+	p.signal(syscall.Signal(sigRTMin)) // Go programs cannot receive it
+	p.signal(syscall.Signal(sigRTMin + 1))
+	for {
+		p.signal(syscall.SIGUSR1) // signals of different kinds have no order
+		p.waitFor("Nothing waits to be saved")
+		if _, err := os.Stat(log); err == nil {
+			break
+		}
+	}
+	p.stop()
+	text, err := os.ReadFile(log)
+	if err != nil || !strings.Contains(string(text), "terminating") {
+		t.Errorf("the new file has %q, %v", text, err)
+	}
+}
+
+func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out")
+	stdout, err := os.Create(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdout.Close()
+	port := freePort(t)
+	p := runTo(t, stdout, "-p", fmt.Sprint(port))
+	p.waitFor("running$")
+	conn := dial(t, port)
+	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
+	exchange(t, conn, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "a/#", Options: 1}}}, "9003000101")
+	p.signal(syscall.SIGUSR2)
+	p.signal(syscall.SIGTERM)
+	if status := p.status(); status != cli.StatusOK {
+		t.Errorf("status %d\n%s", status, p.text())
+	}
+	text, err := os.ReadFile(out)
+	if err != nil || !strings.Contains(string(text), "        a\n          # (x, 1)\n") {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestAReloadWithoutAFileChangesNothing(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	p := run(t, "-v", "-p", fmt.Sprint(port))
+	p.waitFor("running$")
+	p.signal(syscall.SIGHUP)
+	p.waitFor("Reloading config")
+	conn := dial(t, port)
+	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
+	p.waitFor("Sending CONNACK to x")
+	if strings.Contains(p.text(), "Warning: listener") || strings.Contains(p.text(), "Error") {
+		t.Errorf("got\n%s", p.text())
+	}
+	p.stop()
+}

@@ -1,0 +1,166 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/cli"
+)
+
+// stockFile is the commented configuration of Debian's package mosquitto.
+const stockFile = "/usr/share/doc/mosquitto/examples/mosquitto.conf"
+
+// needFile skips the test where a file of the package mosquitto is not installed, or fails it
+// where nothing may be skipped.
+func needFile(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Stat(path); err == nil {
+		return
+	}
+	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
+		t.Fatalf("%s is not there: apt-get install mosquitto", path)
+	}
+	t.Skipf("%s is not there: apt-get install mosquitto", path)
+}
+
+// stockLine is an option that is commented out: "#" and its name without a blank between.
+var stockLine = regexp.MustCompile(`(?m)^#([a-z][a-z0-9_.]*)(?:[ \t]+(.*))?$`)
+
+// TestEachOptionOfTheStockFileStartsOrSaysWhatIsMissing switches the options on one by
+// one, and all others that the parser knows as well.
+func TestEachOptionOfTheStockFileStartsOrSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	needFile(t, stockFile)
+	text, err := os.ReadFile(stockFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]string{} // value by word
+	for _, match := range stockLine.FindAllStringSubmatch(string(text), -1) {
+		if optionOf(match[1]) != nil {
+			lines[match[1]] = match[2]
+		}
+	}
+	if len(lines) < 80 {
+		t.Errorf("only %d options in %s", len(lines), stockFile)
+	}
+	for _, o := range config.Options() {
+		for _, word := range append([]string{o.Name}, o.Aliases...) {
+			if _, there := lines[word]; !there {
+				lines[strings.Replace(word, "*", "x", 1)] = o.Default
+			}
+		}
+	}
+	for word, value := range lines {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			switchOn(t, optionOf(word), word, value)
+		})
+	}
+}
+
+// optionOf returns the option that a word names, or nil.
+func optionOf(word string) *config.Option {
+	all := config.Options()
+	for i := range all {
+		for _, name := range append([]string{all[i].Name}, all[i].Aliases...) {
+			prefix, cut := strings.CutSuffix(name, "*")
+			if name == word || cut && strings.HasPrefix(word, prefix) {
+				return &all[i]
+			}
+		}
+	}
+	return nil
+}
+
+// switchOn starts a broker whose file has one option.
+func switchOn(t *testing.T, o *config.Option, word, value string) {
+	listener := fmt.Sprintf("listener %d 127.0.0.1", freePort(t))
+	line := word + " " + sample(t, o, value)
+	lines := []string{listener, line}
+	switch {
+	case o.Name == "port":
+		lines = []string{"bind_address 127.0.0.1", line}
+	case o.Name == "bind_address":
+		lines = []string{line, "port " + strconv.Itoa(freePort(t))}
+	case o.Name == "listener":
+		lines = []string{line}
+	case o.Name == "per_listener_settings":
+		lines = []string{line, listener}
+	case o.Scope == config.PerBridge && o.Name != "connection":
+		lines = []string{listener, "connection x", line}
+	}
+	path := file(t, lines...)
+	p := run(t, "-c", path)
+	if o.State != config.Refused {
+		p.waitFor("running$|status")
+		p.stop()
+		if asked := !slices.Contains([]string{"", "false", "0", "-1"}, value); o.State == config.Warned && asked && !strings.Contains(p.text(), "Warning: "+path) {
+			t.Errorf("%s: no warning:\n%s", line, p.text())
+		}
+		return
+	}
+	status := p.status()
+	missing := regexp.MustCompile(regexp.QuoteMeta(path) + `:\d+: (` + regexp.QuoteMeta(word) + `|connection): .*not available yet`)
+	if !slices.Contains([]int{cli.StatusInvalid, cli.StatusPlugin}, status) || !missing.MatchString(p.text()) {
+		t.Errorf("%s: status %d:\n%s", line, status, p.text())
+	}
+}
+
+// sample returns the value to switch an option on with: that of the stock file if it is
+// one that works here.
+func sample(t *testing.T, o *config.Option, value string) string {
+	dir := t.TempDir()
+	switch o.Name {
+	case "acl_file", "password_file":
+		path := filepath.Join(dir, "file")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	case "include_dir":
+		return dir
+	case "pid_file":
+		return filepath.Join(dir, "pid")
+	case "bind_address":
+		return "127.0.0.1"
+	case "bind_interface":
+		return "lo"
+	case "port":
+		return strconv.Itoa(freePort(t))
+	case "listener":
+		return strconv.Itoa(freePort(t)) + " 127.0.0.1"
+	case "persistent_client_expiration":
+		return "14d"
+	case "accept_protocol_versions":
+		return "4, 5"
+	case "max_packet_size": // the stock file's 0 is a mistake for Mosquitto, too
+		return "20"
+	case "user":
+		return "root"
+	}
+	switch {
+	case o.Kind == config.Bool && o.State == config.Refused:
+		return "true" // false asks for nothing
+	case o.Repeated && value != "":
+		return strings.Fields(value)[0]
+	case value != "":
+		return value
+	case o.Kind == config.Bool:
+		return "true"
+	case o.Kind == config.Number:
+		return "1"
+	case o.Kind == config.Word:
+		return o.Words[0]
+	}
+	return "x"
+}

@@ -1,0 +1,187 @@
+package unio
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// logTo opens a log that ends with the test.
+func logTo(t *testing.T, cfg config.Log) *Log {
+	t.Helper()
+	log, err := OpenLog(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() }) // tests of Close close it themselves
+	return log
+}
+
+func fileHas(t *testing.T, path, want string) {
+	t.Helper()
+	if text, err := os.ReadFile(path); err != nil || string(text) != want {
+		t.Errorf("%s has %q, %v; want %q", filepath.Base(path), text, err, want)
+	}
+}
+
+func TestOpenLogAppendsToItsFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "unio.log")
+	for _, line := range []string{"first", "second"} {
+		log, err := OpenLog(config.Log{Types: config.LogAll, File: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info(line)
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		log.Info("nothing is logged after Close")
+	}
+	fileHas(t, path, "first\nsecond\n")
+	if _, err := OpenLog(config.Log{Types: config.LogAll, File: t.TempDir()}); err == nil {
+		t.Error("a folder was opened as a log")
+	}
+}
+
+func TestReopenFollowsARotatedFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "unio.log")
+	log := logTo(t, config.Log{Types: config.LogAll, File: path})
+	log.Info("old")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("old as well")
+	if err := log.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("new")
+	fileHas(t, path+".1", "old\nold as well\n")
+	fileHas(t, path, "new\n")
+}
+
+func TestALogThatCannotBeOpenedLeavesTheOldOne(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "unio.log")
+	log := logTo(t, config.Log{Types: config.LogAll, File: path})
+	if _, err := log.Open(config.Log{File: filepath.Join(t.TempDir(), "none", "x")}); err == nil {
+		t.Error("no error")
+	}
+	log.Info("line")
+	fileHas(t, path, "line\n")
+}
+
+func TestSyslogGetsSeverityAndFacility(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "unio") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	server, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "log"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	if err := server.SetDeadline(time.Now().Add(deadline)); err != nil {
+		t.Fatal(err)
+	}
+	for facility, first := range map[int]int{config.NoFacility: 3 << 3, 5: 21 << 3} {
+		sink, err := dialSyslog("unixgram", filepath.Join(dir, "log"), facility)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := slog.New(mosqlog.NewHandler(config.Log{Types: config.LogAll}, sink))
+		for i, level := range []slog.Level{mosqlog.LevelError, mosqlog.LevelWarning, mosqlog.LevelNotice, mosqlog.LevelInformation, mosqlog.LevelDebug} {
+			log.Log(t.Context(), level, "hello")
+			packet := make([]byte, 1024)
+			n, err := server.Read(packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := string(packet[:n])
+			if want := "<" + strconv.Itoa(first+i+3) + ">"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "hello\n") {
+				t.Errorf("%v: got %q, want %s", level, got, want)
+			}
+		}
+	}
+	if _, err := dialSyslog("unixgram", filepath.Join(dir, "none"), 0); err == nil {
+		t.Error("no error without a syslog")
+	}
+}
+
+func TestTheLogIsPublishedByKind(t *testing.T) {
+	t.Parallel()
+	log := logTo(t, config.Log{Types: config.LogAll, Topic: true})
+	s := start(t, onSockets(t, "a"), log.Logger)
+	conn, _ := connect(t, s.Addrs()[0], mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "watcher"})
+	send(t, conn, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "$SYS/broker/log/#"}}})
+	if suback, ok := receive(t, conn).(*mqtt.Suback); !ok || suback.PacketID != 1 {
+		t.Fatalf("got %+v", suback)
+	}
+	log.PublishTo(s.Broker())
+	log.Debug("not published")
+	log.Warn("careful")
+	// Lines of before may be among the first ones: the sink publishes from when it is told.
+	for {
+		p, ok := receive(t, conn).(*mqtt.Publish)
+		if !ok {
+			t.Fatal("something else than a PUBLISH")
+		}
+		if string(p.Topic) == "$SYS/broker/log/W" {
+			if string(p.Payload) != "Warning: careful" || p.Retain {
+				t.Errorf("got %q, retain %v", p.Payload, p.Retain)
+			}
+			return
+		}
+	}
+}
+
+func TestAFullQueueOfLinesDoesNotBlock(t *testing.T) {
+	t.Parallel()
+	var sink topicSink
+	sink.init()
+	release := make(chan struct{})
+	published := 0
+	sink.publishTo(func(*store.Message) error {
+		<-release
+		published++
+		return nil
+	})
+	for range 2 * maxTopicLines {
+		if err := sink.WriteLine(mosqlog.LevelError, []byte("x\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(release)
+	sink.close()
+	if published < maxTopicLines || published > maxTopicLines+1 {
+		t.Errorf("%d lines were published", published)
+	}
+}
+
+func TestLinesHaveTheTopicOfTheirKind(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[slog.Level]string{
+		mosqlog.LevelError: "E", mosqlog.LevelWarning: "W", mosqlog.LevelNotice: "N", mosqlog.LevelInformation: "I",
+		mosqlog.LevelSubscribe: "M/subscribe", mosqlog.LevelUnsubscribe: "M/unsubscribe",
+	} {
+		if got := logTopic(level); got != "$SYS/broker/log/"+want {
+			t.Errorf("%v: got %q", level, got)
+		}
+	}
+	if got := logTopic(mosqlog.LevelDebug); got != "" {
+		t.Errorf("debug: got %q", got)
+	}
+}

@@ -1,0 +1,96 @@
+package unio
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// Reload puts another configuration in force: limits, what is asked of clients, the
+// password and ACL files, which are read again, and the interval of $SYS. All of it is
+// read before any of it is used: after an error, which is a config.Errors, the old one
+// is in force. Clients that would not be let in any more are disconnected. The log is
+// not the server's: see [Log].
+//
+// What a running broker cannot change stays as it is, with a warning: listeners, the
+// user, the process id's file.
+func (s *Server) Reload(cfg *config.Config) error {
+	if s.broker == nil {
+		return errors.New("unio: reload of a server that is not started")
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	security, err := loadSecurity(cfg)
+	if err != nil {
+		return err
+	}
+	for _, w := range append(slices.Clone(cfg.Warnings), security.warnings...) {
+		s.log.Warn(w.String())
+	}
+	for _, w := range s.unchangeable(cfg) {
+		s.log.Warn(w + "; this needs a restart")
+	}
+	s.auth.Set(security.auth)
+	s.acl.Set(security.acl)
+	s.broker.Reconfigure(s.options(cfg))
+	for _, l := range s.listeners {
+		if i := indexOf(cfg.Listeners, l.from); i >= 0 {
+			o := listenerOptions(cfg, cfg.Listeners[i])
+			o.MountPoint = l.options.MountPoint // the filters of sessions have it
+			s.broker.ReconfigureListener(l, o)
+		}
+	}
+	s.noDelay.Store(cfg.SetTCPNoDelay)
+	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
+	s.sys.SetInterval(cfg.SysInterval)
+	s.cfg = cfg
+	s.disconnectInvalid()
+	return nil
+}
+
+// disconnectInvalid disconnects the clients whose user is gone or has another password,
+// or that are anonymous where this is not allowed any more.
+func (s *Server) disconnectInvalid() {
+	for _, c := range s.broker.Clients() {
+		if !s.auth.Valid(c) {
+			s.broker.Disconnect(c.ID, mqtt.NotAuthorized)
+		}
+	}
+}
+
+// unchangeable says what differs from the configuration in force and cannot change.
+func (s *Server) unchangeable(cfg *config.Config) []string {
+	var changes []string
+	for _, l := range cfg.Listeners {
+		if indexOf(s.opened, l) < 0 {
+			changes = append(changes, "listener "+name(l)+" is new and is not opened")
+		}
+	}
+	for _, l := range s.opened {
+		switch i := indexOf(cfg.Listeners, l); {
+		case i < 0:
+			changes = append(changes, "listener "+name(l)+" is gone; it stays open and lets nobody in")
+		case cfg.Listeners[i].MountPoint != l.MountPoint:
+			changes = append(changes, "mount_point of listener "+name(l)+" is another one")
+		}
+	}
+	if cfg.User != s.cfg.User {
+		changes = append(changes, "user is another one")
+	}
+	if cfg.PIDFile != s.cfg.PIDFile {
+		changes = append(changes, "pid_file is another one")
+	}
+	if cfg.Log.Types&config.LogDebug != 0 && !s.observer.ObservesPackets() {
+		changes = append(changes, "log_type debug is new, and packets are not logged")
+	}
+	return changes
+}
+
+// indexOf returns the index of the listener that opens the same sockets as l, or -1.
+func indexOf(all []config.Listener, l config.Listener) int {
+	return slices.IndexFunc(all, func(other config.Listener) bool {
+		return name(other) == name(l) && other.SocketDomain == l.SocketDomain && other.MPTCP == l.MPTCP
+	})
+}

@@ -1,0 +1,104 @@
+package unio
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/auth"
+)
+
+// security is what the password and ACL files of a configuration say.
+type security struct {
+	auth     auth.Options
+	acl      acl.Options
+	warnings []config.Warning
+}
+
+// loadSecurity reads the files. Each is read once, however many listeners name it. The
+// error is a config.Errors with all mistakes of all files: a file that cannot be read
+// never means that there are no rules.
+func loadSecurity(cfg *config.Config) (*security, error) {
+	s := &security{
+		auth: auth.Options{
+			Listener:  auth.Listener{RefuseAnonymous: true}, // of no listener
+			Listeners: map[string]auth.Listener{},
+		},
+		acl: acl.Options{Listeners: map[string]*acl.Rules{}},
+	}
+	passwords, rules := map[string]*auth.Passwords{}, map[string]*acl.Rules{}
+	var mistakes config.Errors
+	for i, l := range cfg.Listeners {
+		if path := l.PasswordFile; path != "" && passwords[path] == nil {
+			p, err := auth.LoadPasswords(path)
+			if err == nil {
+				s.warnings = append(s.warnings, p.Warnings()...)
+			}
+			passwords[path] = p
+			mistakes = appendMistakes(mistakes, err, cfg.Origin("password_file", i), "password_file")
+		}
+		if path := l.ACLFile; path != "" && rules[path] == nil {
+			f, err := acl.Load(path)
+			if err == nil {
+				s.warnings = append(s.warnings, f.Warnings()...)
+				rules[path] = f.Compile()
+			}
+			mistakes = appendMistakes(mistakes, err, cfg.Origin("acl_file", i), "acl_file")
+		}
+		s.auth.Listeners[name(l)] = auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
+		s.acl.Listeners[name(l)] = rules[l.ACLFile]
+	}
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	s.acl = shared(s.acl)
+	return s, nil
+}
+
+// shared returns options that mean the same and are looked up faster, for each message,
+// if all listeners have the same rules or none has any.
+func shared(o acl.Options) acl.Options {
+	var first *acl.Rules
+	for _, rules := range o.Listeners {
+		first = rules
+		break
+	}
+	for _, rules := range o.Listeners {
+		if rules != first {
+			return o
+		}
+	}
+	return acl.Options{Rules: first}
+}
+
+// appendMistakes appends the mistakes of a file. One of the file as a whole is told of
+// the line that names the file.
+func appendMistakes(all config.Errors, err error, at config.Origin, option string) config.Errors {
+	if err == nil {
+		return all
+	}
+	var mistakes config.Errors
+	if !errors.As(err, &mistakes) {
+		mistakes = config.Errors{{Msg: err.Error()}}
+	}
+	for _, m := range mistakes {
+		if m.Line == 0 && at.File != "" {
+			m = &config.Error{File: at.File, Line: at.Line, Option: option, Msg: m.Msg}
+		}
+		if !slices.ContainsFunc(all, func(old *config.Error) bool { return *old == *m }) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// CheckFiles reads the password and ACL files that a configuration names and returns what
+// in them may surprise, or all that is wrong with them as config.Errors.
+func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
+	s, err := loadSecurity(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s.warnings, nil
+}
