@@ -22,6 +22,7 @@ func limits(cfg *config.Config) broker.Limits {
 		MaxConnections:     max(cfg.MaxConnections, 0),
 		RefuseRetained:     !cfg.RetainAvailable,
 		UpgradeOutgoingQoS: cfg.UpgradeOutgoingQoS,
+		AllowDuplicates:    cfg.AllowDuplicateMessages,
 		QueueQoS0:          cfg.QueueQoS0Messages,
 	}
 	if limits.MaxInflight == 0 {

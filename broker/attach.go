@@ -37,6 +37,7 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 		b.counters.sessions.Add(1)
 	}
 	connack.SessionPresent = at.Present // [MQTT-3.2.2-2, -3]
+	sub.old.Store(c.version < mqtt.V5)
 	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
 	b.counters.connected(1)
 	if b.events.Connected != nil {

@@ -24,6 +24,7 @@ type batch struct {
 
 	message    message // being routed
 	matches    topic.Matches[*subscriber]
+	seen       map[*subscriber]int // where in matches, see once
 	frames     [frameKinds]frame
 	deliveries []store.Delivery // pulled from the store
 

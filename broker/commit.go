@@ -8,7 +8,7 @@ import (
 	"github.com/uniomq/unio/store"
 )
 
-// ack is a packet owed to a client: PUBACK, PUBREC, PUBCOMP, SUBACK or UNSUBACK.
+// ack is a packet owed to a client: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK or PINGRESP.
 type ack struct {
 	kind     mqtt.Type
 	reason   mqtt.ReasonCode
@@ -154,6 +154,8 @@ func (c *conn) acknowledge(bt *batch, acks []ack) {
 			c.pump(bt)
 		case mqtt.UNSUBACK:
 			bt.packet(c, &mqtt.Unsuback{PacketID: a.id, Reasons: a.reasons})
+		case mqtt.PINGRESP:
+			bt.packet(c, &mqtt.Pingresp{})
 		default:
 			bt.ack = mqtt.Ack{Kind: a.kind, PacketID: a.id, Reason: a.reason, Properties: bt.ack.Properties}
 			bt.ack.Properties.Reset()

@@ -18,7 +18,6 @@ var (
 	errNoConnect   = errors.New("the first packet is not CONNECT")
 	errMaxConns    = fmt.Errorf("too many connections: %w", mqtt.ServerBusy)
 	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
-	errKeepAlive   = fmt.Errorf("keep alive above the maximum: %w", mqtt.ClientIdentifierNotValid)
 	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
 	errIDPrefix    = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
 	errDisconnects = errors.New("client disconnected during authentication")
@@ -144,7 +143,8 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		if !p.CleanStart {
 			c.expiry = l.maxSessionExpiry()
 		}
-		return c.acceptKeepAlive(p, connack)
+		c.setKeepAlive(p, connack)
+		return nil
 	}
 	props := &p.Properties
 	if props.Has(mqtt.PropMaximumPacketSize) {
@@ -157,7 +157,8 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		c.aliasMaximum = props.TopicAliasMaximum
 	}
 	c.describe(props, connack)
-	return c.acceptKeepAlive(p, connack)
+	c.setKeepAlive(p, connack)
+	return nil
 }
 
 // describe fills in what a v5 CONNACK says of the broker.
@@ -199,7 +200,9 @@ func (c *conn) identify(p *mqtt.Connect, connack *mqtt.Connack) error {
 		c.client.ID = p.Username
 	}
 	if c.client.ID == "" {
-		return c.assignID(p, connack)
+		if err := c.assignID(p, connack); err != nil {
+			return err
+		}
 	}
 	for _, prefix := range c.lo.ClientIDPrefixes {
 		if strings.HasPrefix(c.client.ID, prefix) {
@@ -225,20 +228,16 @@ func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
 	return nil
 }
 
-// acceptKeepAlive sets the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21];
-// an older one, which cannot be told, is refused. No keep alive at all is more than any maximum but the largest.
-func (c *conn) acceptKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) error {
+// setKeepAlive settles the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21]; no keep alive
+// at all is more than any maximum but the largest. Older clients cannot be told, and get what they ask for.
+func (c *conn) setKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) {
 	limit, ask := c.b.options.Load().MaxKeepAlive, p.KeepAlive
-	if ask > limit || ask == 0 && limit < 65535 {
-		if p.Version < mqtt.V5 {
-			return errKeepAlive
-		}
+	if p.Version == mqtt.V5 && (ask > limit || ask == 0 && limit < 65535) {
 		ask = limit
 		connack.Properties.SetServerKeepAlive(ask)
 	}
 	c.client.KeepAlive = ask
 	c.keepAlive = time.Duration(ask) * time.Second * 3 / 2
-	return nil
 }
 
 // authenticateConnect asks the Authenticator, if there is one.

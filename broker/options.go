@@ -30,7 +30,7 @@ type Limits struct {
 	MaxQueuedMessages  int           // per session, beyond those in flight; the newest is dropped; 1000. Negative: none
 	MaxQueuedBytes     int64         // per session, beyond those in flight; none
 	MaxBufferedBytes   int           // per connection, waiting for its socket; QoS 0 beyond it is dropped; 16 MiB
-	MaxKeepAlive       uint16        // seconds; 65,535
+	MaxKeepAlive       uint16        // seconds, of v5 clients; 65,535
 	MaxTopicLevels     int           // of names and filters; 200
 	MaxSessionExpiry   time.Duration // an offline session ends then; none
 	MaxConnections     int           // at once; none
@@ -38,7 +38,10 @@ type Limits struct {
 	WriteTimeout       time.Duration // for a client that reads nothing; 20 s
 	RefuseRetained     bool          // retain_available false
 	UpgradeOutgoingQoS bool          // deliver at the subscription's QoS, even if published lower
-	QueueQoS0          bool          // queue QoS 0 for stored sessions that are offline, too
+	// AllowDuplicates gives 3.x clients a copy for each of their subscriptions that match, as v5 clients get, whose
+	// copies have each its subscription identifier. Without it they get one, at the highest QoS granted.
+	AllowDuplicates bool
+	QueueQoS0       bool // queue QoS 0 for stored sessions that are offline, too
 }
 
 func (l *Limits) setDefaults() {

@@ -230,6 +230,10 @@ func (c *conn) handlePing(frame []byte, bt *batch) error {
 		return err
 	}
 	c.received(&p)
+	if len(bt.acks) > 0 { // in the order of the packets, as far as that does not mean to wait for a store
+		bt.acks = append(bt.acks, ack{kind: mqtt.PINGRESP})
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {

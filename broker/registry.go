@@ -17,7 +17,8 @@ type subscriber struct {
 	ref  store.Ref            // zero: not stored, ends with its connection. Set before the first subscription
 	conn atomic.Pointer[conn] // nil: offline
 
-	held bool // by whoever attaches, detaches or ends the session; the registry's shard guards it
+	old  atomic.Bool // its client last spoke a version before 5.0
+	held bool        // by whoever attaches, detaches or ends the session; the registry's shard guards it
 	// The holder owns what follows.
 	dead bool      // ended
 	will *will     // pending, while offline

@@ -74,6 +74,9 @@ func (b *Broker) publish(bt *batch) int {
 	}
 	bt.matches.Reset()
 	b.index.Match(m.topic, &bt.matches)
+	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
+		bt.once()
+	}
 	n := len(bt.matches.Subs)
 	for i := range bt.matches.Subs {
 		b.deliver(bt, &bt.matches.Subs[i])
@@ -86,6 +89,37 @@ func (b *Broker) publish(bt *batch) int {
 	}
 	return n
 }
+
+// once leaves clients before v5 a single match, the one with the highest QoS [MQTT-3.3.5-1]. Only subscriptions
+// to different filters can be of one client.
+func (bt *batch) once() {
+	subs := bt.matches.Subs
+	if bt.seen == nil {
+		bt.seen = make(map[*subscriber]int)
+	}
+	kept := subs[:0]
+	for _, s := range subs {
+		if s.Key.old.Load() {
+			if i, ok := bt.seen[s.Key]; ok {
+				if mqtt.SubscribeOptions(s.Options).QoS() > mqtt.SubscribeOptions(kept[i].Options).QoS() {
+					kept[i] = s
+				}
+				continue
+			}
+			bt.seen[s.Key] = len(kept)
+		}
+		kept = append(kept, s)
+	}
+	if len(bt.seen) > manySeen {
+		bt.seen = nil
+	}
+	clear(bt.seen)
+	clear(subs[len(kept):])
+	bt.matches.Subs = kept
+}
+
+// manySeen is how many entries of once's map are kept room for.
+const manySeen = 1024
 
 // pick chooses the member of a shared group that gets a message [MQTT-4.8.2-4]: the
 // next one that is connected, or if none is, the next one whose session is stored.

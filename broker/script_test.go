@@ -151,6 +151,8 @@ func (m *memoryTarget) Option(key, value string) error {
 		m.listener.RefuseAnonymous = value == "false"
 	case "upgrade_outgoing_qos":
 		m.limits.UpgradeOutgoingQoS = value == "true"
+	case "allow_duplicate_messages":
+		m.limits.AllowDuplicates = value == "true"
 	case "queue_qos0_messages":
 		m.limits.QueueQoS0 = value == "true"
 	case "persistent_client_expiration":

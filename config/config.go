@@ -46,6 +46,9 @@ type Config struct {
 	MaxKeepAlive uint16
 	// RetainAvailable says that retained messages are supported.
 	RetainAvailable bool
+	// AllowDuplicateMessages sends 3.x clients a copy for each of their subscriptions
+	// that match a message, not one for all.
+	AllowDuplicateMessages bool
 	// UpgradeOutgoingQoS delivers with the QoS of the subscription even when the
 	// message was published with a lower one.
 	UpgradeOutgoingQoS bool

@@ -16,7 +16,9 @@ var globalOptions = []Option{
 			return nil
 		},
 	},
-	warned("allow_duplicate_messages", Global, Bool, "true", "Each overlapping subscription delivers its copy of a message."),
+	brokerBool("allow_duplicate_messages", "false", "Sends clients of 3.1 and 3.1.1 a copy for each of their subscriptions that"+
+		" match, as clients of 5.0 always get; otherwise one, at the highest QoS.",
+		func(c *Config) *bool { return &c.AllowDuplicateMessages }),
 	{
 		Name: "allow_zero_length_clientid", Kind: Bool, Scope: Security, Default: "true",
 		Doc: "Lets clients in that leave their client id to the broker.",

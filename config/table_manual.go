@@ -28,7 +28,7 @@ var laterWorks = []struct {
 	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars", "check_retain_source"}},
 	{"bridges", []string{"connection"}},
 	{"administration by $CONTROL", []string{"enable_control_api"}},
-	{"limits of the whole broker", []string{"allow_duplicate_messages", "global_max_clients", "max_inflight_bytes", "memory_limit", "retain_expiry_interval"}},
+	{"limits of the whole broker", []string{"global_max_clients", "max_inflight_bytes", "memory_limit", "retain_expiry_interval"}},
 }
 
 // laterWork returns the work that is to bring an option, or "".

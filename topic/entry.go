@@ -96,9 +96,11 @@ func (e *entry[K]) remove(t target, key K) (removed, empty bool) {
 func (e *entry[K]) appendTo(m *Matches[K]) {
 	if e.many == nil {
 		m.Subs = append(m.Subs, e.one)
+		m.Filters++
 		return
 	}
 	m.Subs = append(m.Subs, e.many.subs...)
+	m.Filters++
 	m.Groups = append(m.Groups, e.many.groups...)
 }
 

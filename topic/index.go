@@ -35,6 +35,8 @@ type shard[K comparable] struct {
 type Matches[K comparable] struct {
 	Subs   []Subscription[K]
 	Groups []*Group[K] // one member of each, by Group.Pick, gets the message
+	// Filters is how many different filters Subs come from; within those of one filter each Key is there once.
+	Filters int
 
 	stack []frame[K]
 }
@@ -43,7 +45,7 @@ type Matches[K comparable] struct {
 func (m *Matches[K]) Reset() {
 	clear(m.Subs)
 	clear(m.Groups)
-	m.Subs, m.Groups = m.Subs[:0], m.Groups[:0]
+	m.Subs, m.Groups, m.Filters = m.Subs[:0], m.Groups[:0], 0
 	if cap(m.stack) > maxScratch {
 		m.stack = nil
 	}
