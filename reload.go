@@ -82,9 +82,6 @@ func (s *Server) unchangeable(cfg *config.Config) []string {
 	if cfg.PIDFile != s.cfg.PIDFile {
 		changes = append(changes, "pid_file is another one")
 	}
-	if cfg.Log.Types&config.LogDebug != 0 && !s.observer.ObservesPackets() {
-		changes = append(changes, "log_type debug is new, and packets are not logged")
-	}
 	return changes
 }
 

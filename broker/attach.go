@@ -40,8 +40,8 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	sub.old.Store(c.version < mqtt.V5)
 	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
 	b.counters.connected(1)
-	if b.events.Connected != nil {
-		b.events.Connected(c.client)
+	if event := b.options.Load().Events.Connected; event != nil {
+		event(c.client)
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)

@@ -51,7 +51,6 @@ var ErrClosed = errors.New("broker: closed")
 type Broker struct {
 	options atomic.Pointer[Options] // replaced by Reconfigure; never changed
 	store   store.Store
-	events  Events
 
 	index    *topic.Index[*subscriber]
 	retained topic.Names[*retainedMessage]
@@ -74,7 +73,7 @@ type Broker struct {
 func New(o Options) (*Broker, error) {
 	o.setDefaults()
 	b := &Broker{
-		store: o.Store, events: o.Events,
+		store:     o.Store,
 		index:     topic.NewIndex[*subscriber](),
 		listeners: make(map[net.Listener]*listener), conns: make(map[*conn]struct{}),
 	}
@@ -154,8 +153,8 @@ func (b *Broker) removeListener(l net.Listener) {
 	delete(b.listeners, l)
 }
 
-// Reconfigure replaces the limits and hooks of the options for all that happens from now on. What was agreed on
-// with a connected client at CONNECT stays; Store and Events are not replaced.
+// Reconfigure replaces the limits, hooks and events of the options for all that happens from now on. What was agreed on
+// with a connected client at CONNECT stays, and so does the Store.
 func (b *Broker) Reconfigure(o Options) {
 	o.setDefaults()
 	b.options.Store(&o)

@@ -198,8 +198,8 @@ func (c *conn) contain(err *error) {
 		return
 	}
 	c.b.counters.panics.Add(1)
-	if c.b.events.Panicked != nil {
-		c.b.events.Panicked(c.client, v, debug.Stack())
+	if event := c.b.options.Load().Events.Panicked; event != nil {
+		event(c.client, v, debug.Stack())
 	}
 	*err = fmt.Errorf("panic: %v: %w", v, mqtt.ImplementationSpecificError)
 }
@@ -209,12 +209,12 @@ func (c *conn) finish(cause error) {
 	c.b.wheel.remove(c)
 	c.end(cause)
 	c.b.detach(c)
-	if c.b.events.Disconnected != nil {
+	if event := c.b.options.Load().Events.Disconnected; event != nil {
 		cause = c.closeCause()
 		if errors.Is(cause, errDisconnect) || errors.Is(cause, errDisconnectWithWill) {
 			cause = nil
 		}
-		c.b.events.Disconnected(c.client, cause)
+		event(c.client, cause)
 	}
 }
 
@@ -273,7 +273,7 @@ func (c *conn) interrupt(cause error) {
 
 // tell reports a packet that was appended to the Sent event.
 func (c *conn) tell(p mqtt.Packet) {
-	if c.b.events.Sent != nil {
-		c.b.events.Sent(c.client, p)
+	if event := c.b.options.Load().Events.Sent; event != nil {
+		event(c.client, p)
 	}
 }

@@ -69,8 +69,8 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 }
 
 func (c *conn) received(p mqtt.Packet) {
-	if c.b.events.Received != nil {
-		c.b.events.Received(c.client, p)
+	if event := c.b.options.Load().Events.Received; event != nil {
+		event(c.client, p)
 	}
 }
 

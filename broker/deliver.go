@@ -91,7 +91,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 	bt.append(c, f.p)
 	bt.sent++
 	bt.publishBytesSent += int64(len(bt.message.payload))
-	if c.b.events.Sent != nil {
+	if c.b.options.Load().Events.Sent != nil {
 		c.tellFrame(f.p)
 	}
 }

@@ -41,8 +41,8 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.counters.accepted.Add(1)
 	b.counters.unaccepted.Add(1)
 	ln.count.Add(1)
-	if b.events.Opened != nil {
-		b.events.Opened(nc.RemoteAddr(), nc.LocalAddr())
+	if event := b.options.Load().Events.Opened; event != nil {
+		event(nc.RemoteAddr(), nc.LocalAddr())
 	}
 	go c.run()
 }
@@ -61,8 +61,8 @@ func (c *conn) run() {
 	if err != nil {
 		c.abandon()
 		b.counters.refused.Add(1)
-		if b.events.Refused != nil {
-			b.events.Refused(c.client, err)
+		if event := b.options.Load().Events.Refused; event != nil {
+			event(c.client, err)
 		}
 		return
 	}

@@ -141,7 +141,7 @@ func (b *Broker) Stats() Stats {
 // drop counts a message that clientID will not get, or that was not taken from it.
 func drop[T string | []byte](b *Broker, clientID string, cause DropCause, topic T) {
 	b.counters.dropped[cause].Add(1)
-	if b.events.Dropped != nil {
-		b.events.Dropped(clientID, cause, string(topic))
+	if event := b.options.Load().Events.Dropped; event != nil {
+		event(clientID, cause, string(topic))
 	}
 }

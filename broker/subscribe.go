@@ -66,8 +66,8 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if c.sub.ref != 0 {
 		bt.stage().Subscribe(c.sub.ref, s)
 	}
-	if b.events.Subscribed != nil {
-		b.events.Subscribed(c.client, filter, qos)
+	if event := b.options.Load().Events.Subscribed; event != nil {
+		event(c.client, filter, qos)
 	}
 	// [MQTT-3.3.1-9, -10, -11] a shared subscription gets no retained messages [MQTT-4.8.2]
 	if shared || o.RetainHandling() == 2 || o.RetainHandling() == 1 && !added {
@@ -125,8 +125,8 @@ func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 		if c.sub.ref != 0 {
 			bt.stage().Unsubscribe(c.sub.ref, filter)
 		}
-		if c.b.events.Unsubscribed != nil {
-			c.b.events.Unsubscribed(c.client, filter)
+		if event := c.b.options.Load().Events.Unsubscribed; event != nil {
+			event(c.client, filter)
 		}
 	}
 	bt.acks = append(bt.acks, out)

@@ -19,7 +19,6 @@ import (
 type Observer struct {
 	log      *slog.Logger
 	messages atomic.Bool // connection_messages
-	packets  bool        // debug messages were logged when the observer was made
 	wills    sync.Map    // *broker.Client to the lines on the will of its CONNECT, until it is accepted or refused
 }
 
@@ -28,25 +27,20 @@ type Observer struct {
 func NewObserver(log *slog.Logger, connectionMessages bool) *Observer {
 	o := &Observer{log: log}
 	o.messages.Store(connectionMessages)
-	o.packets = o.takes(LevelDebug)
 	return o
 }
 
 // SetConnectionMessages replaces what NewObserver was given.
 func (o *Observer) SetConnectionMessages(on bool) { o.messages.Store(on) }
 
-// ObservesPackets reports whether Events includes those of packets.
-func (o *Observer) ObservesPackets() bool { return o.packets }
-
-// Events returns the events to give to the engine. Packets, which are many, are not
-// observed at all if log takes no debug messages when the observer is made: then
-// they cost nothing. For the rest what log takes may change.
-func (o *Observer) Events() broker.Events {
+// Events returns the events to give to the engine. Packets, which are many, are
+// observed only if they are to be logged, now or soon: otherwise they cost nothing.
+func (o *Observer) Events(packets bool) broker.Events {
 	e := broker.Events{
 		Opened: o.opened, Connected: o.connected, Refused: o.disconnected, Disconnected: o.disconnected,
 		Subscribed: o.subscribed, Unsubscribed: o.unsubscribed, Panicked: o.panicked,
 	}
-	if o.packets {
+	if packets || o.takes(LevelDebug) {
 		e.Received, e.Sent, e.Dropped = o.received, o.sent, o.dropped
 	}
 	return e

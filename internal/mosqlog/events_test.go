@@ -31,7 +31,7 @@ var (
 // logged returns the lines that a call of some event makes.
 func logged(types config.LogType, call func(broker.Events)) string {
 	var out bytes.Buffer
-	call(NewObserver(slog.New(New(&out, config.Log{Types: types})), true).Events())
+	call(NewObserver(slog.New(New(&out, config.Log{Types: types})), true).Events(false))
 	return out.String()
 }
 
@@ -201,13 +201,15 @@ func TestPacketsAreNotObservedWithoutDebug(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		types config.LogType
+		soon  bool
 		want  string
 	}{
-		{config.LogNotice, "Opened Connected Refused Disconnected Subscribed Unsubscribed Panicked"},
-		{config.LogDebug, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Panicked"},
+		{config.LogNotice, false, "Opened Connected Refused Disconnected Subscribed Unsubscribed Panicked"},
+		{config.LogDebug, false, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Panicked"},
+		{config.LogNotice, true, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Panicked"},
 	} {
 		o := NewObserver(slog.New(New(io.Discard, config.Log{Types: test.types})), true)
-		e := reflect.ValueOf(o.Events())
+		e := reflect.ValueOf(o.Events(test.soon))
 		var names []string
 		for i := range e.NumField() {
 			if !e.Field(i).IsNil() {
@@ -226,7 +228,7 @@ func TestWhatIsLoggedCanChangeWhileItRuns(t *testing.T) {
 	h := New(&first, config.Log{Types: config.LogAll})
 	o := NewObserver(slog.New(h), true)
 	all := func() {
-		e := o.Events()
+		e := o.Events(true)
 		e.Connected(old)
 		e.Subscribed(old, "a", 0)
 		e.Unsubscribed(old, "a")

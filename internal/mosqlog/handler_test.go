@@ -137,7 +137,7 @@ func TestJSONHasOneObjectALineWithTheDetails(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := slog.New(New(&out, config.Log{Types: config.LogAll, JSON: true})).With(slog.String("node", "a\"b")).WithGroup("g")
-	NewObserver(log, true).Events().Refused(&broker.Client{ID: "x\xff", Username: "bob", RemoteAddr: remote}, mqtt.NotAuthorized)
+	NewObserver(log, true).Events(false).Refused(&broker.Client{ID: "x\xff", Username: "bob", RemoteAddr: remote}, mqtt.NotAuthorized)
 	log.Warn("careful", slog.Int("n", 5))
 	var got []map[string]string
 	for line := range strings.Lines(out.String()) {
