@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -161,7 +162,7 @@ func (x *run) unorderedClient(c *client, lines []*step) error {
 			}
 			r := newReceived(c.version, frame)
 			if !slices.ContainsFunc(lines, func(st *step) bool {
-				return compare(st.packet, r, c.version, copyOf(x.vars)) == ""
+				return compare(st.packet, r, c.version, maps.Clone(x.vars)) == ""
 			}) {
 				return false, fmt.Errorf("no line of the block expects what %s got", c.name)
 			}
@@ -196,7 +197,7 @@ func assign(lines []*step, got []received, v mqtt.Version, vars map[string]value
 		if *tries > maxTries {
 			return nil, false
 		}
-		tried := copyOf(vars)
+		tried := maps.Clone(vars)
 		if compare(st.packet, got[0], v, tried) != "" {
 			continue
 		}
@@ -206,14 +207,6 @@ func assign(lines []*step, got []received, v mqtt.Version, vars map[string]value
 		}
 	}
 	return nil, false
-}
-
-func copyOf(vars map[string]value) map[string]value {
-	out := make(map[string]value, len(vars))
-	for name, v := range vars {
-		out[name] = v
-	}
-	return out
 }
 
 // expectEOF waits until the broker closes the connection. No packet may come

@@ -2,6 +2,7 @@ package mqttscript
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,10 +45,7 @@ func compare(line *packetLine, got received, v mqtt.Version, vars map[string]val
 		return "another packet"
 	}
 	// Captures of a line that fails further on must not stay.
-	tried := make(map[string]value, len(vars))
-	for name, val := range vars {
-		tried[name] = val
-	}
+	tried := maps.Clone(vars)
 	var diffs []string
 	for _, f := range line.spec.fields {
 		if d := compareField(line, f, valuesOf(got.fields, f.name), v, tried); d != "" {
@@ -57,9 +55,7 @@ func compare(line *packetLine, got received, v mqtt.Version, vars map[string]val
 	if len(diffs) > 0 {
 		return strings.Join(diffs, "; ")
 	}
-	for name, val := range tried {
-		vars[name] = val
-	}
+	maps.Copy(vars, tried)
 	return ""
 }
 

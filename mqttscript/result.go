@@ -53,8 +53,9 @@ func (r Result) String() string {
 		return fmt.Sprintf("%s line %d: %s", head, r.Line, r.Reason)
 	case Skipped:
 		return head + ": " + r.Reason
+	default:
+		return head
 	}
-	return head
 }
 
 // Transcript returns the script with line numbers and, below each line that

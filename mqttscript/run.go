@@ -298,8 +298,7 @@ func endText(err error) string {
 	if errors.Is(err, io.EOF) {
 		return "EOF"
 	}
-	var network *net.OpError
-	if errors.As(err, &network) {
+	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return "EOF (" + network.Err.Error() + ")"
 	}
 	return "EOF (" + err.Error() + ")"

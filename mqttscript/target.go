@@ -3,6 +3,7 @@ package mqttscript
 import (
 	"context"
 	"net"
+	"slices"
 )
 
 // Target is the broker that a script runs against. It may implement any of the
@@ -54,12 +55,7 @@ func (t *TCP) Dial(ctx context.Context) (net.Conn, error) {
 
 // Offers reports whether need is in Offered.
 func (t *TCP) Offers(need string) bool {
-	for _, o := range t.Offered {
-		if o == need {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t.Offered, need)
 }
 
 // missing returns what the target lacks to run the script, "" if nothing.
