@@ -105,7 +105,7 @@ func (c *clientConfig) usage(w io.Writer) {
 }
 
 // errNothingToSend makes pub print its usage.
-var errNothingToSend = errors.New("Error: Both topic and message must be supplied.") //nolint:staticcheck,revive // Mosquitto's words
+var errNothingToSend = errors.New("Error: Both topic and message must be supplied.") //nolint:staticcheck // Mosquitto's words
 
 // check finds options that do not fit each other, and completes them.
 func (c *clientConfig) check() error {

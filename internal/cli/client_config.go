@@ -19,9 +19,6 @@ const (
 	toolRR
 )
 
-// anyTool stands for all of them.
-const anyTool = toolPub | toolSub | toolRR
-
 // word returns the tool's name behind "unio ".
 func (t tool) word() string {
 	switch t {

@@ -132,6 +132,9 @@ func (l *clientLink) refusal(refused *client.RefusedError) error {
 			text += "Error: " + textRefused + "\n"
 		}
 	}
+	if l.cfg.tool == toolSub {
+		l.trace.printf("sending DISCONNECT") // mosquitto_sub does, though nobody listens any more
+	}
 	return &plainError{connackCode(refused.Version, reason), text, true}
 }
 
@@ -150,8 +153,7 @@ func (l *clientLink) dialError(err error) error {
 
 // lossError is the error of a connection that has ended.
 func lossError(err error) error {
-	var wrong *mqtt.Error
-	if errors.As(err, &wrong) {
+	if _, ok := errors.AsType[*mqtt.Error](err); ok {
 		return &plainError{status: statusProtocol, text: "Error: " + textProtocol + "\n"}
 	}
 	return &plainError{status: statusLost, text: "Error: " + textLost + "\n"}

@@ -151,7 +151,7 @@ func (l *propertyList) add(name string, kind propertyKind, value string) error {
 		return badArgument("Property value too long for property %s.", name)
 	}
 	if l.Has(kind.id) {
-		l.wrong = errors.New("Duplicate property in property list") //nolint:staticcheck,revive // Mosquitto's words
+		l.wrong = errors.New("Duplicate property in property list") //nolint:staticcheck // Mosquitto's words
 	}
 	kind.set(&l.Properties, value, number)
 	return nil
@@ -164,7 +164,7 @@ func (l *propertyList) check() error {
 		l.Has(mqtt.PropTopicAlias) && l.TopicAlias == 0 ||
 		l.Has(mqtt.PropSubscriptionID) && slices.Contains(l.SubscriptionIDs, 0)
 	if l.wrong == nil && (zero || l.PayloadFormat > 1 || l.RequestProblemInfo > 1 || l.RequestResponseInfo > 1) {
-		return errors.New(textProtocol)
+		return errors.New(textProtocol) //nolint:staticcheck // Mosquitto's words
 	}
 	return l.wrong
 }

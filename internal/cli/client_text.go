@@ -101,8 +101,7 @@ func connackText(v mqtt.Version, reason mqtt.ReasonCode) string {
 // them, which is with a capital letter.
 func systemText(err error) string {
 	text := err.Error()
-	var number syscall.Errno
-	if errors.As(err, &number) {
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		text = number.Error()
 	}
 	first, size := utf8.DecodeRuneInString(text)

@@ -318,7 +318,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 			t.Errorf("help %s prints %q", name, viaHelp)
 		}
 		for line := range strings.Lines(out) {
-			for _, word := range strings.Fields(line) {
+			for word := range strings.FieldsSeq(line) {
 				if option := strings.TrimSuffix(word, ","); strings.HasPrefix(line, "  ") && strings.HasPrefix(option, "--") &&
 					!bytes.Contains(manual, []byte("`"+option)) && !bytes.Contains(manual, []byte(", "+option)) {
 					t.Errorf("docs/tools.md does not know %s of %s", option, name)

@@ -195,8 +195,7 @@ func conclude(ctx context.Context, link *clientLink, conn *client.Client, err er
 		return err
 	}
 	_ = conn.Close()
-	var gone *client.DisconnectedError
-	if errors.As(err, &gone) {
+	if gone, ok := errors.AsType[*client.DisconnectedError](err); ok {
 		return &plainError{status: int(gone.Packet.Reason), text: "Error: The broker disconnected: " + reasonText(gone.Packet.Reason) + ".\n"}
 	}
 	return lossError(err)

@@ -245,8 +245,7 @@ func (c *Client) handshakeFailed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var wrong *mqtt.Error
-	if errors.As(err, &wrong) {
+	if _, ok := errors.AsType[*mqtt.Error](err); ok {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrLost, err)

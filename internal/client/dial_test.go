@@ -77,8 +77,7 @@ func TestDialReportsAFailedTLSHandshake(t *testing.T) {
 	}()
 	defer l.Close()
 	_, err = (&client.Dialer{Address: l.Addr().String(), TLS: &tls.Config{ServerName: "x"}}).Dial(t.Context())
-	var failed *client.TLSError
-	if !errors.As(err, &failed) {
+	if _, ok := errors.AsType[*client.TLSError](err); !ok {
 		t.Errorf("error %v", err)
 	}
 }
