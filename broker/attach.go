@@ -15,6 +15,10 @@ import (
 func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	sub, fresh := b.ownSession(c, clean)
 	defer b.registry.release(sub)
+	if fresh && !b.countSession() {
+		b.registry.remove(sub)
+		return errMaxSessions
+	}
 	at, err := b.attachStore(c, sub, clean)
 	if err == nil && !fresh && at.Ref != sub.ref {
 		err = errSessionLost
@@ -22,6 +26,7 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	if err != nil {
 		if fresh {
 			b.registry.remove(sub)
+			b.counters.sessions.Add(-1)
 		}
 		return err
 	}
@@ -33,9 +38,6 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	}
 	sub.due = time.Time{}
 	b.timers.set(sub, time.Time{})
-	if fresh {
-		b.counters.sessions.Add(1)
-	}
 	connack.SessionPresent = at.Present // [MQTT-3.2.2-2, -3]
 	sub.old.Store(c.version < mqtt.V5)
 	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
@@ -57,6 +59,16 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	c.pump(bt) // what waited; whatever comes from now on wakes the connection
 	c.mu.Unlock()
 	return nil
+}
+
+// countSession counts one session more, unless there are MaxSessions.
+func (b *Broker) countSession() bool {
+	n := b.counters.sessions.Add(1)
+	if limit := b.options.Load().MaxSessions; limit > 0 && n > int64(limit) {
+		b.counters.sessions.Add(-1)
+		return false
+	}
+	return true
 }
 
 // errSessionLost says that the store has forgotten a session that it did not end.
@@ -109,7 +121,8 @@ func (b *Broker) attachStore(c *conn, sub *subscriber, clean bool) (store.Attach
 
 func (c *conn) sessionConfig(at store.Attached) session.Config {
 	l := c.b.options.Load()
-	cfg := session.Config{Received: at.Received, Queue: l.queueLimit(), Window: int(l.MaxInflight), ReceiveMaximum: 65535}
+	cfg := session.Config{Received: at.Received, Queue: l.queueLimit(), ReceiveMaximum: 65535}
+	cfg.Window, cfg.WindowBytes = int(l.MaxInflight), l.MaxInflightBytes
 	if c.version == mqtt.V5 {
 		cfg.ReceiveMaximum = int(l.MaxInflight)
 		cfg.AliasMaximum = c.lo.MaxTopicAlias

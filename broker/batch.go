@@ -50,8 +50,8 @@ func (b *Broker) newBatch() *batch {
 // from, or nil. The batch must not be used any more.
 func (bt *batch) finish(c *conn) {
 	bt.settleUp(c)
+	bt.b.counters.add(&bt.traffic) // before a client can see what is counted
 	bt.flush()
-	bt.b.counters.add(&bt.traffic)
 	bt.message = message{}
 	bt.matches.Reset()
 	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil

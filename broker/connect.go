@@ -16,6 +16,7 @@ import (
 
 var (
 	errNoConnect   = errors.New("the first packet is not CONNECT")
+	errMaxSessions = fmt.Errorf("too many sessions: %w", mqtt.ServerBusy)
 	errMaxConns    = fmt.Errorf("too many connections: %w", mqtt.ServerBusy)
 	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
 	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)

@@ -86,7 +86,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 	}
 	if d.QoS > 0 {
 		binary.BigEndian.PutUint16(f.p[f.id:], d.PacketID)
-		c.sess.Sent(d, store.Sent)
+		c.sess.Sent(d, len(bt.message.payload), store.Sent)
 	}
 	bt.append(c, f.p)
 	bt.sent++
@@ -119,7 +119,7 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 		c.alias(p)
 	}
 	if d.QoS > 0 {
-		c.sess.Sent(d, store.Sent)
+		c.sess.Sent(d, len(p.Payload), store.Sent)
 	}
 	bt.packet(c, p)
 	bt.sent++
@@ -201,7 +201,7 @@ func (c *conn) pull(bt *batch) {
 // ended. It reports whether it was sent for the first time. c.mu is held.
 func (c *conn) resume(bt *batch, d *store.Delivery) bool {
 	if d.State == store.Released { // [MQTT-4.4.0-1] with the original packet id
-		c.sess.Sent(d, store.Released)
+		c.sess.Sent(d, 0, store.Released)
 		bt.ack.Kind, bt.ack.PacketID, bt.ack.Reason = mqtt.PUBREL, d.PacketID, mqtt.Success
 		bt.ack.Properties.Reset()
 		bt.packet(c, &bt.ack)

@@ -303,3 +303,37 @@ func TestPublishOfTheEmbeddingProgram(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 }
+
+// TestSourceOfARetainedMessageIsAskedAbout takes the right to publish from the source of a retained message.
+func TestSourceOfARetainedMessageIsAskedAbout(t *testing.T) {
+	for name, check := range map[string]bool{"checked": true, "not checked": false} {
+		t.Run(name, func(t *testing.T) {
+			limits := broker.Limits{CheckRetainSource: check}
+			b, l := serve(t, broker.Options{Limits: limits})
+			p := clean("source")
+			p.HasUsername, p.Username = true, "ann"
+			source, _ := connect(t, l, p)
+			source.send(&mqtt.Publish{Topic: []byte("t"), Payload: []byte("kept"), QoS: 1, PacketID: 1, Retain: true})
+			source.read()
+			if err := b.Publish(&store.Message{Topic: "own", Payload: []byte("own"), Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+			b.Reconfigure(broker.Options{Limits: limits, Authorizer: authorizer(func(a broker.Access) bool {
+				return a.Action != broker.ActionPublish || a.Client.Username != "ann" || a.Client.ID != "source" || !a.Retain
+			})})
+			sub, _ := connect(t, l, clean("sub"))
+			sub.subscribe("own")
+			if m := sub.message(); string(m.Payload) != "own" {
+				t.Errorf("the broker's own is %q", m.Payload)
+			}
+			sub.subscribe("t")
+			if check {
+				sub.quiet()
+				return
+			}
+			if m := sub.message(); string(m.Payload) != "kept" {
+				t.Errorf("got %q", m.Payload)
+			}
+		})
+	}
+}

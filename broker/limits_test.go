@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,5 +228,58 @@ func TestShutdownDoesNotWaitForAStuckClient(t *testing.T) {
 			t.Error(err)
 		}
 		_ = stuck.nc.Close()
+	})
+}
+
+// TestBytesInFlightAreBounded sends messages of 60 bytes into a window of 100: two are in flight, the others wait for
+// acknowledgements, whether the session is stored or not.
+func TestBytesInFlightAreBounded(t *testing.T) {
+	for name, p := range map[string]mqtt.Connect{"in memory": clean("sub"), "stored": stored("sub")} {
+		t.Run(name, func(t *testing.T) {
+			_, l := serve(t, broker.Options{Limits: broker.Limits{MaxInflightBytes: 100}})
+			sub, _ := connect(t, l, p)
+			sub.subscribe("t")
+			pub, _ := connect(t, l, clean("pub"))
+			for range 4 {
+				pub.publish("t", strings.Repeat("x", 60))
+			}
+			first, second := sub.message(), sub.message()
+			sub.quiet()
+			sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: first.PacketID})
+			third := sub.message()
+			sub.quiet()
+			sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: second.PacketID}, &mqtt.Ack{Kind: mqtt.PUBACK, PacketID: third.PacketID})
+			if fourth := sub.message(); fourth.PacketID != 4 {
+				t.Errorf("the last has id %d", fourth.PacketID)
+			}
+			sub.quiet()
+		})
+	}
+}
+
+// TestSessionsAreBounded counts sessions whether their clients are connected or not, and lets those come back that have one.
+func TestSessionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, l := serve(t, broker.Options{Limits: broker.Limits{MaxSessions: 2}})
+		away, _ := connect(t, l, stored("away"))
+		away.send(&mqtt.Disconnect{})
+		synctest.Wait()
+		here, _ := connect(t, l, clean("here"))
+		if _, ack := connect(t, l, clean("third")); ack.Reason != mqtt.ServerBusy {
+			t.Errorf("the third got %v", ack.Reason)
+		}
+		if n := b.Stats().Sessions; n != 2 {
+			t.Errorf("%d sessions", n)
+		}
+		p := stored("away")
+		p.CleanStart = false
+		if _, ack := connect(t, l, p); ack.Reason != mqtt.Success || !ack.SessionPresent {
+			t.Errorf("the one with a session got %v, present %v", ack.Reason, ack.SessionPresent)
+		}
+		here.send(&mqtt.Disconnect{})
+		synctest.Wait()
+		if _, ack := connect(t, l, clean("third")); ack.Reason != mqtt.Success {
+			t.Errorf("after one has gone the third got %v", ack.Reason)
+		}
 	})
 }

@@ -27,6 +27,7 @@ type Limits struct {
 	MaxConnectSize     uint32        // bytes, of CONNECT and AUTH before the client is accepted; 262,144
 	MaxMessageSize     uint32        // bytes of payload; larger messages are refused with 0x95; none
 	MaxInflight        uint16        // QoS 1 and 2 messages in flight to a client and from it; 20
+	MaxInflightBytes   int64         // payload bytes in flight to a client, beyond which no other message is sent; none
 	MaxQueuedMessages  int           // per session, beyond those in flight; the newest is dropped; 1000. Negative: none
 	MaxQueuedBytes     int64         // per session, beyond those in flight; none
 	MaxBufferedBytes   int           // per connection, waiting for its socket; QoS 0 beyond it is dropped; 16 MiB
@@ -34,9 +35,11 @@ type Limits struct {
 	MaxTopicLevels     int           // of names and filters; 200
 	MaxSessionExpiry   time.Duration // an offline session ends then; none
 	MaxConnections     int           // at once; none
+	MaxSessions        int           // connected or not; none
 	ConnectTimeout     time.Duration // from accept to the end of authentication; 10 s
 	WriteTimeout       time.Duration // for a client that reads nothing; 20 s
 	RefuseRetained     bool          // retain_available false
+	CheckRetainSource  bool          // deliver a retained message only if its publisher may still publish it
 	UpgradeOutgoingQoS bool          // deliver at the subscription's QoS, even if published lower
 	// AllowDuplicates gives 3.x clients a copy for each of their subscriptions that match, as v5 clients get, whose
 	// copies have each its subscription identifier. Without it they get one, at the highest QoS granted.

@@ -139,7 +139,7 @@ func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
 func (bt *batch) load(c *conn, p *mqtt.Publish) *batch {
 	bt.message = message{
 		topic: p.Topic, payload: p.Payload, qos: p.QoS, retain: p.Retain,
-		from: c.sub, clientID: c.client.ID, username: c.client.Username,
+		from: c.sub, clientID: c.client.ID, username: c.client.Username, listener: c.client.Listener,
 	}
 	if !p.Properties.Empty() {
 		bt.forwarded = p.Properties.AppendForwarded(bt.forwarded[:0])

@@ -61,6 +61,10 @@ func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id
 		if o.NoLocal() && r.message.ClientID == c.sub.id {
 			return true
 		}
+		if !bt.mayStillPublish(r.message) {
+			drop(c.b, c.client.ID, DropUnauthorized, r.message.Topic)
+			return true
+		}
 		if c.sub.ref != 0 && qos > 0 {
 			// Without limit: the retained set has its own.
 			bt.stage().Enqueue(c.sub.ref, store.Delivery{Message: r.message, QoS: qos, SubscriptionID: id, Retain: true}, store.Limit{})
@@ -70,6 +74,17 @@ func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id
 		return true
 	})
 	return list
+}
+
+// mayStillPublish reports whether the source of a retained message would be allowed to publish it today. The
+// embedding program's own messages have no source.
+func (bt *batch) mayStillPublish(m *store.Message) bool {
+	z := bt.o.Authorizer
+	if z == nil || !bt.o.CheckRetainSource || m.ClientID == "" {
+		return true
+	}
+	source := Client{ID: m.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener}
+	return z.Authorize(Access{Client: &source, Action: ActionPublish, Topic: []byte(m.Topic), QoS: m.QoS, Retain: true})
 }
 
 // sendBacklog sends retained messages that wait for the buffer or the window. They wait here as

@@ -21,6 +21,7 @@ type message struct {
 	from      *subscriber // the publisher; nil: the broker
 	clientID  string
 	username  string
+	listener  string
 	stored    *store.Message // nil until needed
 }
 
@@ -32,7 +33,7 @@ func (m *message) kept(now time.Time) *store.Message {
 		n := len(m.payload)
 		m.stored = &store.Message{
 			Topic: string(m.topic), Payload: body[:n:n], Properties: body[n:],
-			ClientID: m.clientID, Username: m.username, QoS: m.qos, Retain: m.retain,
+			ClientID: m.clientID, Username: m.username, Listener: m.listener, QoS: m.qos, Retain: m.retain,
 		}
 		if m.hasExpiry {
 			m.stored.Expires = now.Add(time.Duration(m.expiry) * time.Second)
@@ -45,7 +46,7 @@ func (m *message) kept(now time.Time) *store.Message {
 func (m *message) use(s *store.Message, now time.Time) {
 	*m = message{
 		topic: []byte(s.Topic), payload: s.Payload, forwarded: s.Properties, qos: s.QoS, retain: s.Retain,
-		clientID: s.ClientID, username: s.Username, stored: s,
+		clientID: s.ClientID, username: s.Username, listener: s.Listener, stored: s,
 	}
 	if !s.Expires.IsZero() {
 		m.hasExpiry, m.expiry = true, remaining(s, now)

@@ -45,7 +45,7 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 		client: c.client,
 		message: &store.Message{
 			Topic: w.Topic, Payload: append([]byte(nil), w.Payload...), Properties: p.AppendForwarded(nil),
-			ClientID: c.client.ID, Username: c.client.Username, QoS: w.QoS, Retain: w.Retain,
+			ClientID: c.client.ID, Username: c.client.Username, Listener: c.client.Listener, QoS: w.QoS, Retain: w.Retain,
 		},
 		delay:  p.WillDelay,
 		expiry: p.MessageExpiry, hasExpiry: p.Has(mqtt.PropMessageExpiry),

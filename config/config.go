@@ -29,9 +29,14 @@ type Config struct {
 	// MaxConnections bounds the clients that are connected at once over all
 	// listeners; NoLimit or 0 for no bound.
 	MaxConnections int
+	// MaxClients bounds the sessions, of connected clients and of those that are away;
+	// NoLimit or 0 for no bound.
+	MaxClients int
 	// MaxInflightMessages bounds the QoS 1 and 2 messages that are sent to a client
 	// and not yet acknowledged; 0 for no bound but the protocol's 65,535.
 	MaxInflightMessages uint16
+	// MaxInflightBytes bounds their payloads; 0 for no bound.
+	MaxInflightBytes int64
 	// MaxQueuedMessages bounds the messages that wait for one client; 0 for no bound.
 	MaxQueuedMessages int
 	// MaxQueuedBytes bounds the payload bytes that wait for one client; 0 for no bound.
@@ -46,6 +51,9 @@ type Config struct {
 	MaxKeepAlive uint16
 	// RetainAvailable says that retained messages are supported.
 	RetainAvailable bool
+	// CheckRetainSource delivers a retained message only if its publisher may still
+	// publish it.
+	CheckRetainSource bool
 	// AllowDuplicateMessages sends 3.x clients a copy for each of their subscriptions
 	// that match a message, not one for all.
 	AllowDuplicateMessages bool

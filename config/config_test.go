@@ -90,7 +90,8 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 	}
 	cfg.Listeners = nil
 	want := &config.Config{
-		LocalOnly: true, MaxConnections: config.NoLimit, MaxInflightMessages: 20, MaxQueuedMessages: 1000,
+		LocalOnly: true, MaxConnections: config.NoLimit, MaxClients: config.NoLimit, MaxInflightMessages: 20,
+		MaxQueuedMessages: 1000, CheckRetainSource: true,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
 		User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{

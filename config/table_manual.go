@@ -25,10 +25,10 @@ var laterWorks = []struct {
 		"enable_proxy_protocol", "http_dir", "keyfile", "proxy_protocol_v2_require_tls", "psk_*", "require_certificate", "tls_*",
 		"use_identity_as_username", "use_subject_as_username", "websockets_*",
 	}},
-	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars", "check_retain_source"}},
+	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars"}},
 	{"bridges", []string{"connection"}},
 	{"administration by $CONTROL", []string{"enable_control_api"}},
-	{"limits of the whole broker", []string{"global_max_clients", "max_inflight_bytes", "memory_limit", "retain_expiry_interval"}},
+	{"limits of the whole broker", []string{"memory_limit", "retain_expiry_interval"}},
 }
 
 // laterWork returns the work that is to bring an option, or "".

@@ -123,6 +123,7 @@ type Message struct {
 	Expires    time.Time // zero: never. The Message Expiry Interval goes on counting while the broker is down
 	ClientID   string    // the publisher
 	Username   string
+	Listener   string // that it came by
 	QoS        byte
 	Retain     bool
 }

@@ -113,11 +113,17 @@ func compare(t *testing.T, ours, tool, input string, args ...string) {
 // onBothBrokers runs a test against Unio and against Debian's mosquitto.
 func onBothBrokers(t *testing.T, test func(t *testing.T, port, ours string)) {
 	t.Helper()
+	t.Parallel()
 	mosquitto := needMosquitto(t)
-	noOptions(t)
 	ours := links(t)
-	t.Run("unio", func(t *testing.T) { test(t, startBroker(t), ours) })
-	t.Run("mosquitto", func(t *testing.T) { test(t, startMosquitto(t, mosquitto), ours) })
+	t.Run("unio", func(t *testing.T) {
+		t.Parallel()
+		test(t, startBroker(t), ours)
+	})
+	t.Run("mosquitto", func(t *testing.T) {
+		t.Parallel()
+		test(t, startMosquitto(t, mosquitto), ours)
+	})
 }
 
 // TestSubPrintsWhatDebiansPrints compares outputs for the same retained messages.
@@ -192,7 +198,7 @@ func TestPubSendsWhatDebiansSends(t *testing.T) {
 // broker refuses.
 func TestErrorsAreDebians(t *testing.T) {
 	needMosquitto(t)
-	noOptions(t)
+	t.Parallel()
 	ours := links(t)
 	refusing := strconv.Itoa(freePort(t))
 	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).waitFor("running$")

@@ -14,9 +14,6 @@ import (
 	"github.com/uniomq/unio/internal/cli"
 )
 
-// noOptions keeps the options files of whoever runs the tests out of them.
-func noOptions(t *testing.T) { t.Setenv("XDG_CONFIG_HOME", t.TempDir()) }
-
 // startBroker runs a broker and returns its port.
 func startBroker(t *testing.T) string {
 	t.Helper()
@@ -112,7 +109,7 @@ func (b *background) result() (status int, stdout, stderr string) {
 }
 
 func TestMessagesGoFromPubToSub(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	for _, version := range []string{"31", "311", "5"} {
 		for _, qos := range []string{"0", "1", "2"} {
@@ -131,7 +128,7 @@ func TestMessagesGoFromPubToSub(t *testing.T) {
 }
 
 func TestRequestIsAnswered(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	server := unioInBackground(t, "sub", "-p", port, "-V", "5", "-t", "ask", "-C", "1", "-d", "-F", "%R|%D|%p")
 	server.waitFor("Subscribed")
@@ -152,7 +149,7 @@ func TestRequestIsAnswered(t *testing.T) {
 }
 
 func TestRetainedMessagesArePrintedHiddenAndRemoved(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	for _, name := range []string{"a", "b", "c"} {
 		expectRun(t, 0, "", "", "pub", "-p", port, "-t", "r/"+name, "-m", name, "-r", "-q", "1")
@@ -174,7 +171,7 @@ func TestRetainedMessagesArePrintedHiddenAndRemoved(t *testing.T) {
 }
 
 func TestSessionOutlivesSub(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	session := []string{"sub", "-p", port, "-t", "s", "-q", "1", "-c", "-i", "keeper"}
 	expectRun(t, 0, "", "", append(session, "-E")...)
@@ -186,7 +183,7 @@ func TestSessionOutlivesSub(t *testing.T) {
 }
 
 func TestDebugLinesReadLikeMosquittos(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	expectRun(t, 0, `Client me sending CONNECT
 Client me received CONNACK (0)
@@ -210,7 +207,7 @@ Client me sending DISCONNECT
 }
 
 func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := strconv.Itoa(freePort(t))
 	run(t, "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true", "max_qos 1")).waitFor("running$")
 	expectRun(t, 0, "", "Error: Message QoS not supported on broker, try a lower QoS.\n",
@@ -240,7 +237,7 @@ func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 }
 
 func TestUsageErrorsAreMosquittos(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	for _, c := range []struct {
 		args string // with blanks between
 		want string // one line; those that Mosquitto follows with more empty lines have a + in front
@@ -304,7 +301,7 @@ func TestUsageErrorsAreMosquittos(t *testing.T) {
 }
 
 func TestHelpNamesEveryOption(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	manual, err := os.ReadFile(filepath.Join("..", "..", "docs", "tools.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -362,7 +359,7 @@ func TestOptionsComeFromAFileToo(t *testing.T) {
 }
 
 func TestURLGivesEverything(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	expectRun(t, 0, "", "", "pub", "-L", "mqtt://user:pass@127.0.0.1:"+port+"/u/r%2fl", "-m", "x", "-r", "-q", "1")
 	expectRun(t, 0, "u/r%2fl x\n", "", "sub", "-L", "mqtt://127.0.0.1:"+port+"/u/#", "-v", "-C", "1")
@@ -370,7 +367,7 @@ func TestURLGivesEverything(t *testing.T) {
 }
 
 func TestPayloadComesFromFilesAndLines(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := startBroker(t)
 	input := filepath.Join(t.TempDir(), "input")
 	if err := os.WriteFile(input, []byte("one\n\nthree"), 0o600); err != nil {
@@ -396,7 +393,7 @@ func TestPayloadComesFromFilesAndLines(t *testing.T) {
 }
 
 func TestSubConnectsAgain(t *testing.T) {
-	noOptions(t)
+	t.Parallel()
 	port := strconv.Itoa(freePort(t))
 	first := run(t, "-p", port)
 	first.waitFor("running$")

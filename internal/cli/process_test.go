@@ -18,6 +18,9 @@ import (
 // deadline bounds what a test waits for.
 const deadline = 20 * time.Second
 
+// lifetime bounds how long a process of a test runs, whatever becomes of the test.
+const lifetime = 2 * time.Minute
+
 // binary is the path of the built command.
 var binary string
 
@@ -32,7 +35,8 @@ func TestMain(m *testing.M) {
 	build := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version=1.2.3-test", "../../cmd/unio")
 	build.Stderr = os.Stderr
 	status := 1
-	if build.Run() == nil {
+	// The options files of whoever runs the tests are none of theirs.
+	if os.Setenv("XDG_CONFIG_HOME", dir) == nil && build.Run() == nil {
 		status = m.Run()
 	}
 	_ = os.RemoveAll(dir)
@@ -78,7 +82,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 		t.Fatal(err)
 	}
 	go p.collect(out)
-	timeout := time.AfterFunc(deadline, func() { _ = p.cmd.Process.Kill() })
+	timeout := time.AfterFunc(lifetime, func() { _ = p.cmd.Process.Kill() })
 	t.Cleanup(func() {
 		timeout.Stop()
 		_ = p.cmd.Process.Kill()

@@ -15,11 +15,13 @@ import (
 // acknowledged one stays as a gap until all before it are acknowledged; gap and
 // flight together never span more than 65535 ids, so that no id is used twice.
 type Outbound struct {
-	window  int
-	used    int // flights that are not gaps
-	flights []flight
-	head    int // flights[:head] is done
-	lastID  uint16
+	window      int
+	used        int   // flights that are not gaps
+	windowBytes int64 // 0: none
+	usedBytes   int64
+	flights     []flight
+	head        int // flights[:head] is done
+	lastID      uint16
 
 	limit store.Limit
 	queue []store.Delivery // waits for the window; only of sessions that are not stored
@@ -32,6 +34,7 @@ type Outbound struct {
 
 type flight struct {
 	ordinal uint64
+	size    uint32 // payload, bytes
 	id      uint16
 	qos     byte
 	state   store.State // Queued: a gap
@@ -44,9 +47,10 @@ func (o *Outbound) Room() int { return max(o.window-o.used, 0) }
 func (o *Outbound) InFlight() int { return o.used }
 
 // CanSend reports whether a QoS 1 or 2 delivery with the packet id may be sent now: the
-// window is open, and the id is not within what is still in flight.
+// window is open, in messages and in bytes, and the id is not within what is still in flight. A message that is
+// larger than the whole window goes alone.
 func (o *Outbound) CanSend(id uint16) bool {
-	if o.used >= o.window {
+	if o.used >= o.window || o.windowBytes > 0 && o.usedBytes >= o.windowBytes {
 		return false
 	}
 	if o.head == len(o.flights) {
@@ -69,11 +73,12 @@ func (o *Outbound) distance(id uint16) int {
 // stored: from 1 without gaps. It is used up by Sent.
 func (o *Outbound) NextID() uint16 { return o.lastID%math.MaxUint16 + 1 }
 
-// Sent notes that a QoS 1 or 2 delivery is in flight, in state Sent or Released.
+// Sent notes that a QoS 1 or 2 delivery with a payload of size bytes is in flight, in state Sent or Released.
 // CanSend must have allowed its packet id.
-func (o *Outbound) Sent(d *store.Delivery, state store.State) {
-	o.flights = append(o.flights, flight{ordinal: d.Ordinal, id: d.PacketID, qos: d.QoS, state: state})
+func (o *Outbound) Sent(d *store.Delivery, size int, state store.State) {
+	o.flights = append(o.flights, flight{ordinal: d.Ordinal, size: uint32(size), id: d.PacketID, qos: d.QoS, state: state})
 	o.used++
+	o.usedBytes += int64(size)
 	o.lastID = d.PacketID
 }
 
@@ -127,6 +132,7 @@ func (o *Outbound) find(id uint16) *flight {
 func (o *Outbound) done(f *flight) {
 	f.state = store.Queued
 	o.used--
+	o.usedBytes -= int64(f.size)
 	for o.head < len(o.flights) && o.flights[o.head].state == store.Queued {
 		o.head++
 	}

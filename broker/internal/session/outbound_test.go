@@ -16,7 +16,7 @@ func send(t *testing.T, s *Session, qos byte) uint16 {
 	if !s.CanSend(id) {
 		t.Fatalf("id %d cannot be sent with %d in flight", id, s.InFlight())
 	}
-	s.Sent(&store.Delivery{PacketID: id, QoS: qos}, store.Sent)
+	s.Sent(&store.Delivery{PacketID: id, QoS: qos}, 0, store.Sent)
 	return id
 }
 
@@ -46,6 +46,24 @@ func TestWindowOpensWithAcknowledgements(t *testing.T) {
 	}
 	if out := acknowledge(t, s, mqtt.PUBCOMP, second, mqtt.Success); !out.Done || s.Room() != 2 {
 		t.Fatalf("PUBCOMP ends a QoS 2 message: %+v, room %d", out, s.Room())
+	}
+}
+
+func TestWindowInBytes(t *testing.T) {
+	s := New(Config{Window: 10, WindowBytes: 100})
+	s.Sent(&store.Delivery{PacketID: 1, QoS: 1}, 99, store.Sent)
+	if !s.CanSend(2) {
+		t.Fatal("99 of 100 bytes are in flight: one more may go")
+	}
+	s.Sent(&store.Delivery{PacketID: 2, QoS: 2}, 500, store.Sent)
+	acknowledge(t, s, mqtt.PUBACK, 1, mqtt.Success)
+	acknowledge(t, s, mqtt.PUBREC, 2, mqtt.Success)
+	if s.CanSend(3) {
+		t.Fatal("500 of 100 bytes are in flight")
+	}
+	acknowledge(t, s, mqtt.PUBCOMP, 2, mqtt.Success)
+	if !s.CanSend(3) {
+		t.Fatal("nothing is in flight")
 	}
 }
 
@@ -111,7 +129,7 @@ func TestAcknowledgementsInAnyOrder(t *testing.T) {
 			if inFlight[id] {
 				t.Fatalf("id %d is used twice", id)
 			}
-			s.Sent(&store.Delivery{PacketID: id, QoS: 1}, store.Sent)
+			s.Sent(&store.Delivery{PacketID: id, QoS: 1}, 0, store.Sent)
 			inFlight[id] = true
 			continue
 		}

@@ -20,6 +20,7 @@ type Config struct {
 	Received         []uint16    // packet ids of QoS 2 messages received before the session was resumed
 	AliasMaximum     uint16      // topic aliases that the client may use
 	Window           int         // QoS 1 and 2 messages that it may be sent unacknowledged
+	WindowBytes      int64       // payload bytes of these beyond which no other is sent; 0: none
 	SendAliasMaximum uint16      // topic aliases that we may use
 	Queue            store.Limit // bounds the messages that wait for the window
 }
@@ -34,7 +35,7 @@ type Session struct {
 func New(c Config) *Session {
 	s := &Session{
 		Inbound:  Inbound{limit: c.ReceiveMaximum, aliasMaximum: c.AliasMaximum},
-		Outbound: Outbound{window: c.Window, aliasMaximum: c.SendAliasMaximum, limit: c.Queue},
+		Outbound: Outbound{window: c.Window, windowBytes: c.WindowBytes, aliasMaximum: c.SendAliasMaximum, limit: c.Queue},
 	}
 	for _, id := range c.Received {
 		s.receive(id)
