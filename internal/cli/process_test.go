@@ -19,7 +19,7 @@ import (
 const deadline = 20 * time.Second
 
 // lifetime bounds how long a process of a test runs, whatever becomes of the test.
-const lifetime = 2 * time.Minute
+const lifetime = time.Minute
 
 // binary is the path of the built command.
 var binary string

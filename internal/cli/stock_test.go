@@ -35,37 +35,53 @@ func needFile(t *testing.T, path string) {
 // stockLine is an option that is commented out: "#" and its name without a blank between.
 var stockLine = regexp.MustCompile(`(?m)^#([a-z][a-z0-9_.]*)(?:[ \t]+(.*))?$`)
 
-// TestEachOptionOfTheStockFileStartsOrSaysWhatIsMissing switches the options on one by
-// one, and all others that the parser knows as well.
-func TestEachOptionOfTheStockFileStartsOrSaysWhatIsMissing(t *testing.T) {
+// listLine is an option of a list.
+var listLine = regexp.MustCompile(`(?m)^([a-z][a-z0-9_.]*)(?: (.*))?$`)
+
+// TestEachOptionOfTheStockFilesStartsOrSaysWhatIsMissing switches the options of Mosquitto's commented configurations
+// on one by one, 2.0's from Debian's package and 2.1's from a list of its options and values, and all others that the parser knows.
+func TestEachOptionOfTheStockFilesStartsOrSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	needFile(t, stockFile)
-	text, err := os.ReadFile(stockFile)
+	files := map[string]map[string]string{ // values by word
+		"2.0":    commented(t, stockFile, stockLine, 80),
+		"2.1":    commented(t, "testdata/stock-2.1.txt", listLine, 116),
+		"others": {},
+	}
+	for _, o := range config.Options() {
+		for _, word := range append([]string{o.Name}, o.Aliases...) {
+			if _, there := files["2.0"][word]; !there {
+				files["others"][strings.Replace(word, "*", "x", 1)] = o.Default
+			}
+		}
+	}
+	for name, lines := range files {
+		for word, value := range lines {
+			t.Run(name+"/"+word, func(t *testing.T) {
+				t.Parallel()
+				switchOn(t, optionOf(word), word, value)
+			})
+		}
+	}
+}
+
+// commented returns the options of a stock file, which are so many at least.
+func commented(t *testing.T, path string, line *regexp.Regexp, least int) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := map[string]string{} // value by word
-	for _, match := range stockLine.FindAllStringSubmatch(string(text), -1) {
+	lines := map[string]string{}
+	for _, match := range line.FindAllStringSubmatch(string(text), -1) {
 		if optionOf(match[1]) != nil {
 			lines[match[1]] = match[2]
 		}
 	}
-	if len(lines) < 80 {
-		t.Errorf("only %d options in %s", len(lines), stockFile)
+	if len(lines) < least {
+		t.Errorf("only %d options in %s", len(lines), path)
 	}
-	for _, o := range config.Options() {
-		for _, word := range append([]string{o.Name}, o.Aliases...) {
-			if _, there := lines[word]; !there {
-				lines[strings.Replace(word, "*", "x", 1)] = o.Default
-			}
-		}
-	}
-	for word, value := range lines {
-		t.Run(word, func(t *testing.T) {
-			t.Parallel()
-			switchOn(t, optionOf(word), word, value)
-		})
-	}
+	return lines
 }
 
 // optionOf returns the option that a word names, or nil.
@@ -145,6 +161,8 @@ func sample(t *testing.T, o *config.Option, value string) string {
 		return "4, 5"
 	case "max_packet_size": // the stock file's 0 is a mistake for Mosquitto, too
 		return "20"
+	case "log_type":
+		return "all" // with the line that the test waits for
 	case "user":
 		return "root"
 	}
