@@ -109,7 +109,7 @@ func (c *conn) reauthStep(auth Authenticator, x Exchange, data []byte) {
 			c.interrupt(fmt.Errorf("re-authentication: %w", err)) // [MQTT-4.12.1-2]
 		}
 	}()
-	defer c.contain(&err)
+	defer c.contain(&err, nil)
 	ctx, cancel := context.WithTimeout(c.b.ctx, c.b.options.Load().ConnectTimeout)
 	defer cancel()
 	if x == nil {

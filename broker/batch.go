@@ -28,6 +28,7 @@ type batch struct {
 	frames     [frameKinds]frame
 	deliveries []store.Delivery // pulled from the store
 
+	handling  []byte       // the packet that is handled
 	publish   mqtt.Publish // decoded
 	ack       mqtt.Ack     // decoded
 	out       mqtt.Publish // to encode
@@ -52,7 +53,7 @@ func (bt *batch) finish(c *conn) {
 	bt.settleUp(c)
 	bt.b.counters.add(&bt.traffic) // before a client can see what is counted
 	bt.flush()
-	bt.message = message{}
+	bt.message, bt.handling = message{}, nil
 	bt.matches.Reset()
 	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil
 	bt.b, bt.o = nil, nil

@@ -75,7 +75,7 @@ func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
 
 // loop feeds what arrives to data, until an error. It is called once for life.
 func (c *conn) loop(rest []byte) (err error) {
-	defer c.contain(&err)
+	defer c.contain(&err, nil)
 	if len(rest) > 0 {
 		if err := c.consume(rest); err != nil {
 			return err
@@ -112,9 +112,10 @@ func (c *conn) consume(p []byte) error {
 	return err
 }
 
-func (c *conn) consumeBatch(p []byte) error {
+func (c *conn) consumeBatch(p []byte) (err error) {
 	bt := c.b.newBatch()
-	defer bt.finish(c) // also when a panic is on its way up: others wait for this batch's flush
+	defer bt.finish(c) // also after a panic: others wait for this batch's flush
+	defer c.contain(&err, &bt.handling)
 	return c.data(p, bt)
 }
 
@@ -173,6 +174,7 @@ func (c *conn) data(p []byte, bt *batch) error {
 			return net.ErrClosed
 		}
 		bt.packetsReceived++
+		bt.handling = frame
 		if err := c.handle(frame, bt); err != nil {
 			return err
 		}
@@ -191,15 +193,20 @@ func (c *conn) keep(p []byte) {
 	c.in = append(c.in[:0], p...)
 }
 
-// contain turns a panic of this connection's goroutine into an error that closes only it.
-func (c *conn) contain(err *error) {
+// contain turns a panic of this connection's goroutine into an error that closes only it. handling is the packet that
+// was being handled, nil in the handshake: CONNECT and AUTH hold secrets, and are told to nobody.
+func (c *conn) contain(err *error, handling *[]byte) {
 	v := recover()
 	if v == nil {
 		return
 	}
+	var packet []byte
+	if handling != nil && len(*handling) > 0 && mqtt.Type((*handling)[0]>>4) != mqtt.AUTH {
+		packet = *handling
+	}
 	c.b.counters.panics.Add(1)
 	if event := c.b.options.Load().Events.Panicked; event != nil {
-		event(c.client, v, debug.Stack())
+		event(c.client, v, packet, debug.Stack())
 	}
 	*err = fmt.Errorf("panic: %v: %w", v, mqtt.ImplementationSpecificError)
 }

@@ -85,8 +85,8 @@ func (c *conn) refuse(err error) {
 	if !errors.As(err, &code) || c.version == 0 {
 		return
 	}
-	if c.version < mqtt.V5 && (code == mqtt.MalformedPacket || code == mqtt.ProtocolError) {
-		return // [MQTT-3.1.4-1] 3.1.1 has no return code for these
+	if c.version < mqtt.V5 && (code == mqtt.MalformedPacket || code == mqtt.ProtocolError || code == mqtt.TopicNameInvalid) {
+		return // [MQTT-3.1.4-1, MQTT-3.2.2-6] 3.1.1 has no return code for these
 	}
 	bt := c.b.newBatch()
 	defer bt.finish(nil)

@@ -83,5 +83,7 @@ type Events struct {
 	Received     func(c *Client, p mqtt.Packet)           // p is valid during the call
 	Sent         func(c *Client, p mqtt.Packet)           // p is valid during the call
 	Dropped      func(clientID string, cause DropCause, topic string)
-	Panicked     func(c *Client, value any, stack []byte) // contained: only this connection was closed
+	// Panicked is called for a panic that was contained: only this connection was closed. packet is what was being
+	// handled; nil: nothing, or a packet with secrets.
+	Panicked func(c *Client, value any, packet, stack []byte)
 }

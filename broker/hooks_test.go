@@ -236,10 +236,16 @@ func TestAuthenticatorRefusesInTheWordsOfTheVersion(t *testing.T) {
 }
 
 func TestPanicOfAHookEndsOnlyItsConnection(t *testing.T) {
-	panicked := make(chan any, 1)
+	type fault struct {
+		value  any
+		packet string
+	}
+	panicked := make(chan fault, 1)
 	b, err := broker.New(broker.Options{
 		Interceptors: []broker.Interceptor{interceptor(func(*broker.Client, *mqtt.Publish) error { panic("oops") })},
-		Events:       broker.Events{Panicked: func(_ *broker.Client, v any, _ []byte) { panicked <- v }},
+		Events: broker.Events{Panicked: func(_ *broker.Client, v any, packet, _ []byte) {
+			panicked <- fault{v, fmt.Sprintf("%x", packet)}
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -251,8 +257,8 @@ func TestPanicOfAHookEndsOnlyItsConnection(t *testing.T) {
 	if d, ok := bad.read().(*mqtt.Disconnect); !ok || d.Reason != mqtt.ImplementationSpecificError {
 		t.Errorf("the connection ended with %+v", d)
 	}
-	if v := <-panicked; v != "oops" {
-		t.Errorf("the event has %v", v)
+	if got, want := <-panicked, (fault{"oops", "300400017400"}); got != want {
+		t.Errorf("the event has %v, want %v", got, want)
 	}
 	good.quiet()
 	if n := b.Stats().Panics; n != 1 {

@@ -72,7 +72,7 @@ func (c *conn) run() {
 // handshake brings the connection to CONNACK with success, or to an error. It
 // returns what the client sent behind CONNECT.
 func (c *conn) handshake() (rest []byte, err error) {
-	defer c.contain(&err)
+	defer c.contain(&err, nil)
 	deadline := time.Now().Add(c.b.options.Load().ConnectTimeout)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err

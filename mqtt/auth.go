@@ -25,7 +25,12 @@ func (a *Auth) Decode(v Version, frame []byte) error {
 	if len(r.p) == 0 {
 		return nil // success without properties
 	}
-	decodeReason(&r, AUTH, &a.Reason, &a.Properties)
+	// Unlike in DISCONNECT, the length of the properties may not be left out behind a reason code (3.15.2.1 of the standard).
+	a.Reason = ReasonCode(r.byte())
+	if !allowedReasons[AUTH].has(a.Reason) {
+		r.fail(errReason)
+	}
+	a.Properties.decode(&r, AUTH)
 	if err := r.end(); err != nil {
 		return err
 	}

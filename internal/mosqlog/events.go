@@ -203,7 +203,16 @@ func (o *Observer) dropped(clientID string, cause broker.DropCause, topic string
 	o.printf(LevelDebug, "Dropped message for %s ('%s'): %s", clientID, topic, cause)
 }
 
-func (o *Observer) panicked(c *broker.Client, value any, stack []byte) {
+func (o *Observer) panicked(c *broker.Client, value any, packet, stack []byte) {
 	o.log.LogAttrs(context.Background(), LevelError, "Internal fault; only this connection was closed.",
-		slog.String("client", name(c)), slog.Any("fault", value), slog.String("stack", string(stack)))
+		slog.String("client", name(c)), slog.Any("fault", value), slog.String("packet", dump(packet)), slog.String("stack", string(stack)))
+}
+
+// dump writes the beginning of a packet in hex, and its length.
+func dump(packet []byte) string {
+	const most = 256
+	if len(packet) <= most {
+		return fmt.Sprintf("% x", packet)
+	}
+	return fmt.Sprintf("% x ... (%d bytes)", packet[:most], len(packet))
 }

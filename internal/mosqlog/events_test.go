@@ -110,8 +110,8 @@ func TestConnectionLines(t *testing.T) {
 			func(e broker.Events) { e.Disconnected(sensor, mqtt.ReceiveMaximumExceeded) },
 		},
 		{
-			"Error: Internal fault; only this connection was closed. client=\"old\" fault=\"5\" stack=\"a\\nb\"",
-			func(e broker.Events) { e.Panicked(old, 5, []byte("a\nb")) },
+			"Error: Internal fault; only this connection was closed. client=\"old\" fault=\"5\" packet=\"c0 00\" stack=\"a\\nb\"",
+			func(e broker.Events) { e.Panicked(old, 5, []byte{0xC0, 0}, []byte("a\nb")) },
 		},
 	} {
 		if got := logged(config.LogAll, test.call); got != test.want+"\n" {
