@@ -12,6 +12,7 @@ import (
 
 // attach gives c the session of its client id, taking it over from an older connection, and appends
 // CONNACK. When it returns, messages may already follow.
+// [MQTT-3.1.4-4, -5, MQTT-3.2.0-2]
 func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	sub, fresh := b.ownSession(c, clean)
 	defer b.registry.release(sub)
@@ -75,6 +76,7 @@ func (b *Broker) countSession() bool {
 var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.UnspecifiedError)
 
 // ownSession returns the session to use, and holds it, after whatever had it before has let go.
+// [MQTT-3.1.2-5, -6, MQTT-3.1.4-2, -4]
 func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
 	for {
 		sub, fresh = b.registry.acquire(c.client.ID)
@@ -99,6 +101,7 @@ func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
 func (s *subscriber) expired(now time.Time) bool { return !s.due.IsZero() && !now.Before(s.due) }
 
 // attachStore asks the store for the session, if it has, or is to have, one.
+// [MQTT-3.1.2-7]
 func (b *Broker) attachStore(c *conn, sub *subscriber, clean bool) (store.Attached, error) {
 	if c.expiry == 0 && sub.ref == 0 {
 		return store.Attached{}, nil
@@ -145,6 +148,7 @@ func (b *Broker) detach(c *conn) {
 
 // leave is what happens to a session when its connection ends: the will is published or gets a
 // due time, and the session ends or begins to expire. The caller holds sub.
+// [MQTT-3.1.2-23, MQTT-4.1.0-1, -2]
 func (b *Broker) leave(sub *subscriber, c *conn) {
 	sub.conn.Store(nil)
 	b.counters.connected(-1)
@@ -187,6 +191,7 @@ func (s *subscriber) next() time.Time {
 
 // endSession removes a session with its subscriptions and all that is kept for it. A will that was
 // still delayed is published now [MQTT-3.1.3-9]. The caller holds sub.
+// [MQTT-3.1.2-7, MQTT-4.8.2-5]
 func (b *Broker) endSession(sub *subscriber) {
 	b.timers.set(sub, time.Time{})
 	sub.filters.each(func(filter string) { b.unsubscribe(sub, filter) })
@@ -204,6 +209,7 @@ func (b *Broker) endSession(sub *subscriber) {
 }
 
 // expire does what is due for an offline session.
+// [MQTT-4.1.0-2]
 func (b *Broker) expire(sub *subscriber) {
 	if !b.registry.hold(sub) {
 		return

@@ -8,6 +8,7 @@ import (
 )
 
 // exchange runs the enhanced authentication of a CONNECT [MQTT-4.12].
+// [MQTT-4.12.0-2, -4, -6]
 func (c *conn) exchange(ctx context.Context, auth Authenticator, in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack) error {
 	c.authMethod = string(p.Properties.AuthMethod)
 	x, err := auth.Exchange(ctx, c.client, c.authMethod)
@@ -59,6 +60,7 @@ func (c *conn) readAuth(in *handshakeReader) ([]byte, error) {
 }
 
 // checkAuth refuses an AUTH with another reason or method than the one at CONNECT [MQTT-4.12.0-3, -5].
+// [MQTT-4.12.1-1]
 func (c *conn) checkAuth(a *mqtt.Auth, want mqtt.ReasonCode) error {
 	if a.Reason != want || c.authMethod == "" || string(a.Properties.AuthMethod) != c.authMethod {
 		return mqtt.ProtocolError
@@ -66,6 +68,7 @@ func (c *conn) checkAuth(a *mqtt.Auth, want mqtt.ReasonCode) error {
 	return nil
 }
 
+// [MQTT-3.15.2-1]
 func (c *conn) writeAuth(code mqtt.ReasonCode, data []byte) {
 	a := mqtt.Auth{Reason: code}
 	a.Properties.SetAuthMethod(c.authMethod)
@@ -83,6 +86,7 @@ func (c *conn) writeAuth(code mqtt.ReasonCode, data []byte) {
 
 // reauthenticate handles AUTH from a client that is connected already [MQTT-4.12.1]. A step
 // may block, so each runs in a goroutine of its own, while other packets go on.
+// [MQTT-4.12.0-7]
 func (c *conn) reauthenticate(a *mqtt.Auth) error {
 	if !c.stepping.CompareAndSwap(false, true) {
 		return mqtt.ProtocolError // AUTH before the answer to the last one

@@ -98,6 +98,7 @@ func New(o Options) (*Broker, error) {
 func (b *Broker) Serve(l net.Listener) error { return b.ServeListener(l, ListenerOptions{}) }
 
 // ServeListener is Serve with options for this listener.
+// [MQTT-4.2.0-1]
 func (b *Broker) ServeListener(l net.Listener, o ListenerOptions) error {
 	ln := new(listener)
 	ln.set(o)

@@ -103,6 +103,7 @@ func (cm *commit) durable(err error) {
 }
 
 // release is called once, when the transaction is durable and Commit has returned.
+// [MQTT-4.6.0-3, MQTT-4.8.0-2]
 func (cm *commit) release(bt *batch) {
 	for i := range cm.tx.Commands {
 		if cmd := &cm.tx.Commands[i]; cmd.Dropped {
@@ -144,6 +145,7 @@ func (cm *commit) free() {
 }
 
 // acknowledge appends the packets that are owed. c.mu is held.
+// [MQTT-4.6.0-4]
 func (c *conn) acknowledge(bt *batch, acks []ack) {
 	for i := range acks {
 		a := &acks[i]

@@ -226,6 +226,7 @@ func (c *conn) finish(cause error) {
 }
 
 // end is the end of the read loop.
+// [MQTT-3.14.4-2]
 func (c *conn) end(cause error) {
 	c.shut(cause)
 	c.mu.Lock()
@@ -247,6 +248,7 @@ func (c *conn) closeCause() error {
 // shut fences the connection and closes it: nothing is appended any more except,
 // for a v5 client and a cause with a reason code, a DISCONNECT. The first cause counts. It does
 // not wait for the read loop.
+// [MQTT-3.14.0-1, MQTT-3.14.2-2, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1]
 func (c *conn) shut(cause error) {
 	c.mu.Lock()
 	if c.closed {

@@ -26,6 +26,7 @@ var (
 
 // connect reads CONNECT, decides on it, and attaches the session. It blocks, with the
 // deadline set on the socket. On an error the client has been told what the specification names.
+// [MQTT-3.1.4-5, -6]
 func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	in := handshakeReader{c: c}
 	var p mqtt.Connect
@@ -77,6 +78,7 @@ func (c *conn) received(p mqtt.Packet) {
 
 // refuse answers CONNECT with the error's reason code. An error without one, such as a broken connection, gets no
 // answer, nor does another protocol.
+// [MQTT-3.2.2-5, -7]
 func (c *conn) refuse(err error) {
 	if errors.Is(err, mqtt.ErrProtocolLevel) {
 		c.version = mqtt.V311 // [MQTT-3.1.2-2] in the form that any version understands
@@ -127,6 +129,7 @@ func (r *handshakeReader) next() ([]byte, error) {
 }
 
 // accept checks what CONNECT asks for against the limits and fills in CONNACK.
+// [MQTT-3.1.4-2]
 func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 	l := c.b.options.Load()
 	n := int(c.b.counters.connections.Load())
@@ -163,6 +166,7 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 }
 
 // describe fills in what a v5 CONNACK says of the broker.
+// [MQTT-3.2.2-9]
 func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
 	l, out := c.b.options.Load(), &connack.Properties
 	if n := c.lo.MaxTopicAlias; n > 0 {
@@ -190,6 +194,7 @@ func (c *conn) describe(props *mqtt.Properties, connack *mqtt.Connack) {
 }
 
 // identify settles the client id.
+// [MQTT-3.1.3-5]
 func (c *conn) identify(p *mqtt.Connect, connack *mqtt.Connack) error {
 	if len(c.lo.Versions) > 0 && !slices.Contains(c.lo.Versions, p.Version) {
 		return mqtt.UnsupportedProtocolVersion
@@ -218,6 +223,7 @@ func (c *conn) identify(p *mqtt.Connect, connack *mqtt.Connack) error {
 
 // assignID gives a client without id one [MQTT-3.1.3-6], which before v5 needs a clean session
 // [MQTT-3.1.3-8], and does not exist in 3.1.
+// [MQTT-3.2.2-16]
 func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
 	if p.Version == mqtt.V31 || c.lo.RefuseEmptyClientID || p.Version == mqtt.V311 && !p.CleanStart {
 		return errEmptyID
@@ -231,6 +237,7 @@ func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
 
 // setKeepAlive settles the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21]; no keep alive
 // at all is more than any maximum but the largest. Older clients cannot be told, and get what they ask for.
+// [MQTT-3.2.2-22]
 func (c *conn) setKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) {
 	limit, ask := c.b.options.Load().MaxKeepAlive, p.KeepAlive
 	if p.Version == mqtt.V5 && (ask > limit || ask == 0 && limit < 65535) {

@@ -40,6 +40,7 @@ func (bt *batch) frame(v mqtt.Version, d *store.Delivery) *frame {
 }
 
 // prepare makes bt.out the PUBLISH of m for d, without anything that only one receiver gets.
+// [MQTT-3.3.1-3, MQTT-4.3.1-1, MQTT-4.3.2-2, MQTT-4.3.3-2]
 func (bt *batch) prepare(m *message, d *store.Delivery) {
 	p := &bt.out
 	p.Dup, p.QoS, p.Retain, p.PacketID = false, d.QoS, d.Retain, d.PacketID
@@ -105,6 +106,7 @@ func (c *conn) tellFrame(frame []byte) {
 
 // transmit sends bt.out to c with what is c's alone: mount point, subscription identifier and topic
 // alias. It reports false if that is larger than c accepts. c.mu is held.
+// [MQTT-3.3.4-5]
 func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	p := &bt.out
 	p.Topic = c.unmount(p.Topic)
@@ -128,6 +130,7 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 }
 
 // alias replaces p's topic by an alias if the client allows for it [MQTT-3.1.2-26].
+// [MQTT-3.1.2-27, MQTT-3.3.2-11]
 func (c *conn) alias(p *mqtt.Publish) {
 	alias, known := c.sess.Alias(p.Topic)
 	if alias == 0 {
@@ -146,6 +149,7 @@ func (c *conn) alias(p *mqtt.Publish) {
 const aliasSize = 3 + 3
 
 // pump sends what waits for c, as far as its window and its buffer allow. c.mu is held.
+// [MQTT-3.3.4-10]
 func (c *conn) pump(bt *batch) {
 	if c.closed || !c.live {
 		return
@@ -199,6 +203,7 @@ func (c *conn) pull(bt *batch) {
 
 // resume sends a delivery from the store, or takes up where it was when an earlier connection
 // ended. It reports whether it was sent for the first time. c.mu is held.
+// [MQTT-4.3.3-6]
 func (c *conn) resume(bt *batch, d *store.Delivery) bool {
 	if d.State == store.Released { // [MQTT-4.4.0-1] with the original packet id
 		c.sess.Sent(d, 0, store.Released)

@@ -14,6 +14,7 @@ var (
 
 // handle runs the protocol on one packet of a connected client. An error ends the connection; a v5
 // client is told its reason code.
+// [MQTT-4.9.0-3]
 func (c *conn) handle(frame []byte, bt *batch) error {
 	switch kind := mqtt.Type(frame[0] >> 4); kind {
 	case mqtt.PUBLISH:
@@ -151,6 +152,7 @@ func (bt *batch) load(c *conn, p *mqtt.Publish) *batch {
 
 // owe notes the acknowledgement of a PUBLISH. It leaves when the batch is committed. Before v5 a refusal
 // cannot be told, and is acknowledged [MQTT-3.3.5-2 in 3.1.1].
+// [MQTT-2.2.1-5, MQTT-2.3.1-6, MQTT-3.3.4-1, MQTT-4.3.2-2, -5, MQTT-4.3.3-8]
 func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
 	switch p.QoS {
 	case 1:
@@ -169,6 +171,7 @@ func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
 }
 
 // handlePubrel ends a QoS 2 message from the client.
+// [MQTT-3.7.2-1, MQTT-4.3.3-13]
 func (c *conn) handlePubrel(frame []byte, bt *batch) error {
 	a := &bt.ack
 	if err := a.Decode(c.version, frame); err != nil {
@@ -188,6 +191,7 @@ func (c *conn) handlePubrel(frame []byte, bt *batch) error {
 }
 
 // handleAck takes what a client answers to a message that it was sent, and sends on what waited for that.
+// [MQTT-3.6.2-1]
 func (c *conn) handleAck(frame []byte, bt *batch) error {
 	a := &bt.ack
 	if err := a.Decode(c.version, frame); err != nil {

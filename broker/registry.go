@@ -63,6 +63,7 @@ func (r *registry) find(id string) *subscriber {
 }
 
 // acquire returns the session of a client, or a fresh one, and holds it.
+// [MQTT-3.1.3-2]
 func (r *registry) acquire(id string) (sub *subscriber, fresh bool) {
 	sh := r.shard(id)
 	sh.mu.Lock()

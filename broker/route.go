@@ -65,6 +65,7 @@ func remaining(m *store.Message, now time.Time) uint32 {
 
 // publish makes bt.message the retained message if it says so, and gives every matching
 // subscription its copy. It returns how many there were.
+// [MQTT-3.3.2-3]
 func (b *Broker) publish(bt *batch) int {
 	m := &bt.message
 	if m.retain && !bt.o.RefuseRetained { // before matching: a subscriber that comes in between gets it twice rather than not at all
@@ -93,6 +94,7 @@ func (b *Broker) publish(bt *batch) int {
 
 // once leaves clients before v5 a single match, the one with the highest QoS [MQTT-3.3.5-1]. Only subscriptions
 // to different filters can be of one client.
+// [MQTT-3.3.4-2]
 func (bt *batch) once() {
 	subs := bt.matches.Subs
 	if bt.seen == nil {
@@ -133,6 +135,7 @@ func pick(g *topic.Group[*subscriber]) (topic.Subscription[*subscriber], bool) {
 }
 
 // deliver gives one subscription its copy of bt.message.
+// [MQTT-3.1.2-5, MQTT-4.5.0-1, MQTT-4.6.0-5, -6, MQTT-4.8.2-3]
 func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
 	m, sub, o := &bt.message, s.Key, mqtt.SubscribeOptions(s.Options)
 	if o.NoLocal() && sub == m.from {

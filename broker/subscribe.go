@@ -10,6 +10,7 @@ import (
 
 // handleSubscribe takes a SUBSCRIBE. The index knows a subscription before the store does, so that nothing falls
 // between the retained messages and the live ones; SUBACK leaves when the store has it.
+// [MQTT-2.2.1-6, MQTT-2.3.1-7, MQTT-3.8.4-1, -2, -4, -5, -7, MQTT-3.9.3-1]
 func (c *conn) handleSubscribe(frame []byte, bt *batch) error {
 	var p mqtt.Subscribe
 	if err := p.Decode(c.version, frame); err != nil {
@@ -53,6 +54,7 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 }
 
 // subscribe adds one subscription and returns its reason code, with the retained messages that are to follow SUBACK.
+// [MQTT-3.2.2-10, MQTT-3.8.4-4]
 func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
 	b := c.b
 	_, rest, shared := topic.SplitShare(filter)
@@ -87,6 +89,7 @@ func (b *Broker) subscribe(sub *subscriber, s store.Subscription) (added bool) {
 }
 
 // unsubscribe takes a subscription out of the index and reports whether there was one.
+// [MQTT-3.10.4-2, -3]
 func (b *Broker) unsubscribe(sub *subscriber, filter string) bool {
 	if !b.index.Unsubscribe(filter, sub) {
 		return false
@@ -103,6 +106,7 @@ func sharedCount(filter string) int64 {
 }
 
 // handleUnsubscribe takes an UNSUBSCRIBE [MQTT-3.10.4].
+// [MQTT-3.10.4-1, -4, -5, -6]
 func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 	var p mqtt.Unsubscribe
 	if err := p.Decode(c.version, frame); err != nil {

@@ -53,6 +53,7 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 }
 
 // publishWill publishes a will [MQTT-3.1.2-8]; w may be nil.
+// [MQTT-3.1.2-14, -15, -16, -17]
 func (b *Broker) publishWill(w *will) {
 	if w == nil {
 		return

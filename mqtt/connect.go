@@ -46,6 +46,7 @@ func (*Connect) Type() Type { return CONNECT }
 // Decode implements [Packet], but ignores the version given: it sets c.Version from
 // the packet, even if what follows is wrong, so that a refusal can be written in
 // the client's version. Will is a new struct each time.
+// [MQTT-3.1.2-16, -17, -18, -19, -20, -21, MQTT-3.1.3-1, -3, -4, -11, -12]
 func (c *Connect) Decode(_ Version, frame []byte) error {
 	*c = Connect{Properties: c.Properties}
 	c.Properties.Reset()
@@ -106,6 +107,7 @@ func (c *Connect) decodeProtocol(r *reader) {
 	c.Bridge = level&bridgeBit != 0
 }
 
+// [MQTT-3.1.2-13, -14, -15]
 func checkConnectFlags(flags byte, v Version) error {
 	if v == V31 {
 		// 3.1 reserves no bit and disregards the will's bits without a will.
@@ -127,6 +129,7 @@ func checkConnectFlags(flags byte, v Version) error {
 	return nil
 }
 
+// [MQTT-3.1.2-9, MQTT-3.1.3-10, -11]
 func (c *Connect) decodeWill(r *reader, flags byte) {
 	w := &Will{QoS: flags & flagWillQoS >> 3, Retain: flags&flagWillRetain != 0}
 	if c.Version >= V5 {

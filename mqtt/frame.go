@@ -35,6 +35,7 @@ func Split(p []byte, limit uint32) (frame, rest []byte, err error) {
 }
 
 // checkFirstByte checks the type and the flags that belong to it [MQTT-2.1.3-1].
+// [MQTT-2.2.2-1, -2, MQTT-3.14.1-1, MQTT-3.15.1-1]
 func checkFirstByte(b byte) error {
 	flags := b & 0x0F
 	switch Type(b >> 4) {

@@ -222,6 +222,7 @@ func (p *Properties) decode(r *reader, t Type) {
 	}
 }
 
+// [MQTT-3.3.2-13, -19]
 func (p *Properties) decodeOne(r *reader, t Type) {
 	n := r.varint()
 	if r.err != nil {
@@ -317,6 +318,7 @@ func (p *Properties) size(t Type) (n int) {
 
 // append appends the property length and the properties of a packet of type t, or
 // of a will.
+// [MQTT-2.2.2-1]
 func (p *Properties) append(dst []byte, t Type) []byte {
 	dst = appendVarint(dst, p.size(t))
 	if t != CONNACK {

@@ -21,6 +21,7 @@ func (*Publish) Type() Type { return PUBLISH }
 
 // Decode implements [Packet]. The topic name holds no wildcard; it is empty only
 // if there is a topic alias.
+// [MQTT-2.2.1-2, MQTT-2.3.1-5]
 func (p *Publish) Decode(v Version, frame []byte) error {
 	flags, r, err := body(frame, PUBLISH, v)
 	if err != nil {

@@ -79,6 +79,7 @@ func (r *reader) take(n int) []byte {
 func (r *reader) binary() []byte { return r.take(int(r.uint16())) }
 
 // text reads a UTF-8 encoded string [MQTT-1.5.4-1, MQTT-1.5.4-2].
+// [MQTT-1.5.3-1, -2, -3, MQTT-1.5.4-3, MQTT-1.5.7-1]
 func (r *reader) text() []byte {
 	b := r.binary()
 	if !ValidUTF8(b) {
@@ -88,6 +89,7 @@ func (r *reader) text() []byte {
 }
 
 // packetID reads a packet identifier, which is never 0 [MQTT-2.2.1-3].
+// [MQTT-2.3.1-1]
 func (r *reader) packetID() uint16 {
 	id := r.uint16()
 	if id == 0 {

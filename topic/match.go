@@ -7,6 +7,7 @@ import "strings"
 //
 // Match compares one filter with one name; to find the matches of a name among
 // many filters use an Index, and those of a filter among many names use Names.
+// [MQTT-4.7.3-4]
 func Match(filter, name string) bool {
 	if hides(filter, name) {
 		return false

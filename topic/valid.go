@@ -37,6 +37,7 @@ func ValidName[S string | []byte](name S) error {
 
 // ValidFilter reports whether a client may subscribe to filter, which may be a
 // shared subscription; nil means that it may.
+// [MQTT-4.7.1-3]
 func ValidFilter(filter string) error {
 	if err := validText(filter); err != nil {
 		return err

@@ -101,7 +101,7 @@ func (c *catalogue) topics() {
 		c.add(fmt.Sprintf("PUBLISH to %q", name), packet(0x30, text(name), c.properties()), invalid,
 			"5: 3.3.2-2", "3: 3.3.2-2", "5: 4.7.0-1", "3: 4.7.1-1")
 		will := packet(0x10, c.connect(cleanStart|willFlag), text("c"), c.properties(), text(name), text("m"))
-		c.first(fmt.Sprintf("CONNECT with a will for %q", name), will, willInvalid, "5: 4.7.0-1", "3: 4.7.1-1")
+		c.first(fmt.Sprintf("CONNECT with a will for %q", name), will, willInvalid, "5: 4.7.0-1", "3: 4.7.1-1", "3: 3.2.2-6")
 		if c.v5() {
 			response := packet(0x30, text("t"), c.properties(join([]byte{0x08}, text(name))))
 			c.add(fmt.Sprintf("PUBLISH with the response topic %q", name), response, protocol, "5: 3.3.2-14")

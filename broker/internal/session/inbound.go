@@ -12,6 +12,7 @@ type Inbound struct {
 
 // Resolve replaces a topic alias by its topic, or learns it. Afterwards p.Topic
 // is the message's topic, which is all that anything behind this may look at.
+// [MQTT-3.3.2-7, -12]
 func (in *Inbound) Resolve(p *mqtt.Publish) error {
 	if !p.Properties.Has(mqtt.PropTopicAlias) {
 		return nil
@@ -38,6 +39,7 @@ func (in *Inbound) Resolve(p *mqtt.Publish) error {
 
 // Accept checks a QoS 2 message against the Receive Maximum, given how many PUBACKs are owed, and reports
 // whether it came before. It does not remember the packet id: that is Receive's.
+// [MQTT-4.3.3-2]
 func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error) {
 	if _, ok := in.received[p.PacketID]; ok {
 		return true, nil // [MQTT-4.3.3-10] the same message until it is released
@@ -63,6 +65,7 @@ func (in *Inbound) receive(id uint16) {
 }
 
 // Release forgets the packet id and reports whether it was known.
+// [MQTT-4.3.3-12]
 func (in *Inbound) Release(id uint16) bool {
 	_, ok := in.received[id]
 	delete(in.received, id)

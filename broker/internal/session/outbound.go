@@ -49,6 +49,7 @@ func (o *Outbound) InFlight() int { return o.used }
 // CanSend reports whether a QoS 1 or 2 delivery with the packet id may be sent now: the
 // window is open, in messages and in bytes, and the id is not within what is still in flight. A message that is
 // larger than the whole window goes alone.
+// [MQTT-4.9.0-1, -2]
 func (o *Outbound) CanSend(id uint16) bool {
 	if o.used >= o.window || o.windowBytes > 0 && o.usedBytes >= o.windowBytes {
 		return false
@@ -71,10 +72,12 @@ func (o *Outbound) distance(id uint16) int {
 
 // NextID is the packet id for the next QoS 1 or 2 message of a session that is not
 // stored: from 1 without gaps. It is used up by Sent.
+// [MQTT-2.2.1-4, MQTT-2.3.1-4, MQTT-4.3.2-1, MQTT-4.3.3-1]
 func (o *Outbound) NextID() uint16 { return o.lastID%math.MaxUint16 + 1 }
 
 // Sent notes that a QoS 1 or 2 delivery with a payload of size bytes is in flight, in state Sent or Released.
 // CanSend must have allowed its packet id.
+// [MQTT-4.3.2-3, MQTT-4.3.3-3]
 func (o *Outbound) Sent(d *store.Delivery, size int, state store.State) {
 	o.flights = append(o.flights, flight{ordinal: d.Ordinal, size: uint32(size), id: d.PacketID, qos: d.QoS, state: state})
 	o.used++
@@ -91,6 +94,7 @@ type Outcome struct {
 }
 
 // Acknowledge takes a PUBACK, PUBREC or PUBCOMP of the client.
+// [MQTT-4.3.3-1, MQTT-4.4.0-2, MQTT-4.8.2-6]
 func (o *Outbound) Acknowledge(a *mqtt.Ack) (Outcome, error) {
 	f := o.find(a.PacketID)
 	if f == nil {
