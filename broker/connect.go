@@ -285,4 +285,4 @@ func (b *Broker) checkTopic(name []byte) error {
 	return nil
 }
 
-var errTooDeep = fmt.Errorf("too many topic levels: %w", mqtt.MalformedPacket)
+var errTooDeep = fmt.Errorf("too many topic levels: %w", mqtt.TopicNameInvalid)

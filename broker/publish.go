@@ -61,7 +61,9 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 	p.Topic = c.mount(bt, p.Topic)
 	switch p.QoS {
 	case 1:
-		c.throttle(bt)
+		if err := c.throttle(bt); err != nil {
+			return err
+		}
 	case 2:
 		duplicate, err := c.sess.Accept(p, int(c.owed.Load())+bt.owed)
 		if err != nil {
@@ -84,14 +86,18 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 
 // throttle acknowledges what is owed before one more QoS 1 message than the Receive Maximum is taken, and waits until that
 // has happened. How fast PUBACK comes is our doing: clients that count on it to come at once, and there are
-// such, are held up and not disconnected.
-func (c *conn) throttle(bt *batch) {
+// such, are held up and not disconnected. Unreleased QoS 2 messages are theirs, and waiting does not help.
+func (c *conn) throttle(bt *batch) error {
 	if !c.sess.Full(int(c.owed.Load()) + bt.owed) {
-		return
+		return nil
 	}
 	bt.settleUp(c)
 	bt.flush()
-	c.pause(func() bool { return c.sess.Full(int(c.owed.Load())) })
+	c.pause(func() bool { return c.owed.Load() > 0 && c.sess.Full(int(c.owed.Load())) })
+	if c.sess.Full(0) {
+		return mqtt.ReceiveMaximumExceeded
+	}
+	return nil
 }
 
 // checkPublish finds what ends the connection.

@@ -43,12 +43,8 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 	if err := topic.ValidFilter(filter); err != nil {
 		return fmt.Errorf("%w: %w", err, mqtt.MalformedPacket)
 	}
-	_, rest, shared := topic.SplitShare(filter)
-	if shared && o.NoLocal() {
+	if _, _, shared := topic.SplitShare(filter); shared && o.NoLocal() {
 		return mqtt.ProtocolError // [MQTT-3.8.3-4]
-	}
-	if topic.Levels(rest) > c.b.options.Load().MaxTopicLevels {
-		return errTooDeep
 	}
 	return nil
 }
@@ -58,6 +54,9 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
 	b := c.b
 	_, rest, shared := topic.SplitShare(filter)
+	if topic.Levels(rest) > bt.o.MaxTopicLevels {
+		return mqtt.TopicFilterInvalid, nil // it is well-formed: a limit of ours
+	}
 	if z := bt.o.Authorizer; z != nil && !z.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
 		return mqtt.NotAuthorized, nil
 	}

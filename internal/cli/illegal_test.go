@@ -1,43 +1,56 @@
 package cli_test
 
 import (
+	"fmt"
 	"net"
-	"sync"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/uniomq/unio/internal/illegal"
 	"github.com/uniomq/unio/mqtt"
 )
 
-// TestIllegalPacketsOverASocket plays the catalogue against the command, several cases at a time.
+// TestIllegalPacketsOverASocket plays the catalogue against the command, several cases at a time. Afterwards the command holds
+// no descriptor more than before, and has logged no fault.
 func TestIllegalPacketsOverASocket(t *testing.T) {
 	t.Parallel()
-	address := net.JoinHostPort("127.0.0.1", startBroker(t))
-	for name, v := range map[string]mqtt.Version{"3.1": mqtt.V31, "3.1.1": mqtt.V311, "5.0": mqtt.V5} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			cases := make(chan illegal.Case)
-			var wg sync.WaitGroup
-			for range 4 {
-				wg.Go(func() {
-					for c := range cases {
-						nc, err := net.Dial("tcp", address)
-						if err == nil {
-							err = illegal.Run(nc, c)
-						}
-						if err != nil {
-							t.Errorf("%s: % X: %v", c.Name, c.Send, err)
-						}
-					}
-				})
-			}
-			all := illegal.Cases(v)
-			for _, c := range all {
-				cases <- c
-			}
-			close(cases)
-			wg.Wait()
-			t.Logf("%d cases", len(all))
-		})
+	port := strconv.Itoa(freePort(t))
+	p := run(t, "-p", port)
+	p.waitFor("running$")
+	dial := func() (net.Conn, error) { return net.Dial("tcp", net.JoinHostPort("127.0.0.1", port)) }
+	one := illegal.Cases(mqtt.V5)[:1]
+	if err := illegal.Play(dial, one, 1); err != nil { // what is opened once is open now
+		t.Fatal(err)
 	}
+	before := descriptors(p)
+	for _, v := range []mqtt.Version{mqtt.V31, mqtt.V311, mqtt.V5} {
+		if err := illegal.Play(dial, illegal.Cases(v), 8); err != nil {
+			t.Errorf("%v: %v", v, err)
+		}
+	}
+	for giveUp := time.Now().Add(deadline); descriptors(p) > before; { // some may just be closing
+		if time.Now().After(giveUp) {
+			t.Fatalf("%d descriptors, %d before", descriptors(p), before)
+		}
+		if err := illegal.Play(dial, one, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(p.text()) {
+		if strings.Contains(line, "Internal fault") {
+			t.Error(line)
+		}
+	}
+}
+
+// descriptors counts the open files of a process; 0 where the system does not tell.
+func descriptors(p *process) int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	return len(entries)
 }

@@ -2,6 +2,7 @@ package illegal
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/uniomq/unio/mqtt"
@@ -46,11 +47,21 @@ func (c *catalogue) properties(list ...[]byte) []byte {
 
 // connect is the beginning of a CONNECT: name, level, flags, keep alive, properties.
 func (c *catalogue) connect(flags byte, props ...[]byte) []byte {
-	name, level := "MQTT", byte(c.version)
+	return c.connectWith(flags, c.properties(props...))
+}
+
+func (c *catalogue) connectWith(flags byte, list []byte) []byte {
+	name := "MQTT"
 	if c.version == mqtt.V31 {
 		name = "MQIsdp"
 	}
-	return join(text(name), []byte{level, flags}, u16(60), c.properties(props...))
+	return join(text(name), []byte{byte(c.version), flags}, u16(60), list)
+}
+
+// client is a client id that no other case has.
+func (c *catalogue) client() []byte {
+	c.clients++
+	return text(fmt.Sprintf("c%dx%d", c.version, c.clients))
 }
 
 // Flags of CONNECT.
@@ -70,31 +81,30 @@ type property struct {
 	many  bool   // may stand more than once
 }
 
-// places are the packets of a client that have properties, each with a packet around a property list.
+// places are the packets of a client that have properties.
 type place struct {
 	letter byte
 	name   string
-	first  bool // a CONNECT
-	wrap   func(props []byte) []byte
+	first  bool                     // a CONNECT
+	wrap   func(list []byte) []byte // the packet around a property list, which begins with its length
 }
 
 func (c *catalogue) places() []place {
-	list := func(p []byte) []byte { return c.properties(p) }
 	id := u16(7)
 	return []place{
-		{'C', "CONNECT", true, func(p []byte) []byte { return packet(0x10, c.connect(cleanStart, p), text("c")) }},
+		{'C', "CONNECT", true, func(p []byte) []byte { return packet(0x10, c.connectWith(cleanStart, p), c.client()) }},
 		{'W', "the will", true, func(p []byte) []byte {
-			return packet(0x10, c.connect(cleanStart|willFlag), text("c"), list(p), text("will"), text("m"))
+			return packet(0x10, c.connect(cleanStart|willFlag), c.client(), p, text("will"), text("m"))
 		}},
-		{'P', "PUBLISH", false, func(p []byte) []byte { return packet(0x30, text("t"), list(p)) }},
-		{'A', "PUBACK", false, func(p []byte) []byte { return packet(0x40, id, []byte{0}, list(p)) }},
-		{'R', "PUBREC", false, func(p []byte) []byte { return packet(0x50, id, []byte{0}, list(p)) }},
-		{'L', "PUBREL", false, func(p []byte) []byte { return packet(0x62, id, []byte{0}, list(p)) }},
-		{'O', "PUBCOMP", false, func(p []byte) []byte { return packet(0x70, id, []byte{0}, list(p)) }},
-		{'S', "SUBSCRIBE", false, func(p []byte) []byte { return packet(0x82, id, list(p), text("f"), []byte{0}) }},
-		{'U', "UNSUBSCRIBE", false, func(p []byte) []byte { return packet(0xA2, id, list(p), text("f")) }},
-		{'D', "DISCONNECT", false, func(p []byte) []byte { return packet(0xE0, []byte{0}, list(p)) }},
-		{'H', "AUTH", false, func(p []byte) []byte { return packet(0xF0, []byte{0x18}, list(p)) }},
+		{'P', "PUBLISH", false, func(p []byte) []byte { return packet(0x30, text("t"), p) }},
+		{'A', "PUBACK", false, func(p []byte) []byte { return packet(0x40, id, []byte{0}, p) }},
+		{'R', "PUBREC", false, func(p []byte) []byte { return packet(0x50, id, []byte{0}, p) }},
+		{'L', "PUBREL", false, func(p []byte) []byte { return packet(0x62, id, []byte{0}, p) }},
+		{'O', "PUBCOMP", false, func(p []byte) []byte { return packet(0x70, id, []byte{0}, p) }},
+		{'S', "SUBSCRIBE", false, func(p []byte) []byte { return packet(0x82, id, p, text("f"), []byte{0}) }},
+		{'U', "UNSUBSCRIBE", false, func(p []byte) []byte { return packet(0xA2, id, p, text("f")) }},
+		{'D', "DISCONNECT", false, func(p []byte) []byte { return packet(0xE0, []byte{0}, p) }},
+		{'H', "AUTH", false, func(p []byte) []byte { return packet(0xF0, []byte{0x18}, p) }},
 	}
 }
 

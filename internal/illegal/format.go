@@ -2,6 +2,7 @@ package illegal
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/uniomq/unio/mqtt"
 )
@@ -89,9 +90,9 @@ func (c *catalogue) truncated() {
 		for n := range len(s.body) {
 			want := malformed
 			switch {
-			case contains(s.whole, n):
+			case slices.Contains(s.whole, n):
 				continue
-			case contains(s.empty, n):
+			case slices.Contains(s.empty, n):
 				want = protocol
 			}
 			c.add(fmt.Sprintf("%s cut off at %d", s.name, n), packet(s.header, s.body[:n]), want, "5: 4.13.1-1", "3: 4.8.0-1")
@@ -112,15 +113,6 @@ func (c *catalogue) truncated() {
 	}
 }
 
-func contains(list []int, n int) bool {
-	for _, m := range list {
-		if m == n {
-			return true
-		}
-	}
-	return false
-}
-
 // trailing has each packet with bytes behind its end.
 func (c *catalogue) trailing() {
 	for _, s := range c.samples() {
@@ -133,7 +125,7 @@ func (c *catalogue) trailing() {
 	}
 	for _, more := range [][]byte{{0}, text("more")} {
 		c.first(fmt.Sprintf("CONNECT with %d bytes behind it", len(more)), packet(0x10, c.fullConnect(), more), "CONNACK 0x81, close",
-			"5: 3.1.2-16", "5: 3.1.2-18", "3: 3.1.2-18", "3: 3.1.2-20")
+			"5: 3.1.4-1", "3: 3.1.4-1")
 	}
 	bare := packet(0x10, c.connect(cleanStart), text("c"), text("user"))
 	c.first("CONNECT with a user name and no flag for it", bare, "CONNACK 0x81, close", "5: 3.1.2-16", "3: 3.1.2-18")
@@ -156,6 +148,24 @@ func (c *catalogue) lengths() {
 	c.add("PINGREQ with a length of 0 in two bytes", []byte{0xC0, 0x80, 0x00}, malformed, "5: 1.5.5-1")
 	c.add("PUBLISH with a length of 3 in four bytes", join([]byte{0x30, 0x83, 0x80, 0x80, 0x00}, text("t")), malformed, "5: 1.5.5-1")
 	const tooLarge = 3_000_000 // the limit is 2,000,000; only the header is sent
+	c.add("PUBLISH with a length of 3 in three bytes", join([]byte{0x30, 0x83, 0x80, 0x00}, text("t")), malformed, "5: 1.5.5-1")
 	c.add("PUBLISH over the maximum packet size", join([]byte{0x30}, varint(tooLarge)), "DISCONNECT 0x95, close", "5: 3.2.2-15")
 	c.first("CONNECT over the maximum size", join([]byte{0x10}, varint(tooLarge)), closes)
+}
+
+// cuts has packets behind whose beginning the connection ends.
+func (c *catalogue) cuts() {
+	for _, s := range append(c.samples(), sample{name: "nothing"}) {
+		p := packet(s.header, s.body)
+		if s.name == "nothing" {
+			p = nil
+		}
+		for _, n := range slices.Compact([]int{min(1, len(p)), len(p) / 2, max(0, len(p)-1)}) {
+			c.add(fmt.Sprintf("the connection ends behind %d bytes of %s", n, s.name), p[:n], closes, "5: 3.1.2-8", "3: 3.1.2-8").Cut = true
+		}
+	}
+	p := packet(0x10, c.fullConnect())
+	for n := range len(p) {
+		c.first(fmt.Sprintf("the connection ends behind %d bytes of CONNECT", n), p[:n], closes).Cut = true
+	}
 }

@@ -13,6 +13,9 @@
 //   - MQTT 3.1 says of most flags only that they are not used. They are held to what 3.1.1 says.
 //   - 3.1.1 gives no rule against a remaining length in more bytes than it needs, only an algorithm that never makes one. It is
 //     refused in all versions.
+//   - A message that nobody subscribed to is acknowledged with 0x10.
+//   - The limits that cases reach are Unio's defaults: Receive Maximum 20, Topic Alias Maximum 10, Maximum Packet Size
+//     2,000,000 bytes, 200 topic levels.
 package illegal
 
 import (
@@ -82,23 +85,26 @@ func Cases(v mqtt.Version) []Case {
 type catalogue struct {
 	version mqtt.Version
 	cases   []Case
+	clients int // that were given an id
 }
 
-// add appends a case for a connected client.
-func (c *catalogue) add(name string, send []byte, want string, spec ...string) {
+// add appends a case for a connected client. What it returns holds until the next is added.
+func (c *catalogue) add(name string, send []byte, want string, spec ...string) *Case {
 	c.cases = append(c.cases, Case{
 		Name: name, Version: c.version, Connected: true, Send: send, Want: c.reaction(want), Spec: c.statements(spec),
 	})
+	return &c.cases[len(c.cases)-1]
 }
 
 // first appends a case for a connection on which nothing was sent.
-func (c *catalogue) first(name string, send []byte, want string, spec ...string) {
+func (c *catalogue) first(name string, send []byte, want string, spec ...string) *Case {
 	if c.version < mqtt.V5 && (strings.HasPrefix(want, "CONNACK 0x8") || strings.HasPrefix(want, "CONNACK 0x9")) {
 		want = closes
 	}
 	c.cases = append(c.cases, Case{
 		Name: name, Version: c.version, Send: send, Want: want, Spec: c.statements(spec),
 	})
+	return &c.cases[len(c.cases)-1]
 }
 
 // reaction is the reaction as the version knows it: before 5.0 a server can only close.

@@ -44,8 +44,8 @@ func (c *catalogue) order() {
 	}
 	c.acknowledgements()
 	ping, publish := packet(0xC0), packet(0x30, text("t"), c.properties())
-	c.add("PINGREQ behind DISCONNECT", join(packet(0xE0), ping), closes, "5: 3.14.4-1")
-	c.add("PUBLISH behind DISCONNECT", join(packet(0xE0), publish), closes, "5: 3.14.4-1", "3: 3.14.4-2")
+	c.add("PINGREQ behind DISCONNECT", join(packet(0xE0), ping), closes, "5: 3.14.4-1", "5: 3.14.4-3", "3: 3.14.4-3", "3: 3.1.2-10").Farewell = true
+	c.add("PUBLISH behind DISCONNECT", join(packet(0xE0), publish), closes, "5: 3.14.4-1", "5: 3.1.2-10", "3: 3.14.4-2", "3: 3.14.4-3").Farewell = true
 	refused := packet(0x10, text("MQTT"), []byte{9, cleanStart}, u16(60), text("c"))
 	c.first("PUBLISH behind a CONNECT that is refused", join(refused, publish), unknownLevel, "5: 3.1.4-6", "3: 3.1.4-5")
 }

@@ -84,7 +84,7 @@ func newBystander(nc net.Conn) (*bystander, error) {
 			return nil, err
 		}
 		if _, got, err := b.next(); err != nil || got != want {
-			return nil, fmt.Errorf("got %q, want %q (%w)", got, want, err)
+			return nil, fmt.Errorf("got %q, want %q (%v)", got, want, err)
 		}
 	}
 	return b, nil

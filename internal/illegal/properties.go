@@ -2,15 +2,21 @@ package illegal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// put adds a case for a property list in a place.
+// put adds a case for properties in a place.
 func (c *catalogue) put(p place, name string, props []byte, code string, spec ...string) {
+	c.putList(p, name, c.properties(props), code, spec...)
+}
+
+// putList is put for a list with its length.
+func (c *catalogue) putList(p place, name string, list []byte, code string, spec ...string) {
 	if p.first {
-		c.first(name, p.wrap(props), "CONNACK "+code+", close", spec...)
+		c.first(name, p.wrap(list), "CONNACK "+code+", close", spec...)
 	} else {
-		c.add(name, p.wrap(props), "DISCONNECT "+code+", close", spec...)
+		c.add(name, p.wrap(list), "DISCONNECT "+code+", close", spec...)
 	}
 }
 
@@ -81,31 +87,40 @@ func (c *catalogue) values() {
 	c.add("DISCONNECT that gives a session without expiry one", expiry, protocol)
 }
 
-// propertyLengths has property lists whose length is wrong, each in each packet.
+// propertyLengths has property lists that are cut off or whose length is wrong, each in each packet.
 func (c *catalogue) propertyLengths() {
 	user := join([]byte{0x26}, text("k"), text("v"))
 	for _, place := range c.places() {
 		for cut := 1; cut < len(user); cut++ {
 			c.put(place, fmt.Sprintf("%s with a user property cut off at %d", place.name, cut), user[:cut], "0x81")
 		}
+		for _, p := range all {
+			if !p.many && strings.ContainsRune(p.in, rune(place.letter)) {
+				cut := p.bytes[:len(p.bytes)-1]
+				c.put(place, fmt.Sprintf("%s with the %s without its last byte", place.name, p.name), cut, "0x81")
+			}
+		}
+		c.putList(place, place.name+" with a property length beyond its end", join([]byte{120}, user), "0x81")
+		c.putList(place, place.name+" with a property length that ends inside a property", join([]byte{3}, user), "0x81")
+		c.putList(place, place.name+" with a property length in five bytes", []byte{0xFF, 0xFF, 0xFF, 0xFF, 0x01}, "0x81", "5: 1.5.5-1")
+		c.putList(place, place.name+" with a property length of 0 in two bytes", []byte{0x80, 0x00}, "0x81", "5: 1.5.5-1")
 	}
-	list := func(length []byte, rest ...[]byte) []byte { return packet(0x30, text("t"), length, join(rest...)) }
-	c.add("PUBLISH with a property length beyond its end", list([]byte{50}, user), malformed)
-	c.add("PUBLISH with a property length in five bytes", list([]byte{0xFF, 0xFF, 0xFF, 0xFF, 0x01}, user), malformed, "5: 1.5.5-1")
-	c.add("PUBLISH with a property length of 0 in two bytes", list([]byte{0x80, 0x00}), malformed, "5: 1.5.5-1")
 	c.add("PUBLISH without property length", packet(0x30, text("t")), malformed, "5: 2.2.2-1")
 	c.add("SUBSCRIBE without property length", packet(0x82, u16(7), text("filter"), []byte{0}), malformed, "5: 2.2.2-1")
 }
 
+// knownReasons are the reason codes that a client may send, by fixed header. PUBACK's are PUBREC's, PUBREL's are PUBCOMP's.
+var knownReasons = map[byte][]byte{
+	0x40: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
+	0x50: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
+	0x62: {0x00, 0x92},
+	0x70: {0x00, 0x92},
+	0xE0: {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99},
+}
+
 // reasons has the reason codes that the packets of a client do not have.
 func (c *catalogue) reasons() {
-	known := map[byte][]byte{
-		0x40: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
-		0x62: {0x00, 0x92},
-		0xE0: {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99},
-	}
-	known[0x50], known[0x70] = known[0x40], known[0x62]
-	codes := []byte{0x01, 0x02, 0x11, 0x18, 0x19, 0x7F, 0x84, 0x8A, 0x9F, 0xA0, 0xA2, 0xA3, 0xFF}
+	codes := []byte{0x01, 0x02, 0x11, 0x18, 0x19, 0x7F, 0x84, 0x8A, 0x8E, 0x9F, 0xA0, 0xA2, 0xA3, 0xFF}
 	for _, t := range []struct {
 		header byte
 		name   string
@@ -115,14 +130,10 @@ func (c *catalogue) reasons() {
 		{0x70, "PUBCOMP", "5: 3.7.2-1"}, {0xE0, "DISCONNECT", "5: 3.14.2-1"},
 	} {
 		for _, code := range codes {
-			if contains(ints(known[t.header]), int(code)) {
+			if slices.Contains(knownReasons[t.header], code) {
 				continue
 			}
-			body := []byte{code}
-			if t.header != 0xE0 {
-				body = join(u16(7), body)
-			}
-			c.add(fmt.Sprintf("%s with reason 0x%02X", t.name, code), packet(t.header, body), protocol, t.spec)
+			c.add(fmt.Sprintf("%s with reason 0x%02X", t.name, code), packet(t.header, withReason(t.header, code)), protocol, t.spec)
 		}
 	}
 	for _, code := range []byte{0x01, 0x17, 0x1A, 0x80, 0x87, 0xFF} {
@@ -131,10 +142,10 @@ func (c *catalogue) reasons() {
 	}
 }
 
-func ints(b []byte) []int {
-	out := make([]int, len(b))
-	for i, v := range b {
-		out[i] = int(v)
+// withReason is the body of an acknowledgement of packet id 7, or of a DISCONNECT.
+func withReason(header, code byte) []byte {
+	if header == 0xE0 {
+		return []byte{code}
 	}
-	return out
+	return join(u16(7), []byte{code})
 }

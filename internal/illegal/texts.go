@@ -1,6 +1,9 @@
 package illegal
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // broken are byte strings that are no UTF-8 text of MQTT.
 var broken = []struct {
@@ -94,6 +97,9 @@ func (c *catalogue) texts() {
 	}
 }
 
+// maxLevels is how many levels a topic may have, a limit that the standard leaves to the server.
+const maxLevels = 200
+
 // topics has topic names with wildcards, and none. The code for a name that may not be is 0x90.
 func (c *catalogue) topics() {
 	const invalid, willInvalid = "DISCONNECT 0x90, close", "CONNACK 0x90, close"
@@ -110,6 +116,11 @@ func (c *catalogue) topics() {
 	if !c.v5() {
 		c.add("PUBLISH without topic", packet(0x30, text("")), closes, "3: 4.7.3-1")
 	}
+	deep := strings.Repeat("/", maxLevels)
+	c.add("PUBLISH to a topic of too many levels", packet(0x30, text(deep), c.properties()), invalid) // well-formed, and not accepted
+	c.add("PUBLISH to a topic of as many levels as may be", packet(0x30, text(deep[1:]), c.properties()), goesOn)
+	tooDeep := packet(0x10, c.connect(cleanStart|willFlag), text("c"), c.properties(), text(deep), text("m"))
+	c.first("CONNECT with a will of too many levels", tooDeep, willInvalid)
 	will := packet(0x10, c.connect(cleanStart|willFlag), text("c"), c.properties(), text(""), text("m"))
 	c.first("CONNECT with a will without topic", will, willInvalid, "5: 4.7.3-1", "3: 4.7.3-1")
 }
@@ -142,6 +153,11 @@ func (c *catalogue) filters() {
 	for options := range 256 {
 		c.options(byte(options), subscribe)
 	}
+	failure := "SUBACK 80, on"
+	if c.v5() {
+		failure = "SUBACK 8F, on"
+	}
+	c.add("SUBSCRIBE to a filter of too many levels", subscribe(strings.Repeat("+/", maxLevels)+"+", 0), failure, "5: 3.9.3-2", "3: 3.9.3-2")
 	none := join(u16(7), c.properties())
 	c.add("SUBSCRIBE to nothing", packet(0x82, none), protocol, "5: 3.8.3-2", "3: 3.8.3-3")
 	c.add("UNSUBSCRIBE from nothing", packet(0xA2, none), protocol, "5: 3.10.3-2", "3: 3.10.3-2")
