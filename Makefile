@@ -29,11 +29,7 @@ fmt: ## format the code
 	$(TOOL) golangci-lint fmt ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
-	@go list -f '{{.Dir}}' ./... | while read -r dir; do \
-		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
-			echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
-		done; \
-	done
+	tools/fuzz.sh $(FUZZTIME)
 
 bench: ## compare with Debian's mosquitto: a Markdown table, in about five minutes
 	bench/compare.sh
