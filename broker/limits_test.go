@@ -241,7 +241,9 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 			sub.subscribe("t")
 			pub, _ := connect(t, l, clean("pub"))
 			for range 4 {
-				pub.publish("t", strings.Repeat("x", 60))
+				if code := pub.publish("t", strings.Repeat("x", 60)); code != mqtt.Success {
+					t.Fatalf("refused: %v", code)
+				}
 			}
 			first, second := sub.message(), sub.message()
 			sub.quiet()

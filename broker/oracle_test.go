@@ -198,7 +198,8 @@ func TestOracleSeesWhatIsWrong(t *testing.T) {
 			h := newHistory()
 			h.subscriptions = []*subscription{
 				{client: 0, filter: "a/+", qos: 2, stored: true, from: 1},
-				{client: 0, filter: "$share/g/s/#", qos: 2, from: 1}, {client: 2, filter: "$share/g/s/#", qos: 2, from: 1},
+				{client: 0, filter: "$share/g/s/#", qos: 2, from: 1},
+				{client: 2, filter: "$share/g/s/#", qos: 2, from: 1},
 			}
 			for i, m := range []sent{{topic: "a/1", qos: 1}, {topic: "a/1", qos: 2}, {topic: "a/1", qos: 1}, {topic: "s/1", qos: 2}} {
 				m.from, m.n, m.at, m.acked = 1, i+1, i+2, true

@@ -362,6 +362,7 @@ func (l *link) settle(a *mqtt.Ack) {
 		if a.Kind == mqtt.PUBREC {
 			l.write(&mqtt.Ack{Kind: mqtt.PUBREL, PacketID: a.PacketID})
 		}
+	default:
 	}
 }
 

@@ -8,7 +8,7 @@ type Subscribe struct {
 }
 
 // Subscription is one entry of a SUBSCRIBE. Decode checks of Filter only that it is
-// a valid string: an invalid filter is refused in SUBACK, entry by entry.
+// a valid string; whether it is a filter is for the broker to say.
 type Subscription struct {
 	Filter  string
 	Options SubscribeOptions

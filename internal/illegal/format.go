@@ -23,11 +23,14 @@ func (c *catalogue) samples() []sample {
 	list := []sample{
 		{name: "PUBLISH at QoS 0", header: 0x30, body: join(text("topic"), c.properties(join([]byte{0x03}, text("t"))))},
 		{name: "PUBLISH at QoS 1", header: 0x32, body: join(text("topic"), id, c.properties(join([]byte{0x03}, text("t"))))},
-		{name: "PUBACK", header: 0x40, body: id}, {name: "PUBREC", header: 0x50, body: id},
-		{name: "PUBREL", header: 0x62, body: id}, {name: "PUBCOMP", header: 0x70, body: id},
+		{name: "PUBACK", header: 0x40, body: id},
+		{name: "PUBREC", header: 0x50, body: id},
+		{name: "PUBREL", header: 0x62, body: id},
+		{name: "PUBCOMP", header: 0x70, body: id},
 		{name: "SUBSCRIBE", header: 0x82, body: join(id, c.properties([]byte{0x0B, 5}), text("filter"), []byte{0})},
 		{name: "UNSUBSCRIBE", header: 0xA2, body: join(id, c.properties(join([]byte{0x26}, text("k"), text("v"))), text("filter"))},
-		{name: "PINGREQ", header: 0xC0}, {name: "DISCONNECT", header: 0xE0},
+		{name: "PINGREQ", header: 0xC0},
+		{name: "DISCONNECT", header: 0xE0},
 	}
 	const subscribe, unsubscribe = 6, 7
 	list[subscribe].empty, list[unsubscribe].empty = []int{len(id)}, []int{len(id)}
@@ -75,6 +78,7 @@ func (c *catalogue) flags() {
 				spec = append(spec, "5: 3.14.1-1", "3: 3.14.1-1")
 			case mqtt.AUTH:
 				spec = append(spec, "5: 3.15.1-1")
+			default:
 			}
 			c.add(fmt.Sprintf("%s with flags %04b", s.name, f), packet(s.header&0xF0|f, s.body), malformed, spec...)
 		}

@@ -84,8 +84,10 @@ func (c *catalogue) packetIDs() {
 		{name: "PUBLISH at QoS 1", header: 0x32, body: join(text("t"), zero, c.properties())},
 		{name: "PUBLISH at QoS 2", header: 0x34, body: join(text("t"), zero, c.properties())},
 		{name: "PUBLISH at QoS 1 with DUP", header: 0x3A, body: join(text("t"), zero, c.properties())},
-		{name: "PUBACK", header: 0x40, body: zero}, {name: "PUBREC", header: 0x50, body: zero},
-		{name: "PUBREL", header: 0x62, body: zero}, {name: "PUBCOMP", header: 0x70, body: zero},
+		{name: "PUBACK", header: 0x40, body: zero},
+		{name: "PUBREC", header: 0x50, body: zero},
+		{name: "PUBREL", header: 0x62, body: zero},
+		{name: "PUBCOMP", header: 0x70, body: zero},
 		{name: "SUBSCRIBE", header: 0x82, body: join(zero, c.properties(), text("f"), []byte{0})},
 		{name: "UNSUBSCRIBE", header: 0xA2, body: join(zero, c.properties(), text("f"))},
 	} {
@@ -155,6 +157,7 @@ func (c *catalogue) connects() {
 		c.first("CONNECT without client id", packet(0x10, c.connect(cleanStart), text("")), "CONNACK 0x02, close")
 	case mqtt.V311:
 		c.first("CONNECT without client id and Clean Session", empty, "CONNACK 0x02, close", "3: 3.1.3-8", "3: 3.1.3-7")
+	default:
 	}
 }
 

@@ -83,8 +83,12 @@ func newBystander(nc net.Conn) (*bystander, error) {
 		if err := nc.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			return nil, err
 		}
-		if _, got, err := b.next(); err != nil || got != want {
-			return nil, fmt.Errorf("got %q, want %q (%v)", got, want, err)
+		_, got, err := b.next()
+		if err != nil {
+			return nil, fmt.Errorf("waiting for %s: %w", want, err)
+		}
+		if got != want {
+			return nil, fmt.Errorf("got %q, want %q", got, want)
 		}
 	}
 	return b, nil

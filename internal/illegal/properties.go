@@ -126,8 +126,11 @@ func (c *catalogue) reasons() {
 		name   string
 		spec   string
 	}{
-		{0x40, "PUBACK", "5: 3.4.2-1"}, {0x50, "PUBREC", "5: 3.5.2-1"}, {0x62, "PUBREL", "5: 3.6.2-1"},
-		{0x70, "PUBCOMP", "5: 3.7.2-1"}, {0xE0, "DISCONNECT", "5: 3.14.2-1"},
+		{0x40, "PUBACK", "5: 3.4.2-1"},
+		{0x50, "PUBREC", "5: 3.5.2-1"},
+		{0x62, "PUBREL", "5: 3.6.2-1"},
+		{0x70, "PUBCOMP", "5: 3.7.2-1"},
+		{0xE0, "DISCONNECT", "5: 3.14.2-1"},
 	} {
 		for _, code := range codes {
 			if slices.Contains(knownReasons[t.header], code) {
