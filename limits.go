@@ -23,6 +23,7 @@ func limits(cfg *config.Config) broker.Limits {
 		MaxConnections:     max(cfg.MaxConnections, 0),
 		MaxSessions:        max(cfg.MaxClients, 0),
 		CheckRetainSource:  cfg.CheckRetainSource,
+		RetainedSweep:      cfg.RetainExpiryInterval,
 		RefuseRetained:     !cfg.RetainAvailable,
 		UpgradeOutgoingQoS: cfg.UpgradeOutgoingQoS,
 		AllowDuplicates:    cfg.AllowDuplicateMessages,

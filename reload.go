@@ -43,6 +43,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 		}
 	}
 	s.noDelay.Store(cfg.SetTCPNoDelay)
+	s.memoryLimit.Store(cfg.MemoryLimit)
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
@@ -78,6 +79,12 @@ func (s *Server) unchangeable(cfg *config.Config) []string {
 	}
 	if cfg.User != s.cfg.User {
 		changes = append(changes, "user is another one")
+	}
+	if cfg.Persistence != s.cfg.Persistence || cfg.StorePath() != s.cfg.StorePath() {
+		changes = append(changes, "persistence, or where it is kept, is another one")
+	}
+	if cfg.PersistenceSync != s.cfg.PersistenceSync || cfg.SyncInterval != s.cfg.SyncInterval {
+		changes = append(changes, "persistence_sync is another one")
 	}
 	if cfg.PIDFile != s.cfg.PIDFile {
 		changes = append(changes, "pid_file is another one")

@@ -8,7 +8,7 @@
 //
 // A Server has one goroutine per listener and one for $SYS besides those of the engine;
 // Shutdown waits for them all. A [Log] has one more, until it is closed. The package handles
-// no signals and writes no files but the log: a process is the business of the command.
+// no signals and writes no files but the log and the store: a process is the business of the command.
 package unio
 
 import (
@@ -46,8 +46,11 @@ type Server struct {
 	sys       *metrics.SysTree
 	opened    []config.Listener
 	listeners []*listener    // their sockets
-	failed    chan error     // of a listener that ended by itself
-	serving   sync.WaitGroup // one for each listener
+	failed    chan error     // of a listener that ended by itself, or of the store
+	serving   sync.WaitGroup // one for each listener, one for memory
+	done      chan struct{}  // closed by Shutdown
+
+	memoryLimit atomic.Int64
 
 	reloading sync.Mutex     // held by Reload
 	cfg       *config.Config // in force; guarded by reloading once Listen has returned
@@ -74,9 +77,10 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
 		auth: auth.New(security.auth), acl: acl.New(security.acl),
-		failed: make(chan error, 1), cfg: cfg,
+		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
 	s.noDelay.Store(cfg.SetTCPNoDelay)
+	s.memoryLimit.Store(cfg.MemoryLimit)
 	return s, nil
 }
 
@@ -109,12 +113,22 @@ func (s *Server) Start() error {
 			return err
 		}
 	}
-	b, err := broker.New(s.options(s.cfg))
-	if err != nil {
+	o := s.options(s.cfg)
+	var err error
+	if o.Store, err = s.openStore(); err != nil {
 		closeAll(s.listeners)
 		return err
 	}
+	b, err := broker.New(o)
+	if err != nil {
+		closeAll(s.listeners)
+		if o.Store != nil {
+			err = errors.Join(err, o.Store.Close())
+		}
+		return err
+	}
 	s.broker = b
+	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
 	s.sys.Start()
 	for _, l := range s.listeners {
@@ -130,10 +144,7 @@ func (s *Server) serve(l *listener) {
 	if errors.Is(err, broker.ErrClosed) {
 		return
 	}
-	select {
-	case s.failed <- err:
-	default: // another one failed first
-	}
+	s.fail(err)
 }
 
 // Addrs returns the addresses that are listened on, those of a host name or of "all
@@ -149,7 +160,7 @@ func (s *Server) Addrs() []net.Addr {
 // Broker returns the engine, for what an embedder wants of it; nil before Start.
 func (s *Server) Broker() *broker.Broker { return s.broker }
 
-// Wait returns nil when ctx ends, or the error of a listener that ended by itself.
+// Wait returns nil when ctx ends, or the error of a listener that ended by itself, or of the store.
 func (s *Server) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -170,6 +181,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.broker.Shutdown(ctx); err != nil {
 		return err
 	}
+	close(s.done)
 	s.serving.Wait()
 	return nil
 }

@@ -106,11 +106,14 @@ func (b *Broker) attachStore(c *conn, sub *subscriber, clean bool) (store.Attach
 	if c.expiry == 0 && sub.ref == 0 {
 		return store.Attached{}, nil
 	}
+	if sub.ref == 0 && b.full() {
+		return store.Attached{}, errStoreFull
+	}
 	a := store.Attach{
 		ClientID: c.client.ID, Clean: clean, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
 	}
 	if c.will != nil {
-		a.Will, a.WillDelay = c.will.message, c.will.delay
+		a.Will = &c.will.Will
 	}
 	type answer struct {
 		at  store.Attached
@@ -162,7 +165,7 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 		b.endSession(sub)
 		return
 	}
-	if w != nil && (w.delay == 0 || b.isClosed()) {
+	if w != nil && (w.Delay == 0 || b.isClosed()) {
 		b.publishWill(w)
 		w = nil
 	}
@@ -172,8 +175,10 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 	}
 	var willAt time.Time
 	if w != nil {
-		w.due = now.Add(time.Duration(w.delay) * time.Second)
-		willAt = w.due
+		willAt = now.Add(time.Duration(w.Delay) * time.Second)
+		w = &will{client: w.client, Will: w.Will} // the store has the other one
+		w.At = willAt
+		sub.will = w
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)
@@ -183,8 +188,8 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 
 // next is when the offline session has something due: its will or its end.
 func (s *subscriber) next() time.Time {
-	if s.will != nil && (s.due.IsZero() || s.will.due.Before(s.due)) {
-		return s.will.due
+	if s.will != nil && (s.due.IsZero() || s.will.At.Before(s.due)) {
+		return s.will.At
 	}
 	return s.due
 }
@@ -224,7 +229,7 @@ func (b *Broker) expire(sub *subscriber) {
 		b.endSession(sub)
 		return
 	}
-	if w := sub.will; w != nil && !now.Before(w.due) {
+	if w := sub.will; w != nil && !now.Before(w.At) {
 		sub.will = nil
 		b.publishWill(w)
 		bt := b.newBatch()
@@ -244,8 +249,9 @@ func (b *Broker) recoverSession(s store.Session) error {
 		b.subscribe(sub, f)
 	}
 	if s.Will != nil {
-		owner := &Client{ID: s.ClientID, Username: s.Will.Username, HasUsername: s.Will.Username != ""}
-		sub.will = &will{client: owner, message: s.Will, due: s.WillAt}
+		m := s.Will.Message
+		owner := &Client{ID: s.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener}
+		sub.will = &will{client: owner, Will: *s.Will}
 	}
 	b.timers.set(sub, sub.next())
 	return nil

@@ -21,7 +21,7 @@
 // A connection has one goroutine, which reads CONNECT, parks in reads, and runs the protocol
 // on what it reads; it ends when the connection closes, and Shutdown waits for it.
 // Another exists only while its socket is full (drain) or an enhanced re-authentication runs.
-// The broker has two more: one for keep alive, one for timers (session expiry, delayed wills).
+// The broker has three more: one for keep alive, one for timers (session expiry, delayed wills), one that sweeps retained messages.
 //
 // # Locks
 //
@@ -58,6 +58,7 @@ type Broker struct {
 	timers   timers
 	wheel    keepAliveWheel
 	counters counters
+	short    atomic.Bool // of memory
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -85,12 +86,13 @@ func New(o Options) (*Broker, error) {
 	b.registry.init()
 	b.timers.init()
 	b.wheel.init()
-	if err := b.store.Start(b.wake, store.Recovery{Session: b.recoverSession, Retained: b.recoverRetained}); err != nil {
+	if err := b.store.Start(b.wake, store.Recovery{Now: time.Now(), Session: b.recoverSession, Retained: b.recoverRetained}); err != nil {
 		return nil, err
 	}
-	b.wg.Add(2)
+	b.wg.Add(3)
 	go b.runTimers()
 	go b.runKeepAlive()
+	go b.sweepRetained()
 	return b, nil
 }
 
@@ -169,6 +171,12 @@ func (b *Broker) ReconfigureListener(l net.Listener, o ListenerOptions) {
 		ln.set(o)
 	}
 }
+
+// SetShort says whether the program is short of memory. While it is, new clients are refused, and messages that would have to be stored.
+func (b *Broker) SetShort(on bool) { b.short.Store(on) }
+
+// full reports whether nothing more should be stored.
+func (b *Broker) full() bool { return b.store.Full() || b.short.Load() }
 
 // Clients returns the clients that are connected.
 func (b *Broker) Clients() []*Client {

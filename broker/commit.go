@@ -8,7 +8,7 @@ import (
 	"github.com/uniomq/unio/store"
 )
 
-// ack is a packet owed to a client: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK or PINGRESP.
+// ack is a packet owed to a client: PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK or PINGRESP.
 type ack struct {
 	kind     mqtt.Type
 	reason   mqtt.ReasonCode
@@ -55,6 +55,7 @@ func (bt *batch) settleUp(c *conn) {
 		return
 	}
 	bt.commit = nil
+	cm.tx.Wait = len(bt.acks) > 0
 	if len(bt.acks) > 0 {
 		cm.c, cm.owed = c, bt.owed
 		cm.acks = append(cm.acks, bt.acks...)
@@ -109,6 +110,9 @@ func (cm *commit) release(bt *batch) {
 		if cmd := &cm.tx.Commands[i]; cmd.Dropped {
 			drop(cm.b, "", DropQueueFull, cmd.Delivery.Message.Topic)
 		}
+	}
+	if cm.err == nil {
+		cm.b.reconcile(&cm.tx)
 	}
 	c := cm.c
 	if c == nil {

@@ -17,6 +17,8 @@ import (
 var (
 	errNoConnect   = errors.New("the first packet is not CONNECT")
 	errMaxSessions = fmt.Errorf("too many sessions: %w", mqtt.ServerBusy)
+	errStoreFull   = fmt.Errorf("no room to store a session: %w", mqtt.QuotaExceeded)
+	errShort       = fmt.Errorf("short of memory: %w", mqtt.QuotaExceeded)
 	errMaxConns    = fmt.Errorf("too many connections: %w", mqtt.ServerBusy)
 	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
 	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
@@ -135,6 +137,9 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 	n := int(c.b.counters.connections.Load())
 	if l.MaxConnections > 0 && n >= l.MaxConnections || c.lo.MaxConnections > 0 && int(c.ln.count.Load()) > c.lo.MaxConnections {
 		return errMaxConns
+	}
+	if c.b.short.Load() {
+		return errShort
 	}
 	if c.lo.RefuseAnonymous && !p.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
 		return errAnonymous

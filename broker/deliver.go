@@ -232,7 +232,8 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 		return false
 	}
 	p := &bt.out
-	p.Dup, p.QoS, p.Retain, p.PacketID = d.State == store.Sent, d.QoS, d.Retain, d.PacketID // [MQTT-3.3.1-1]
+	p.Dup = d.QoS > 0 && (d.State == store.Sent || d.Uncertain) // [MQTT-3.3.1-1, -2]
+	p.QoS, p.Retain, p.PacketID = d.QoS, d.Retain, d.PacketID
 	p.Topic, p.Payload, p.Forwarded = bt.scratch, m.Payload, m.Properties
 	p.Properties.Reset()
 	if !m.Expires.IsZero() {

@@ -38,6 +38,7 @@ type Limits struct {
 	MaxSessions        int           // connected or not; none
 	ConnectTimeout     time.Duration // from accept to the end of authentication; 10 s
 	WriteTimeout       time.Duration // for a client that reads nothing; 20 s
+	RetainedSweep      time.Duration // between two searches for expired retained messages; none
 	RefuseRetained     bool          // retain_available false
 	CheckRetainSource  bool          // deliver a retained message only if its publisher may still publish it
 	UpgradeOutgoingQoS bool          // deliver at the subscription's QoS, even if published lower

@@ -76,7 +76,14 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 	}
 	code := c.admit(p)
 	if !code.Failed() {
-		if n := c.b.publish(bt.load(c, p)); n == 0 {
+		bt.load(c, p)
+		if c.b.full() && c.b.mustStore(bt) {
+			drop(c.b, c.client.ID, DropStoreFull, p.Topic)
+			if c.version < mqtt.V5 {
+				return nil // it cannot be told, and is not acknowledged
+			}
+			code = mqtt.QuotaExceeded
+		} else if n := c.b.publish(bt); n == 0 {
 			code = mqtt.NoMatchingSubscribers
 		}
 	}
@@ -143,7 +150,7 @@ func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
 }
 
 // load makes p the message that the batch routes.
-func (bt *batch) load(c *conn, p *mqtt.Publish) *batch {
+func (bt *batch) load(c *conn, p *mqtt.Publish) {
 	bt.message = message{
 		topic: p.Topic, payload: p.Payload, qos: p.QoS, retain: p.Retain,
 		from: c.sub, clientID: c.client.ID, username: c.client.Username, listener: c.client.Listener,
@@ -153,7 +160,6 @@ func (bt *batch) load(c *conn, p *mqtt.Publish) *batch {
 		bt.message.forwarded = bt.forwarded
 		bt.message.hasExpiry, bt.message.expiry = p.Properties.Has(mqtt.PropMessageExpiry), p.Properties.MessageExpiry
 	}
-	return bt
 }
 
 // owe notes the acknowledgement of a PUBLISH. It leaves when the batch is committed. Before v5 a refusal
@@ -214,11 +220,13 @@ func (c *conn) handleAck(frame []byte, bt *batch) error {
 		return err
 	}
 	if ref := c.sub.ref; ref != 0 && out.Known {
-		if out.Done {
-			bt.stage().Settle(ref, out.Ordinal)
-		} else {
+		if !out.Done {
+			// PUBREL lets the client forget the packet id: the message must not be sent again from then on, so that this waits.
 			bt.stage().SetReleased(ref, out.Ordinal)
+			bt.acks = append(bt.acks, ack{kind: mqtt.PUBREL, id: a.PacketID})
+			return nil
 		}
+		bt.stage().Settle(ref, out.Ordinal)
 	}
 	if out.Pubrel {
 		code := mqtt.Success

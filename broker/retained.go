@@ -2,6 +2,7 @@ package broker
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
@@ -37,10 +38,69 @@ func (b *Broker) retain(bt *batch, m *message) {
 	}
 }
 
+// reconcile is called when the store has what a transaction retained. Of two publishers to one topic at once the second in the tree may be
+// the first in the store: then it is stored again.
+func (b *Broker) reconcile(tx *store.Tx) {
+	for i := range tx.Commands {
+		c := &tx.Commands[i]
+		if c.Op != store.Retain {
+			continue
+		}
+		now := &store.Message{Topic: c.Message.Topic}
+		if r, ok := b.retained.Get(c.Message.Topic); ok {
+			now = r.message
+		}
+		if now == c.Message || len(now.Payload)+len(c.Message.Payload) == 0 {
+			continue
+		}
+		bt := b.newBatch()
+		bt.stage().Retain(now)
+		bt.finish(nil)
+	}
+}
+
 func (b *Broker) recoverRetained(m *store.Message) error {
 	b.retained.Set(m.Topic, &retainedMessage{message: m})
 	b.counters.retainedBytes.Add(int64(len(m.Payload)))
 	return nil
+}
+
+// sweepRetained removes retained messages that have expired. Nobody gets them in any case.
+func (b *Broker) sweepRetained() {
+	defer b.wg.Done()
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	last := time.Now()
+	for {
+		select {
+		case now := <-t.C:
+			if every := b.options.Load().RetainedSweep; every > 0 && now.Sub(last) >= every {
+				last = now
+				b.removeExpired(now)
+			}
+		case <-b.ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *Broker) removeExpired(now time.Time) {
+	var expired []*retainedMessage
+	b.retained.Match("#", func(r *retainedMessage) bool {
+		if r.message.Expired(now) {
+			expired = append(expired, r)
+		}
+		return true
+	})
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	for _, r := range expired {
+		if _, ok := b.retained.DeleteFunc(r.message.Topic, func(there *retainedMessage) bool { return there == r }); ok {
+			r.stale.Store(true)
+			b.counters.retainedBytes.Add(-int64(len(r.message.Payload)))
+			bt.stage().Retain(&store.Message{Topic: r.message.Topic})
+		}
+	}
 }
 
 // retainedDelivery is a retained message on its way to a new subscription.

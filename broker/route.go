@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -90,6 +91,26 @@ func (b *Broker) publish(bt *batch) int {
 		}
 	}
 	return n
+}
+
+// mustStore reports whether publishing bt.message would take room in the store. It costs as much as publishing, and is asked when there
+// is none.
+func (b *Broker) mustStore(bt *batch) bool {
+	m := &bt.message
+	if m.retain && len(m.payload) > 0 && !isSys(m.topic) {
+		return true
+	}
+	bt.matches.Reset()
+	b.index.Match(m.topic, &bt.matches)
+	stored := func(s topic.Subscription[*subscriber]) bool {
+		return s.Key.ref != 0 && (min(m.qos, mqtt.SubscribeOptions(s.Options).QoS()) > 0 || s.Key.conn.Load() == nil && bt.o.QueueQoS0 || bt.o.UpgradeOutgoingQoS)
+	}
+	for _, g := range bt.matches.Groups {
+		if s, ok := pick(g); ok && stored(s) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(bt.matches.Subs, stored)
 }
 
 // once leaves clients before v5 a single match, the one with the highest QoS [MQTT-3.3.5-1]. Only subscriptions

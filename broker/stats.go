@@ -7,19 +7,19 @@ type DropCause uint8
 
 // The causes of drops.
 const (
-	DropQueueFull     DropCause = iota // MaxQueuedMessages or MaxQueuedBytes; the newest message
-	DropBufferFull                     // QoS 0, and the client's socket does not take it: MaxBufferedBytes
-	DropTooLarge                       // larger than the client's Maximum Packet Size [MQTT-3.1.2-25]
-	DropExpired                        // its Message Expiry Interval passed while it waited
-	DropUnauthorized                   // the Authorizer forbids publishing it, or delivering it to this client
-	DropRefused                        // an Interceptor refused it
-	DropOversize                       // the publisher's payload is over MaxMessageSize
-	DropRetainedStale                  // a retained message was replaced before it could be sent
+	DropQueueFull    DropCause = iota // MaxQueuedMessages or MaxQueuedBytes; the newest message
+	DropBufferFull                    // QoS 0, and the client's socket does not take it: MaxBufferedBytes
+	DropTooLarge                      // larger than the client's Maximum Packet Size [MQTT-3.1.2-25]
+	DropExpired                       // its Message Expiry Interval passed while it waited
+	DropUnauthorized                  // the Authorizer forbids publishing it, or delivering it to this client
+	DropRefused                       // an Interceptor refused it
+	DropOversize                      // the publisher's payload is over MaxMessageSize
+	DropStoreFull                     // it would have to be stored, and there is no room
 	dropCauses
 )
 
 var dropNames = [dropCauses]string{
-	"queue full", "buffer full", "too large for the client", "expired", "not authorized", "refused", "payload too large", "replaced",
+	"queue full", "buffer full", "too large for the client", "expired", "not authorized", "refused", "payload too large", "store full",
 }
 
 // String names the cause in a few words.

@@ -60,6 +60,9 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if z := bt.o.Authorizer; z != nil && !z.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
 		return mqtt.NotAuthorized, nil
 	}
+	if c.sub.ref != 0 && b.full() {
+		return mqtt.QuotaExceeded, nil
+	}
 	qos := min(o.QoS(), c.lo.maxQoS())
 	o = o&^3 | mqtt.SubscribeOptions(qos)
 	s := store.Subscription{Filter: filter, Options: byte(o), ID: id}

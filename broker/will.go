@@ -8,15 +8,10 @@ import (
 	"github.com/uniomq/unio/topic"
 )
 
-// will is a client's will message, and when it is due.
+// will is a client's will message.
 type will struct {
-	client  *Client // whose it is
-	message *store.Message
-	expiry  uint32 // Message Expiry Interval, seconds, from when it is published; see hasExpiry
-	delay   uint32 // Will Delay Interval, seconds
-	due     time.Time
-
-	hasExpiry bool
+	client *Client // whose it is
+	store.Will
 }
 
 // newWill checks the will of a CONNECT.
@@ -43,12 +38,13 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 	p := &w.Properties
 	return &will{
 		client: c.client,
-		message: &store.Message{
-			Topic: w.Topic, Payload: append([]byte(nil), w.Payload...), Properties: p.AppendForwarded(nil),
-			ClientID: c.client.ID, Username: c.client.Username, Listener: c.client.Listener, QoS: w.QoS, Retain: w.Retain,
+		Will: store.Will{
+			Message: &store.Message{
+				Topic: w.Topic, Payload: append([]byte(nil), w.Payload...), Properties: p.AppendForwarded(nil),
+				ClientID: c.client.ID, Username: c.client.Username, Listener: c.client.Listener, QoS: w.QoS, Retain: w.Retain,
+			},
+			Delay: p.WillDelay, Expiry: p.MessageExpiry, HasExpiry: p.Has(mqtt.PropMessageExpiry),
 		},
-		delay:  p.WillDelay,
-		expiry: p.MessageExpiry, hasExpiry: p.Has(mqtt.PropMessageExpiry),
 	}, nil
 }
 
@@ -60,7 +56,7 @@ func (b *Broker) publishWill(w *will) {
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)
-	m := *w.message
+	m := *w.Message
 	if z := bt.o.Authorizer; z != nil { // again: the rules may have changed since CONNECT
 		a := Access{Client: w.client, Action: ActionPublish, Topic: []byte(m.Topic), QoS: m.QoS, Retain: m.Retain}
 		if !z.Authorize(a) {
@@ -68,8 +64,8 @@ func (b *Broker) publishWill(w *will) {
 			return
 		}
 	}
-	if w.hasExpiry { // [MQTT-3.1.3.2] the interval counts from the publication
-		m.Expires = bt.now.Add(time.Duration(w.expiry) * time.Second)
+	if w.HasExpiry { // [MQTT-3.1.3.2] the interval counts from the publication
+		m.Expires = bt.now.Add(time.Duration(w.Expiry) * time.Second)
 	}
 	bt.message.use(&m, bt.now)
 	b.publish(bt)

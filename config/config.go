@@ -65,6 +65,18 @@ type Config struct {
 	// PersistentClientExpiration is how long a session without a connection is kept
 	// at most; 0 for as long as the client asked.
 	PersistentClientExpiration time.Duration
+	// Persistence keeps sessions and messages in the folder StorePath.
+	Persistence         bool
+	PersistenceLocation string
+	PersistenceFile     string
+	// PersistenceSync is when data is forced to the disk.
+	PersistenceSync Sync
+	// SyncInterval is how often, with SyncInterval.
+	SyncInterval time.Duration
+	// RetainExpiryInterval is the time between two sweeps of expired retained messages; 0 for none.
+	RetainExpiryInterval time.Duration
+	// MemoryLimit is the heap, in bytes, beyond which work is refused; 0 for no limit.
+	MemoryLimit int64
 	// SetTCPNoDelay switches Nagle's algorithm off on client connections. Unlike
 	// Mosquitto Unio does so by default: it writes once for all that is due, so waiting
 	// for more gains nothing and delays every answer.

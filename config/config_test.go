@@ -93,7 +93,7 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 		LocalOnly: true, MaxConnections: config.NoLimit, MaxClients: config.NoLimit, MaxInflightMessages: 20,
 		MaxQueuedMessages: 1000, CheckRetainSource: true,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
-		User: "mosquitto", SysInterval: 10 * time.Second,
+		PersistenceFile: "mosquitto.db", User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{
 			Facility: config.NoFacility,
 			Types:    config.LogError | config.LogWarning | config.LogNotice | config.LogInformation,

@@ -33,8 +33,9 @@ var globalOptions = []Option{
 		Doc: "Starts the client ids that the broker makes up; at most 50 bytes.",
 		set: func(t *target, v value) error { return setIDPrefix(t.security, v) },
 	},
-	noEffect("autosave_interval", Global, Number, "Unio never saves at intervals."),
-	noEffect("autosave_on_changes", Global, Bool, "Unio never saves at intervals."),
+	noEffect("autosave_interval", Global, Number, "Nothing waits for a save: with persistence true everything is written as it happens, and forced to the"+
+		" disk as persistence_sync says."),
+	noEffect("autosave_on_changes", Global, Bool, "See autosave_interval."),
 	brokerBool("check_retain_source", "true", "Delivers a retained message only if the access rules"+
 		" still let its publisher publish it.", func(c *Config) *bool { return &c.CheckRetainSource }),
 	brokerText("clientid_prefixes", "Lets in only clients whose id begins so; deprecated in Mosquitto.",
@@ -109,7 +110,9 @@ var globalOptions = []Option{
 	brokerNumber("max_queued_messages", 0, 1<<31-1, "messages", "1000",
 		"Messages that may wait for one client besides those in flight; 0 for no limit. What is over the limit is dropped.",
 		func(c *Config) *int { return &c.MaxQueuedMessages }).lowest(),
-	warned("memory_limit", Global, Number, "0", "Memory is not limited; GOMEMLIMIT in the environment makes Go collect earlier."),
+	brokerNumber("memory_limit", 0, 1<<53, "bytes", "0", "Heap beyond which new clients are refused with 0x97, before 5.0 with 3, and messages at QoS 1 and 2 for stored"+
+		" sessions with 0x97, before 5.0 by not acknowledging them; 0 for no limit. Near it memory is collected more often.",
+		func(c *Config) *int64 { return &c.MemoryLimit }),
 	brokerNumber("message_size_limit", 0, 268435455, "bytes", "0",
 		"The largest payload that is accepted; 0 for no limit but max_packet_size. A larger one is acknowledged and dropped.",
 		func(c *Config) *uint32 { return &c.MessageSizeLimit }),
@@ -121,10 +124,27 @@ var globalOptions = []Option{
 		Doc: "Makes the options of the scope \"broker or listener\" apply to the listener above them. Must come before them.",
 		set: func(t *target, v value) error { return t.perListener(v.on) },
 	},
-	warned("persistence", Global, Bool, "false", "Sessions and messages are kept in memory and lost when the broker"+
-		" stops.").alias("retained_persistence"),
-	warned("persistence_file", Global, Text, "", "Nothing is written to disk."),
-	warned("persistence_location", Global, Text, "", "Nothing is written to disk."),
+	brokerBool("persistence", "false", "Keeps stored sessions, their subscriptions and queued messages, and retained messages on disk."+
+		" Without it they live in memory, until the broker stops.",
+		func(c *Config) *bool { return &c.Persistence }).fixed().alias("retained_persistence"),
+	{
+		Name: "persistence_file", Kind: Text, Default: "mosquitto.db", Fixed: true,
+		Doc: "The name of Mosquitto's file in persistence_location. Unio's folder lies beside it, with .unio behind its" +
+			" name; the file itself is only read, by unio migrate.",
+		set: func(t *target, v value) error {
+			t.cfg.PersistenceFile = v.text
+			return nil
+		},
+	},
+	brokerText("persistence_location", "The folder for the data; without it the working directory, or MOSQUITTO_PERSISTENCE_LOCATION of"+
+		" the environment. One broker can use it at a time.", func(c *Config) *string { return &c.PersistenceLocation }).fixed(),
+	{
+		Name: "persistence_sync", Kind: Fields, Syntax: "always, interval MS or never", Default: "always", Fixed: true,
+		Doc: "When data is forced to the disk. always: before anything is acknowledged; nothing acknowledged is lost by kill -9 or a power" +
+			" cut. interval MS: every so many milliseconds, 1 to 60000; a power cut may lose what was acknowledged since, kill -9 nothing. never: when the" +
+			" system pleases, often after 30 s; as with an interval.",
+		set: func(t *target, v value) error { return setPersistenceSync(t.cfg, v.text) },
+	},
 	{
 		Name: "persistent_client_expiration", Kind: Duration,
 		Doc: "How long a session without a connection is kept at most; without it as long as the client asked.",
@@ -144,7 +164,15 @@ var globalOptions = []Option{
 		func(c *Config) *bool { return &c.QueueQoS0Messages }),
 	brokerBool("retain_available", "true", "Supports retained messages; if false, a client that publishes one is disconnected.",
 		func(c *Config) *bool { return &c.RetainAvailable }),
-	warned("retain_expiry_interval", Global, Number, "", "Expired retained messages are not swept at this interval."),
+	{
+		Name: "retain_expiry_interval", Kind: Number, Min: 0, Max: 1 << 24, Unit: "minutes", Default: "0",
+		Doc: "The time between two searches for retained messages whose Message Expiry Interval has passed, to remove them; 0 for none. They are" +
+			" never delivered, with or without it.",
+		set: func(t *target, v value) error {
+			t.cfg.RetainExpiryInterval = time.Duration(v.number) * time.Minute
+			return nil
+		},
+	},
 	noEffect("retry_interval", Global, Number, "Mosquitto has none either any more: messages are sent again on"+
 		" reconnect alone [MQTT-4.4.0-1]."),
 	brokerBool("set_tcp_nodelay", "true", "Switches Nagle's algorithm off on client connections. Mosquitto's default is false.",

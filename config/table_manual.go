@@ -10,7 +10,7 @@ var newOptions = map[string]string{
 	"max_topic_alias_broker": "2.1", "mptcp": "2.1", "packet_buffer_size": "2.1", "plugin_load": "2.1",
 	"plugin_use": "2.1", "proxy_protocol_v2_require_tls": "2.1", "retain_expiry_interval": "2.1",
 	"websockets_origin": "2.1",
-	"log_format":        "Unio",
+	"log_format":        "Unio", "persistence_sync": "Unio",
 }
 
 // laterWorks are the works that are to bring the options that are not available. A "*"
@@ -19,7 +19,6 @@ var laterWorks = []struct {
 	name    string
 	options []string
 }{
-	{"the durable store", []string{"persistence*", "autosave_*", "retained_persistence"}},
 	{"TLS, WebSocket and PROXY listeners", []string{
 		"cafile", "capath", "certfile", "ciphers*", "crlfile", "dhparamfile", "disable_client_cert_date_checks",
 		"enable_proxy_protocol", "http_dir", "keyfile", "proxy_protocol_v2_require_tls", "psk_*", "require_certificate", "tls_*",
@@ -28,7 +27,6 @@ var laterWorks = []struct {
 	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars"}},
 	{"bridges", []string{"connection"}},
 	{"administration by $CONTROL", []string{"enable_control_api"}},
-	{"limits of the whole broker", []string{"memory_limit", "retain_expiry_interval"}},
 }
 
 // laterWork returns the work that is to bring an option, or "".

@@ -63,26 +63,30 @@ type Store interface {
 	// owner later.
 	Next(ref Ref, after uint64, dst []Delivery) []Delivery
 
+	// Full reports that there is no room for more. What is committed nevertheless may still fit, but new messages that would be
+	// stored should be refused, and new sessions, until it is false again.
+	Full() bool
+
 	// Close waits for what was committed and releases everything.
 	Close() error
 }
 
 // Recovery receives at Start what a store has kept. A nil function is skipped.
 type Recovery struct {
+	Now      time.Time // from when a session counts as detached whose connection the last process's end has cut
 	Session  func(Session) error
 	Retained func(*Message) error
 }
 
 // Attach is a request for the session of a client.
 type Attach struct {
-	ClientID  string
-	Clean     bool      // [MQTT-3.1.2-4] whatever is stored for the client ends
-	Keep      bool      // make a stored session if there is none: it outlives the connection
-	Expiry    uint32    // seconds that it outlives it; ExpiryNever: for ever
-	Will      *Message  // the will of this connection, nil: none
-	WillDelay uint32    // seconds
-	Now       time.Time // a session that has expired by now is not resumed
-	Owner     any       // what Start's wake is called with
+	ClientID string
+	Clean    bool      // [MQTT-3.1.2-4] whatever is stored for the client ends
+	Keep     bool      // make a stored session if there is none: it outlives the connection
+	Expiry   uint32    // seconds that it outlives it; ExpiryNever: for ever
+	Will     *Will     // the will of this connection, nil: none
+	Now      time.Time // a session that has expired by now is not resumed
+	Owner    any       // what Start's wake is called with
 }
 
 // ExpiryNever is the Session Expiry Interval of a session that does not expire.
@@ -102,8 +106,17 @@ type Session struct {
 	Expiry        uint32
 	ExpiresAt     time.Time // zero: never
 	Subscriptions []Subscription
-	Will          *Message  // not yet published
-	WillAt        time.Time // when it is due
+	Will          *Will // not yet published, nil: none
+}
+
+// Will is a will message. It is immutable.
+type Will struct {
+	Message *Message
+	Delay   uint32 // Will Delay Interval, seconds
+	// Expiry is the Message Expiry Interval in seconds, from when the will is published, if it has one.
+	Expiry    uint32
+	HasExpiry bool
+	At        time.Time // due; zero: its connection has not ended
 }
 
 // Subscription is one filter with the options byte of SUBSCRIBE and the
@@ -157,4 +170,5 @@ type Delivery struct {
 	QoS            byte
 	Retain         bool // the RETAIN flag to send
 	State          State
+	Uncertain      bool // Queued, but it may have been sent before a crash
 }

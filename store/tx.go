@@ -5,12 +5,12 @@ import "time"
 // Op is what a Command does.
 type Op uint8
 
-// The commands of a transaction.
+// The commands of a transaction. SetSent, SetReleased and Settle speak of deliveries that Next has returned.
 const (
 	Enqueue     Op = iota + 1 // put Delivery into the queue, unless Limit says that it is full
 	SetSent                   // all deliveries up to Ordinal have been sent
 	SetReleased               // QoS 2: PUBREC came for Ordinal
-	Settle                    // the delivery Ordinal is done with
+	Settle                    // the delivery Ordinal is done with; if it was not sent, it counts as such, and all before it
 	Receive                   // QoS 2: PacketID was received from the client
 	Release                   // QoS 2: PacketID is free again
 	Subscribe                 // add or replace Subscription
@@ -45,6 +45,9 @@ type Limit struct {
 // Tx collects commands that are committed together. It may be reused after Done.
 type Tx struct {
 	Commands []Command
+	// Wait says that a client waits for Done, to be told something that must survive. Without it Done may
+	// come before the commands are durable.
+	Wait bool
 	// Done is called once for each Commit, without locks.
 	Done func(error)
 	// Owners is scratch space of the store.
@@ -54,7 +57,7 @@ type Tx struct {
 // Reset forgets the commands, and what they refer to.
 func (tx *Tx) Reset() {
 	clear(tx.Commands)
-	tx.Commands = tx.Commands[:0]
+	tx.Commands, tx.Wait = tx.Commands[:0], false
 	clear(tx.Owners)
 	tx.Owners = tx.Owners[:0]
 }

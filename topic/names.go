@@ -68,6 +68,11 @@ func (t *Names[V]) Set(name string, v V) (old V, replaced bool) {
 
 // Delete removes name and returns the value that it had.
 func (t *Names[V]) Delete(name string) (old V, ok bool) {
+	return t.DeleteFunc(name, func(V) bool { return true })
+}
+
+// DeleteFunc removes name if del says so of its value, and returns the value that it had. It holds the lock while it asks.
+func (t *Names[V]) DeleteFunc(name string, del func(V) bool) (old V, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at, ok := search(t, name)
@@ -75,6 +80,9 @@ func (t *Names[V]) Delete(name string) (old V, ok bool) {
 		return old, false
 	}
 	old = t.blocks[at.block].items[at.item].value
+	if !del(old) {
+		return old, false
+	}
 	t.remove(at)
 	t.n--
 	return old, true

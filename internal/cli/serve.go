@@ -129,6 +129,9 @@ func configure(f *flags) (*config.Config, error) {
 			return nil, err
 		}
 	}
+	if cfg.PersistenceLocation == "" {
+		cfg.PersistenceLocation = os.Getenv("MOSQUITTO_PERSISTENCE_LOCATION")
+	}
 	cfg.UsePorts(f.ports...)
 	switch {
 	case f.testConfig: // -v shows the configuration

@@ -50,6 +50,9 @@ func (s *Store) Start(wake func([]any), _ store.Recovery) error {
 	return nil
 }
 
+// Full implements store.Store: memory is bounded elsewhere.
+func (s *Store) Full() bool { return false }
+
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.closed.Store(true)

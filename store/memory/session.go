@@ -128,9 +128,7 @@ func (s *session) settle(ordinal uint64) {
 	if d == nil {
 		return
 	}
-	if ordinal > s.sent {
-		s.unwait(d)
-	}
+	s.setSent(ordinal)
 	*d = store.Delivery{Ordinal: ordinal}
 	for s.head < len(s.queue) && s.queue[s.head].Message == nil {
 		s.head++

@@ -16,8 +16,8 @@ func testQueueInOrder(t *testing.T, f *fixture) {
 			tx.Enqueue(ref, delivery(qos, fmt.Sprint("m", i)), store.Limit{})
 		}
 	})
-	f.want(f.next(ref, 0, 8), "1/1/1/0:m0", "2/0/0/0:m1", "3/2/2/0:m2", "4/3/1/0:m3")
-	d := f.store.Next(ref, 0, make([]store.Delivery, 0, 1))[0]
+	f.want(ref, 0, 8, "1/1/1/0:m0", "2/0/0/0:m1", "3/2/2/0:m2", "4/3/1/0:m3")
+	d := f.next(ref, 0, 1, 1)[0]
 	if d.Message.Topic != "t" || d.Retain || d.SubscriptionID != 0 {
 		t.Fatalf("delivery changed: %+v", d)
 	}
@@ -25,13 +25,13 @@ func testQueueInOrder(t *testing.T, f *fixture) {
 
 func testNext(_ *testing.T, f *fixture) {
 	ref := f.session("c")
-	f.want(f.next(ref, 0, 8))
+	f.want(ref, 0, 8)
 	f.enqueue(ref, "a", "b", "c")
-	f.want(f.next(ref, 0, 2), "1/1/1/0:a", "2/2/1/0:b")
-	f.want(f.next(ref, 2, 2), "3/3/1/0:c")
-	f.want(f.next(ref, 3, 2))
-	f.want(f.next(ref, 99, 2))
-	f.want(f.next(ref, 0, 0))
+	f.want(ref, 0, 2, "1/1/1/0:a", "2/2/1/0:b")
+	f.want(ref, 2, 2, "3/3/1/0:c")
+	f.want(ref, 3, 2)
+	f.want(ref, 99, 2)
+	f.want(ref, 0, 0)
 }
 
 func testSettle(_ *testing.T, f *fixture) {
@@ -39,23 +39,23 @@ func testSettle(_ *testing.T, f *fixture) {
 	f.enqueue(ref, "a", "b", "c", "d")
 	settle := func(o uint64) { f.commit(func(tx *store.Tx) { tx.Settle(ref, o) }) }
 	settle(2)
-	f.want(f.next(ref, 0, 8), "1/1/1/0:a", "3/3/1/0:c", "4/4/1/0:d")
+	f.want(ref, 0, 8, "1/1/1/1:a", "3/3/1/0:c", "4/4/1/0:d")
 	settle(1)
 	settle(1) // again: nothing
 	settle(77)
-	f.want(f.next(ref, 0, 8), "3/3/1/0:c", "4/4/1/0:d")
+	f.want(ref, 0, 8, "3/3/1/0:c", "4/4/1/0:d")
 	settle(3)
 	settle(4)
-	f.want(f.next(ref, 0, 8))
+	f.want(ref, 0, 8)
 	f.enqueue(ref, "e")
-	f.want(f.next(ref, 0, 8), "5/5/1/0:e")
+	f.want(ref, 0, 8, "5/5/1/0:e")
 	for i := range 200 { // the queue is long, and is settled from its head
 		f.enqueue(ref, fmt.Sprint(i))
 	}
 	for o := range uint64(200) {
 		settle(5 + o)
 	}
-	f.want(f.next(ref, 0, 8), "205/205/1/0:199")
+	f.want(ref, 0, 8, "205/205/1/0:199")
 }
 
 func testStates(t *testing.T, f *fixture) {
@@ -64,6 +64,8 @@ func testStates(t *testing.T, f *fixture) {
 		for _, p := range []string{"a", "b", "c", "d"} {
 			tx.Enqueue(ref, delivery(2, p), store.Limit{})
 		}
+	})
+	f.commit(func(tx *store.Tx) {
 		tx.SetSent(ref, 3)
 		tx.SetReleased(ref, 2)
 		tx.Settle(ref, 1)
@@ -72,7 +74,7 @@ func testStates(t *testing.T, f *fixture) {
 	if at := f.attach(store.Attach{ClientID: "c", Now: start}); !at.Present {
 		t.Fatal("session lost")
 	}
-	f.want(f.next(ref, 0, 8), "2/2/2/2:b", "3/3/2/1:c", "4/4/2/0:d")
+	f.want(ref, 0, 8, "2/2/2/2:b", "3/3/2/1:c", "4/4/2/0:d")
 }
 
 func testPacketIDs(t *testing.T, f *fixture) {
@@ -86,10 +88,7 @@ func testPacketIDs(t *testing.T, f *fixture) {
 	})
 	last := uint64(0)
 	for last < total {
-		ds := f.store.Next(ref, last, make([]store.Delivery, 0, 1000))
-		if len(ds) == 0 {
-			t.Fatalf("nothing behind ordinal %d", last)
-		}
+		ds := f.next(ref, last, 1000, 1)
 		for _, d := range ds {
 			if d.Ordinal != last+1 || d.PacketID != uint16(last%65535)+1 {
 				t.Fatalf("delivery %d has ordinal %d and packet id %d", last+1, d.Ordinal, d.PacketID)
@@ -116,7 +115,7 @@ func testLimit(t *testing.T, f *fixture) {
 	if enqueue("d", two) {
 		t.Fatal("dropped though one was sent")
 	}
-	f.want(f.next(ref, 0, 8), "1/1/1/1:a", "2/2/1/0:b", "3/3/1/0:d")
+	f.want(ref, 0, 8, "1/1/1/1:a", "2/2/1/0:b", "3/3/1/0:d")
 	bytes := store.Limit{Bytes: 6} // b and d take 4
 	if enqueue("e", bytes) || !enqueue("f", bytes) {
 		t.Fatal("the limit in bytes is wrong")
@@ -131,12 +130,12 @@ func testLimit(t *testing.T, f *fixture) {
 
 func testWake(t *testing.T, f *fixture) {
 	ref := f.session("c")
-	f.want(f.next(ref, 0, 8))
+	f.want(ref, 0, 8)
 	f.enqueue(ref, "a")
 	if n := f.wakes("c"); n != 1 {
 		t.Fatalf("woken %d times for news, want once", n)
 	}
-	f.want(f.next(ref, 0, 8), "1/1/1/0:a")
+	f.want(ref, 0, 8, "1/1/1/0:a")
 	f.commit(func(tx *store.Tx) {
 		tx.Enqueue(ref, delivery(1, "b"), store.Limit{})
 		tx.Enqueue(ref, delivery(1, "c"), store.Limit{})
@@ -156,7 +155,7 @@ func testWake(t *testing.T, f *fixture) {
 	if at := f.attach(store.Attach{ClientID: "c", Owner: "new", Now: start}); !at.Present {
 		t.Fatal("session lost")
 	}
-	f.want(f.next(ref, 3, 8), "4/4/1/0:d")
+	f.want(ref, 3, 8, "4/4/1/0:d")
 	f.enqueue(ref, "e")
 	if old, n := f.wakes("c"), f.wakes("new"); old != 0 || n != 1 {
 		t.Fatalf("after a takeover the old owner was woken %d times and the new one %d times", old, n)
@@ -176,7 +175,7 @@ func testShared(t *testing.T, f *fixture) {
 		}
 	})
 	for i, ref := range refs {
-		ds := f.store.Next(ref, 0, make([]store.Delivery, 0, 2))
+		ds := f.next(ref, 0, 2, 1)
 		if len(ds) != 1 || string(ds[0].Message.Payload) != "shared" || ds[0].SubscriptionID != uint32(i) || ds[0].PacketID != 1 {
 			t.Fatalf("session %d got %+v", i, ds)
 		}
@@ -209,7 +208,7 @@ func testOrder(t *testing.T, f *fixture) {
 			t.Fatalf("Done came for %d in place %d", got, i)
 		}
 	}
-	for i, d := range f.store.Next(ref, 0, make([]store.Delivery, 0, n)) {
+	for i, d := range f.next(ref, 0, n, n) {
 		if string(d.Message.Payload) != fmt.Sprint(i) {
 			t.Fatalf("place %d holds %q", i, d.Message.Payload)
 		}
@@ -231,7 +230,7 @@ func testConcurrent(t *testing.T, f *fixture) {
 	var last [publishers]int
 	cursor := uint64(0)
 	for cursor < publishers*each {
-		ds := f.store.Next(ref, cursor, make([]store.Delivery, 0, 16))
+		ds := f.next(ref, cursor, 16, 1)
 		for _, d := range ds {
 			var p, i int
 			if _, err := fmt.Sscanf(string(d.Message.Payload), "%d %d", &p, &i); err != nil {
@@ -246,5 +245,5 @@ func testConcurrent(t *testing.T, f *fixture) {
 		}
 	}
 	wg.Wait()
-	f.want(f.next(ref, 0, 4))
+	f.want(ref, 0, 4)
 }

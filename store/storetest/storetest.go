@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"Closed":                    testClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fixture{t: t, store: open(t), woken: make(map[any]int)}
+			f := &fixture{t: t, store: open(t), news: make(chan struct{}, 1), woken: make(map[any]int)}
 			if err := f.store.Start(f.wake, store.Recovery{}); err != nil {
 				t.Fatal(err)
 			}
@@ -49,6 +49,8 @@ type fixture struct {
 	t     *testing.T
 	store store.Store
 
+	news chan struct{} // somebody was woken
+
 	mu    sync.Mutex
 	woken map[any]int
 }
@@ -58,6 +60,10 @@ func (f *fixture) wake(owners []any) {
 	defer f.mu.Unlock()
 	for _, o := range owners {
 		f.woken[o]++
+	}
+	select {
+	case f.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -102,7 +108,7 @@ func (f *fixture) session(id string) store.Ref {
 func (f *fixture) commit(stage func(tx *store.Tx)) *store.Tx {
 	f.t.Helper()
 	done := make(chan error, 1)
-	tx := &store.Tx{Done: func(err error) { done <- err }}
+	tx := &store.Tx{Done: func(err error) { done <- err }, Wait: true}
 	stage(tx)
 	f.store.Commit(tx)
 	if err := <-done; err != nil {
@@ -119,17 +125,32 @@ func (f *fixture) enqueue(ref store.Ref, payloads ...string) {
 	}
 }
 
-// next returns what is queued, as "ordinal/id/qos/state:payload".
-func (f *fixture) next(ref store.Ref, after uint64, n int) []string {
-	var out []string
-	for _, d := range f.store.Next(ref, after, make([]store.Delivery, 0, n)) {
-		out = append(out, fmt.Sprintf("%d/%d/%d/%d:%s", d.Ordinal, d.PacketID, d.QoS, d.State, d.Message.Payload))
+// next returns what is queued, at least n of at most room deliveries: it waits for a store that must read.
+func (f *fixture) next(ref store.Ref, after uint64, room, n int) []store.Delivery {
+	f.t.Helper()
+	for {
+		ds := f.store.Next(ref, after, make([]store.Delivery, 0, room))
+		if len(ds) >= n {
+			return ds
+		}
+		select {
+		case <-f.news:
+		case <-time.After(patience):
+			f.t.Fatalf("%d deliveries behind ordinal %d, want %d", len(ds), after, n)
+		}
 	}
-	return out
 }
 
-func (f *fixture) want(got []string, want ...string) {
+// patience is how long a store may take for anything.
+const patience = 20 * time.Second
+
+// want compares what is queued, as "ordinal/id/qos/state:payload".
+func (f *fixture) want(ref store.Ref, after uint64, room int, want ...string) {
 	f.t.Helper()
+	var got []string
+	for _, d := range f.next(ref, after, room, len(want)) {
+		got = append(got, fmt.Sprintf("%d/%d/%d/%d:%s", d.Ordinal, d.PacketID, d.QoS, d.State, d.Message.Payload))
+	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		f.t.Fatalf("queue is %v, want %v", got, want)
 	}
