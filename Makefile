@@ -6,7 +6,8 @@ FUZZTIME ?= 20s
 GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz bench conformance interop check
+ROUNDS ?= 100
+.PHONY: help build test race lint fmt fuzz bench conformance interop crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,5 +40,9 @@ conformance: build ## run the .mqtt scripts over a socket against bin/unio
 
 interop: ## drive other people's clients against unio; a missing tool is a failure
 	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop
+
+crash: build ## kill the broker ROUNDS (100) times, then cut its power as often: nothing acknowledged may be lost
+	go run ./internal/crash -rounds $(ROUNDS)
+	go run ./internal/crash -rounds $(ROUNDS) -power
 
 check: lint race conformance interop ## everything that .ci/run asks for besides go test ./...

@@ -60,6 +60,15 @@ const (
 	SyncNever                // when the system pleases: as SyncInterval, mostly some 30 s. kill -9 loses nothing
 )
 
+// libraryFormat is the version of Pebble's format for new folders. From WALSyncChunks on the log says what was synced, so that damage
+// before that is told from a torn end, and refused. Where syncs are put off it would say what is not true.
+func (s Sync) libraryFormat() pebble.FormatMajorVersion {
+	if s == SyncAlways {
+		return pebble.FormatValueSeparation
+	}
+	return pebble.FormatColumnarBlocks
+}
+
 // Options configure a Store. The zero value is the safest.
 type Options struct {
 	Sync     Sync
@@ -147,7 +156,7 @@ func Open(dir string, o Options) (*Store, error) {
 	defer cache.Unref()
 	s.db, err = pebble.Open(dir, &pebble.Options{
 		FS: s.fs, Lock: s.lock, Cache: cache, Logger: (*logger)(s),
-		FormatMajorVersion: pebble.FormatValueSeparation,
+		FormatMajorVersion: o.Sync.libraryFormat(),
 		MemTableSize:       memTableSize,
 		MaxOpenFiles:       256,
 	})
