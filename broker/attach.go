@@ -14,13 +14,13 @@ import (
 // CONNACK. When it returns, messages may already follow.
 // [MQTT-3.1.4-4, -5, MQTT-3.2.0-2]
 func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
-	sub, fresh := b.ownSession(c, clean)
+	sub, fresh, replaced := b.ownSession(c, clean)
 	defer b.registry.release(sub)
 	if fresh && !b.countSession() {
 		b.registry.remove(sub)
 		return errMaxSessions
 	}
-	at, err := b.attachStore(c, sub, clean)
+	at, err := b.attachStore(c, sub, fresh, replaced)
 	if err == nil && !fresh && at.Ref != sub.ref {
 		err = errSessionLost
 	}
@@ -75,13 +75,14 @@ func (b *Broker) countSession() bool {
 // errSessionLost says that the store has forgotten a session that it did not end.
 var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.UnspecifiedError)
 
-// ownSession returns the session to use, and holds it, after whatever had it before has let go.
+// ownSession returns the session to use, and holds it, after whatever had it before has let go. A fresh one may replace one that the
+// store still has.
 // [MQTT-3.1.2-5, -6, MQTT-3.1.4-2, -4]
-func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
+func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh, replaced bool) {
 	for {
 		sub, fresh = b.registry.acquire(c.client.ID)
 		if fresh {
-			return sub, true
+			return sub, true, replaced
 		}
 		if old := sub.conn.Load(); old != nil {
 			old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
@@ -89,10 +90,11 @@ func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh bool) {
 			b.leave(sub, old)
 		}
 		if !sub.dead && !clean && !sub.expired(time.Now()) {
-			return sub, false
+			return sub, false, false
 		}
 		if !sub.dead {
-			b.endSession(sub) // [MQTT-3.1.2-4]
+			replaced = sub.ref != 0 // it ends in the store with the Attach that follows, so that CONNACK waits for that
+			b.endSession(sub)       // [MQTT-3.1.2-4]
 		}
 		b.registry.release(sub)
 	}
@@ -102,15 +104,15 @@ func (s *subscriber) expired(now time.Time) bool { return !s.due.IsZero() && !no
 
 // attachStore asks the store for the session, if it has, or is to have, one.
 // [MQTT-3.1.2-7]
-func (b *Broker) attachStore(c *conn, sub *subscriber, clean bool) (store.Attached, error) {
-	if c.expiry == 0 && sub.ref == 0 {
+func (b *Broker) attachStore(c *conn, sub *subscriber, fresh, replaced bool) (store.Attached, error) {
+	if c.expiry == 0 && sub.ref == 0 && !replaced {
 		return store.Attached{}, nil
 	}
-	if sub.ref == 0 && b.full() {
+	if sub.ref == 0 && c.expiry > 0 && b.full() {
 		return store.Attached{}, errStoreFull
 	}
 	a := store.Attach{
-		ClientID: c.client.ID, Clean: clean, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
+		ClientID: c.client.ID, Clean: fresh, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
 	}
 	if c.will != nil {
 		a.Will = &c.will.Will
@@ -162,7 +164,7 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 	now := time.Now()
 	if sub.ref == 0 || c.expiry == 0 {
 		b.publishWill(w)
-		b.endSession(sub)
+		b.removeSession(sub)
 		return
 	}
 	if w != nil && (w.Delay == 0 || b.isClosed()) {
@@ -194,7 +196,7 @@ func (s *subscriber) next() time.Time {
 	return s.due
 }
 
-// endSession removes a session with its subscriptions and all that is kept for it. A will that was
+// endSession removes a session with its subscriptions, but not from the store. A will that was
 // still delayed is published now [MQTT-3.1.3-9]. The caller holds sub.
 // [MQTT-3.1.2-7, MQTT-4.8.2-5]
 func (b *Broker) endSession(sub *subscriber) {
@@ -206,6 +208,11 @@ func (b *Broker) endSession(sub *subscriber) {
 	w := sub.will
 	sub.will = nil
 	b.publishWill(w)
+}
+
+// removeSession is endSession, and removes it from the store.
+func (b *Broker) removeSession(sub *subscriber) {
+	b.endSession(sub)
 	if sub.ref != 0 {
 		bt := b.newBatch()
 		defer bt.finish(nil)
@@ -226,7 +233,7 @@ func (b *Broker) expire(sub *subscriber) {
 	now := time.Now()
 	if sub.expired(now) {
 		b.counters.expired.Add(1)
-		b.endSession(sub)
+		b.removeSession(sub)
 		return
 	}
 	if w := sub.will; w != nil && !now.Before(w.At) {

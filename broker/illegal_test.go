@@ -28,7 +28,7 @@ func TestIllegalPackets(t *testing.T) {
 					if left := n.Connections + n.Unaccepted + n.Sessions + n.Subscriptions + n.SharedSubscriptions + n.Retained; left != 0 {
 						t.Errorf("%d at a time: left over: %+v", workers, n)
 					}
-					if n := runtime.NumGoroutine(); n != goroutines {
+					if n := runtime.NumGoroutine(); n > goroutines { // fewer: of a test before this one
 						t.Errorf("%d at a time: %d goroutines, %d before", workers, n, goroutines)
 					}
 				}
