@@ -88,7 +88,7 @@ type subscriber struct {
 }
 
 func newSubscriber(o options, id, topic string) (*subscriber, error) {
-	c, err := dial(o, id, readBuffer(o))
+	c, err := dialSession(o, id, readBuffer(o), o.stored)
 	if err != nil {
 		return nil, err
 	}

@@ -23,13 +23,19 @@ type conn struct {
 }
 
 // dial connects and waits for a CONNACK that accepts. buffer is the size of the read buffer in bytes.
-func dial(o options, id string, buffer int) (*conn, error) {
+func dial(o options, id string, buffer int) (*conn, error) { return dialSession(o, id, buffer, false) }
+
+// dialSession is dial with a session that outlives the connection, if it is to be stored.
+func dialSession(o options, id string, buffer int, stored bool) (*conn, error) {
 	nc, err := net.Dial("tcp", o.addr)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{Conn: nc, version: o.version, buf: make([]byte, buffer)}
-	connect := mqtt.Connect{Version: o.version, CleanStart: true, ClientID: id}
+	connect := mqtt.Connect{Version: o.version, CleanStart: !stored, ClientID: id}
+	if stored && o.version == mqtt.V5 {
+		connect.Properties.SetSessionExpiry(0xFFFFFFFF)
+	}
 	if err := c.write(connect.Append(nil, o.version)); err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ type options struct {
 	window   int
 	version  mqtt.Version
 	atLeast  time.Duration
+	stored   bool
 	label    string
 }
 
@@ -75,6 +76,7 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.pairs, "pairs", 100, "pairs; subscribers for fan-out, publishers for fan-in, connections for idle")
 	fs.IntVar(&o.qos, "qos", 0, "quality of service of publishers and subscribers")
 	fs.IntVar(&o.window, "window", 0, "messages that a publisher has in flight; 0 means 20, for fan-in 1")
+	fs.BoolVar(&o.stored, "stored", false, "subscribers have stored sessions, and the report has the times of windows")
 	fs.IntVar(&version, "version", 4, "protocol level: 4 or 5")
 	fs.StringVar(&o.label, "row", "", "print a row of a Markdown table that begins with `label`")
 	if err := fs.Parse(args); err != nil {

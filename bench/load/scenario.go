@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,7 +14,32 @@ type load struct {
 	published int
 	// rounds plays n rounds and returns when their last message has arrived.
 	rounds func(n int) error
+	times  *times // of windows, nil: not measured
 	close  func()
+}
+
+// times collects how long windows took, from the first byte written to the last acknowledgement and delivery.
+type times struct {
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+func (t *times) add(d time.Duration) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = append(t.all, d)
+}
+
+// quantile returns the time that a share of the windows did not exceed.
+func (t *times) quantile(q float64) time.Duration {
+	if t == nil || len(t.all) == 0 {
+		return 0
+	}
+	slices.Sort(t.all)
+	return t.all[int(q*float64(len(t.all)-1))]
 }
 
 // measure connects the clients of a scenario, warms the broker up and measures.
@@ -40,6 +67,9 @@ func measure(o options) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.times != nil {
+		l.times.all = nil
+	}
 	started := time.Now()
 	played := 0
 	for played < n || time.Since(started) < o.atLeast {
@@ -51,6 +81,7 @@ func measure(o options) (*result, error) {
 	r := &result{published: played * l.published, delivered: played * l.delivered, elapsed: time.Since(started)}
 	after, err := cpuOf(o)
 	r.cpu = after - cpu
+	r.p50, r.p99 = l.times.quantile(0.5), l.times.quantile(0.99)
 	return r, err
 }
 
@@ -89,8 +120,13 @@ func oneToOne(o options) (*load, error) {
 			return nil, err
 		}
 	}
+	var t *times
+	if o.stored {
+		t = new(times)
+	}
 	pair := func(i, n int) error {
 		for range n {
+			started := time.Now()
 			if err := pubs[i].send(); err != nil {
 				return err
 			}
@@ -100,12 +136,14 @@ func oneToOne(o options) (*load, error) {
 			if err := subs[i].receive(o.window, nil); err != nil {
 				return err
 			}
+			t.add(time.Since(started))
 		}
 		return nil
 	}
 	return &load{
 		published: o.pairs * o.window,
 		delivered: o.pairs * o.window,
+		times:     t,
 		rounds:    func(n int) error { return all(o.pairs, func(i int) error { return pair(i, n) }) },
 		close:     func() { closeAll(pubs, subs) },
 	}, nil

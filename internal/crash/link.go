@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -81,7 +82,7 @@ func (l *link) read() (mqtt.Packet, error) {
 		}
 		buf := make([]byte, 16<<10)
 		n, err := l.nc.Read(buf)
-		l.p = append(l.p[:len(l.p):len(l.p)], buf[:n]...)
+		l.p = append(slices.Clip(l.p), buf[:n]...)
 		if n == 0 && err != nil {
 			return nil, err
 		}

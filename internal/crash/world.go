@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -44,7 +45,10 @@ func newWorld(r *report, seed uint64) *world {
 	w := &world{r: r, seed: seed, conns: make(map[net.Conn]struct{})}
 	w.changed.L = &w.mu
 	for i, p := range []*publisher{
-		{qos: 1, version: mqtt.V311}, {qos: 2, version: mqtt.V311}, {qos: 1, version: mqtt.V5}, {qos: 2, version: mqtt.V5},
+		{qos: 1, version: mqtt.V311},
+		{qos: 2, version: mqtt.V311},
+		{qos: 1, version: mqtt.V5},
+		{qos: 2, version: mqtt.V5},
 		{qos: 1, version: mqtt.V5, clean: true},
 	} {
 		p.name, p.done = string(rune('a'+i)), make(chan struct{})
@@ -73,7 +77,7 @@ func newWorld(r *report, seed uint64) *world {
 // run plays an actor again and again.
 func (w *world) run(a actor, r *rand.Rand) {
 	for w.alive() {
-		if a.play(w) == errDone {
+		if errors.Is(a.play(w), errDone) {
 			return
 		}
 		pause := time.NewTimer(time.Duration(r.Int64N(int64(3 * time.Millisecond))))
