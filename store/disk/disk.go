@@ -152,6 +152,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (%w)", dir, ErrInUse, err)
 	}
+	if err := verify(s.fs, dir); err != nil {
+		return nil, fmt.Errorf("store: %s: %w", dir, errors.Join(err, s.lock.Close()))
+	}
 	cache := pebble.NewCache(cacheSize)
 	defer cache.Unref()
 	s.db, err = pebble.Open(dir, &pebble.Options{
@@ -159,6 +162,8 @@ func Open(dir string, o Options) (*Store, error) {
 		FormatMajorVersion: o.Sync.libraryFormat(),
 		MemTableSize:       memTableSize,
 		MaxOpenFiles:       256,
+		// Without it Pebble ends the goroutine that reads. It gets an error as well, and what it makes of that is told once.
+		EventListener: &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) { s.fail(damage(i)) }},
 	})
 	if err == nil {
 		err = s.checkFormat()
@@ -293,6 +298,11 @@ func (l *logger) Infof(string, ...any) {}
 
 func (l *logger) Errorf(format string, args ...any) {
 	l.log.Warn(fmt.Sprintf("store: "+format, args...))
+}
+
+// damage is what Pebble has found to be another file than it has written.
+func damage(i pebble.DataCorruptionInfo) error {
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, i.Path, i.Details)
 }
 
 // Fatalf must not return. It is called when the log or the list of files cannot be written.

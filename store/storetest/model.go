@@ -66,13 +66,16 @@ func (m *model) String() string {
 }
 
 // observe reads everything out of a store that was just started.
-func observe(f *fixture, r *recovered) string {
+func observe(f *fixture, r *recovered) (string, error) {
 	m := newModel()
 	for t, msg := range r.retained {
 		m.retained[t] = string(msg.Payload)
 	}
 	for id, s := range r.sessions {
-		at := f.attach(store.Attach{ClientID: id})
+		at, err := f.tryAttach(store.Attach{ClientID: id})
+		if err != nil {
+			return "", err
+		}
 		ms := &modelSession{subscriptions: make(map[string]byte), received: make(map[uint16]bool)}
 		if s.Will != nil {
 			ms.will = string(s.Will.Message.Payload)
@@ -83,24 +86,19 @@ func observe(f *fixture, r *recovered) string {
 		for _, id := range at.Received {
 			ms.received[id] = true
 		}
-		// The end is a delivery of our own: nothing says otherwise that no more is to come.
-		f.enqueue(at.Ref, endMark)
-		for last, end := uint64(0), false; !end; {
-			for _, d := range f.next(at.Ref, last, 10, 1) {
-				last, end = d.Ordinal, string(d.Message.Payload) == endMark
-				if !end {
-					ms.queue = append(ms.queue, modelDelivery{
-						ordinal: d.Ordinal, id: d.PacketID, qos: d.QoS, state: d.State, payload: string(d.Message.Payload),
-					})
-				}
-			}
+		queue, err := f.queue(at.Ref)
+		if err != nil {
+			return "", err
+		}
+		for _, d := range queue {
+			ms.queue = append(ms.queue, modelDelivery{
+				ordinal: d.Ordinal, id: d.PacketID, qos: d.QoS, state: d.State, payload: string(d.Message.Payload),
+			})
 		}
 		m.sessions[id] = ms
 	}
-	return m.String()
+	return m.String(), nil
 }
-
-const endMark = "the end"
 
 // program plays random commands against a store and a model.
 type program struct {

@@ -35,13 +35,11 @@ func RunPersistent(t *testing.T, machine func() Machine) {
 
 func cut(m Machine) Machine { return m.Crash(rand.New(rand.NewPCG(1, 2))) }
 
-// start opens and starts the machine's store.
+// begin opens and starts the machine's store.
 func begin(t *testing.T, m Machine) (*fixture, *recovered) {
 	t.Helper()
-	f := &fixture{t: t, store: m.Open(t), woken: make(map[any]int), news: make(chan struct{}, 1)}
-	r := &recovered{sessions: make(map[string]store.Session), retained: make(map[string]*store.Message)}
-	err := f.store.Start(f.wake, store.Recovery{Now: start, Session: r.session, Retained: r.retain})
-	if err != nil {
+	f, r := newFixture(t, m.Open(t))
+	if err := f.store.Start(f.wake, r.recovery()); err != nil {
 		t.Fatal(err)
 	}
 	return f, r
@@ -51,6 +49,10 @@ func begin(t *testing.T, m Machine) (*fixture, *recovered) {
 type recovered struct {
 	sessions map[string]store.Session
 	retained map[string]*store.Message
+}
+
+func (r *recovered) recovery() store.Recovery {
+	return store.Recovery{Now: start, Session: r.session, Retained: r.retain}
 }
 
 func (r *recovered) session(s store.Session) error {
@@ -242,7 +244,10 @@ func testCrashes(t *testing.T, m Machine) {
 			t.Fatal(err)
 		}
 		f, rec := begin(t, m2.Crash(r)) // a copy: to look is to change
-		got := observe(f, rec)
+		got, err := observe(f, rec)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := f.store.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"Closed":                    testClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fixture{t: t, store: open(t), news: make(chan struct{}, 1), woken: make(map[any]int)}
+			f, _ := newFixture(t, open(t))
 			if err := f.store.Start(f.wake, store.Recovery{}); err != nil {
 				t.Fatal(err)
 			}
@@ -49,10 +50,16 @@ type fixture struct {
 	t     *testing.T
 	store store.Store
 
-	news chan struct{} // somebody was woken
+	news   chan struct{}   // somebody was woken
+	failed <-chan struct{} // closed when the store has failed; nil: that does not happen
 
 	mu    sync.Mutex
 	woken map[any]int
+}
+
+func newFixture(t *testing.T, s store.Store) (*fixture, *recovered) {
+	return &fixture{t: t, store: s, news: make(chan struct{}, 1), woken: make(map[any]int)},
+		&recovered{sessions: make(map[string]store.Session), retained: make(map[string]*store.Message)}
 }
 
 func (f *fixture) wake(owners []any) {
@@ -78,6 +85,14 @@ func (f *fixture) wakes(owner any) int {
 
 func (f *fixture) attach(a store.Attach) store.Attached {
 	f.t.Helper()
+	at, err := f.tryAttach(a)
+	if err != nil {
+		f.t.Fatalf("attach %q: %v", a.ClientID, err)
+	}
+	return at
+}
+
+func (f *fixture) tryAttach(a store.Attach) (store.Attached, error) {
 	if a.Now.IsZero() {
 		a.Now = start
 	}
@@ -88,10 +103,7 @@ func (f *fixture) attach(a store.Attach) store.Attached {
 	ch := make(chan answer, 1)
 	f.store.Attach(a, func(at store.Attached, err error) { ch <- answer{at, err} })
 	ans := <-ch
-	if ans.err != nil {
-		f.t.Fatalf("attach %q: %v", a.ClientID, ans.err)
-	}
-	return ans.at
+	return ans.at, ans.err
 }
 
 // session attaches a new stored session.
@@ -107,14 +119,20 @@ func (f *fixture) session(id string) store.Ref {
 // commit commits what stage stages, waits for it, and returns the transaction.
 func (f *fixture) commit(stage func(tx *store.Tx)) *store.Tx {
 	f.t.Helper()
+	tx, err := f.try(stage)
+	if err != nil {
+		f.t.Fatalf("commit: %v", err)
+	}
+	return tx
+}
+
+// try is commit for a store that may fail.
+func (f *fixture) try(stage func(tx *store.Tx)) (*store.Tx, error) {
 	done := make(chan error, 1)
 	tx := &store.Tx{Done: func(err error) { done <- err }, Wait: true}
 	stage(tx)
 	f.store.Commit(tx)
-	if err := <-done; err != nil {
-		f.t.Fatalf("commit: %v", err)
-	}
-	return tx
+	return tx, <-done
 }
 
 // enqueue puts messages at QoS 1 into a session's queue, one transaction each.
@@ -128,16 +146,50 @@ func (f *fixture) enqueue(ref store.Ref, payloads ...string) {
 // next returns what is queued, at least n of at most room deliveries: it waits for a store that must read.
 func (f *fixture) next(ref store.Ref, after uint64, room, n int) []store.Delivery {
 	f.t.Helper()
+	ds, err := f.tryNext(ref, after, room, n)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return ds
+}
+
+func (f *fixture) tryNext(ref store.Ref, after uint64, room, n int) ([]store.Delivery, error) {
 	for {
 		ds := f.store.Next(ref, after, make([]store.Delivery, 0, room))
 		if len(ds) >= n {
-			return ds
+			return ds, nil
 		}
 		select {
 		case <-f.news:
+		case <-f.failed:
+			return ds, errFailed
 		case <-time.After(patience):
-			f.t.Fatalf("%d deliveries behind ordinal %d, want %d", len(ds), after, n)
+			return ds, fmt.Errorf("%d deliveries behind ordinal %d, want %d", len(ds), after, n)
 		}
+	}
+}
+
+var errFailed = errors.New("the store has failed")
+
+// endMark is a delivery that marks the end of a queue: nothing says otherwise that no more is to come.
+const endMark = "the end"
+
+// queue returns all that is queued for an attached session.
+func (f *fixture) queue(ref store.Ref) (ds []store.Delivery, err error) {
+	if _, err := f.try(func(tx *store.Tx) { tx.Enqueue(ref, delivery(1, endMark), store.Limit{}) }); err != nil {
+		return nil, err
+	}
+	for last := uint64(0); ; {
+		more, err := f.tryNext(ref, last, 10, 1)
+		if err != nil {
+			return nil, err
+		}
+		ds = append(ds, more...)
+		end := ds[len(ds)-1]
+		if string(end.Message.Payload) == endMark {
+			return ds[:len(ds)-1], nil
+		}
+		last = end.Ordinal
 	}
 }
 
