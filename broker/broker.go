@@ -236,7 +236,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		for _, c := range conns {
-			c.abort()
+			c.abort(ctx.Err())
 		}
 		<-done
 	}

@@ -63,6 +63,12 @@ func TestFullStoreRefusesWhatItWouldHaveToKeep(t *testing.T) {
 	if !ack.SessionPresent {
 		t.Errorf("a session that is stored was not resumed: %+v", ack)
 	}
+	for filter, want := range map[string]mqtt.ReasonCode{"t": 1, "new": mqtt.QuotaExceeded} {
+		again.send(&mqtt.Subscribe{PacketID: 9, Subscriptions: []mqtt.Subscription{{Filter: filter, Options: 1}}})
+		if a, ok := again.read().(*mqtt.Suback); !ok || a.Reasons[0] != want {
+			t.Errorf("SUBSCRIBE to %s was answered with %+v, want %v", filter, a, want)
+		}
+	}
 
 	s.full.Store(false)
 	if code := pub.publish("t", "z"); code != mqtt.Success {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,6 +140,11 @@ func (f *filterSet) add(filter string) {
 		f.few = nil
 	}
 	f.many[filter] = struct{}{}
+}
+
+func (f *filterSet) has(filter string) bool {
+	_, ok := f.many[filter]
+	return ok || slices.Contains(f.few, filter)
 }
 
 func (f *filterSet) remove(filter string) {

@@ -60,7 +60,7 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if z := bt.o.Authorizer; z != nil && !z.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
 		return mqtt.NotAuthorized, nil
 	}
-	if c.sub.ref != 0 && b.full() {
+	if c.sub.ref != 0 && b.full() && !c.sub.filters.has(filter) { // clients subscribe again when they come back
 		return mqtt.QuotaExceeded, nil
 	}
 	qos := min(o.QoS(), c.lo.maxQoS())

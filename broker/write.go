@@ -1,8 +1,9 @@
 package broker
 
 import (
+	"errors"
+	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -139,7 +140,10 @@ func (c *conn) drain(out *buffer, n int) {
 			m, err := c.nc.Write(out.p[n:min(n+drainChunk, len(out.p))])
 			n += m
 			if err != nil {
-				c.abort()
+				if errors.Is(err, os.ErrDeadlineExceeded) {
+					err = errWriteTimeout
+				}
+				c.abort(err)
 				return
 			}
 		}
@@ -171,16 +175,16 @@ func (c *conn) more() *buffer {
 }
 
 // abort ends a connection whose socket takes nothing. The read loop sees the close.
-func (c *conn) abort() {
+func (c *conn) abort(cause error) {
 	c.mu.Lock()
 	c.writing = false
 	c.out = nil
 	c.unpause()
 	if !c.closed {
-		c.closed, c.cause = true, errWriteTimeout
+		c.closed, c.cause = true, cause
 	}
 	c.mu.Unlock()
 	c.hangUp()
 }
 
-var errWriteTimeout error = syscall.ETIMEDOUT
+var errWriteTimeout = errors.New("it has taken no data for too long")
