@@ -20,7 +20,8 @@ import (
 type conn struct {
 	b      *Broker
 	nc     net.Conn
-	raw    syscall.RawConn // nil: not a socket; see write.go
+	raw    syscall.RawConn // nil: not a socket, or not known yet; see write.go
+	layer  *layer          // nil: MQTT lies directly on the socket
 	ln     *listener
 	lo     *ListenerOptions // of ln, when the connection was accepted
 	client *Client          // for hooks and events; complete when sub is set
@@ -41,6 +42,8 @@ type conn struct {
 	owed           atomic.Int32 // PUBACKs that wait for a commit
 	accepted       atomic.Bool  // CONNACK was sent with success
 	fenced         atomic.Bool  // the read loop must handle nothing more
+
+	identifyErr error // of ListenerOptions.Identify, told behind CONNECT
 
 	authMethod string
 	stepping   atomic.Bool // a step of reauth runs, and owns it
@@ -64,12 +67,6 @@ type conn struct {
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
 	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), ended: make(chan struct{}), maxPacket: mqtt.MaxPacketSize}
 	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: c.lo.Name}
-	if sc, ok := nc.(syscall.Conn); ok && rawIO {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-			c.write.init()
-		}
-	}
 	return c
 }
 

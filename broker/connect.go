@@ -141,6 +141,13 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 	if c.b.short.Load() {
 		return errShort
 	}
+	if c.identifyErr != nil {
+		return authError(c.identifyErr)
+	}
+	if t := c.client.Transport; t != nil && t.Username != "" {
+		p.Username, p.HasUsername = t.Username, true
+		c.client.Username, c.client.HasUsername = t.Username, true
+	}
 	if c.lo.RefuseAnonymous && !p.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
 		return errAnonymous
 	}

@@ -17,8 +17,9 @@ type Client struct {
 	KeepAlive   uint16 // seconds, in force
 	RemoteAddr  net.Addr
 	LocalAddr   net.Addr
-	Listener    string // the name given in ListenerOptions
-	Auth        any    // for the Authenticator's own use, while it authenticates
+	Listener    string     // the name given in ListenerOptions
+	Transport   *Transport // what ListenerOptions.Identify knew; nil: nothing
+	Auth        any        // for the Authenticator's own use, while it authenticates
 }
 
 // An Authenticator decides who may connect. Its methods may block until ctx ends;

@@ -77,6 +77,9 @@ func (c *conn) handshake() (rest []byte, err error) {
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
+	if err := c.open(deadline); err != nil {
+		return nil, err
+	}
 	return c.connect(deadline)
 }
 

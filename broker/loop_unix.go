@@ -13,7 +13,11 @@ import (
 func (c *conn) loopRaw() error {
 	var err error
 	parkErr := c.raw.Read(func(fd uintptr) bool {
-		err = c.readable(fd)
+		if c.layer != nil {
+			err = c.readableLayer(fd)
+		} else {
+			err = c.readable(fd)
+		}
 		return err != nil
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"net"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -99,6 +100,9 @@ type ListenerOptions struct {
 	// MountPoint goes before the topics and filters of this listener's clients, and is taken off before they see them. Hooks
 	// see the topic with it.
 	MountPoint string
+	// Identify, if there is one, says what is known of a client from below MQTT, when all handshakes are over. An error refuses
+	// the CONNECT that follows: with its reason code, else NotAuthorized.
+	Identify func(net.Conn) (*Transport, error)
 }
 
 // NoAliases is the value of MaxTopicAlias and MaxTopicAliasBroker that turns aliases off.

@@ -35,7 +35,7 @@ func (c *conn) buffer() *buffer {
 func (c *conn) take() *buffer {
 	out := c.out
 	c.out = nil
-	if out != nil && len(out.p) == 0 {
+	if out != nil && len(out.p) == 0 && c.layer == nil {
 		out.release()
 		return nil
 	}
@@ -75,16 +75,16 @@ func (w *writeState) init() {
 	}
 }
 
-// tryWrite makes one attempt and returns how much the socket took.
-func (c *conn) tryWrite(p []byte) int {
+// tryWrite makes one attempt and returns how much was taken, and whether there is more to be done, if not to be taken.
+func (c *conn) tryWrite(p []byte) (n int, more bool) {
 	if c.raw == nil {
-		return 0
+		return 0, true
 	}
 	w := &c.write
 	w.p, w.n = p, 0
-	_ = c.raw.Write(w.write)
+	err := c.raw.Write(w.write)
 	w.p = nil
-	return w.n
+	return w.n, err != nil || w.n < len(p) || c.layer != nil && c.layer.full
 }
 
 // flush writes what is in out, as far as the socket takes it; last closes the socket behind it.
@@ -99,7 +99,7 @@ func (c *conn) flush(last bool) {
 	c.writing = out != nil
 	c.mu.Unlock()
 	for out != nil {
-		if n := c.tryWrite(out.p); n < len(out.p) {
+		if n, more := c.tryWrite(out.p); more {
 			c.b.wg.Add(1)
 			go c.drain(out, n)
 			return
@@ -120,10 +120,11 @@ func (c *conn) flush(last bool) {
 // waits for whoever uses the descriptor, and the loop uses it while it runs the protocol, so that two
 // connections that close each other would wait for ever.
 func (c *conn) hangUp() {
+	c.goodbye()
 	c.mu.Lock()
-	over := c.over && !c.writing
+	over := c.over && !c.writing || c.raw == nil
 	c.mu.Unlock()
-	if over || c.raw == nil {
+	if over {
 		_ = c.nc.Close()
 		return
 	}
@@ -135,7 +136,7 @@ func (c *conn) hangUp() {
 func (c *conn) drain(out *buffer, n int) {
 	defer c.b.wg.Done()
 	for out != nil {
-		for n < len(out.p) {
+		for first := c.layer != nil; first || n < len(out.p); first = false {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.options.Load().WriteTimeout))
 			m, err := c.nc.Write(out.p[n:min(n+drainChunk, len(out.p))])
 			n += m
@@ -165,6 +166,9 @@ func (c *conn) more() *buffer {
 	}
 	out := c.take()
 	c.writing = out != nil
+	if out == nil {
+		_ = c.nc.SetWriteDeadline(time.Time{}) // it would fail the next write that does not wait
+	}
 	c.unpause()
 	closed := c.closed
 	c.mu.Unlock()

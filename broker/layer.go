@@ -1,0 +1,186 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// LayeredConn is a net.Conn with a protocol between a socket and MQTT, such as TLS or WebSocket, that can do without
+// waiting. The engine drives it as it drives a bare socket: it parks in the socket, and holds no buffer meanwhile. Any
+// other net.Conn works too, and is read and written by goroutines that wait.
+//
+// Reads come from one goroutine at a time, and writes from one, but both may run at once. What the layer has to say of its own
+// accord while it reads (pong, alert) it keeps until the next TryWrite, which comes, if only with nothing, before the engine parks again.
+type LayeredConn interface {
+	net.Conn
+	syscall.Conn // the socket
+	// TryRead reads from sock, whose Read returns syscall.EAGAIN when nothing has come. So does TryRead when it has nothing for now;
+	// it is called again until then.
+	TryRead(sock io.Reader, p []byte) (int, error)
+	// TryWrite takes p. syscall.EAGAIN says that the socket is full, and how much of p was taken; not all of that may have gone. Then a Write with the
+	// rest, which may be empty, comes from another goroutine, and delivers everything.
+	TryWrite(sock io.Writer, p []byte) (int, error)
+	// TryClose says goodbye to the other side, if that can be done without waiting.
+	TryClose(sock io.Writer)
+}
+
+// Transport says what is known of a client from below MQTT.
+type Transport struct {
+	TLS         string // version, such as "TLSv1.3"; empty: none
+	Cipher      string
+	CommonName  string // of the client certificate, which was verified
+	Subject     string // of it, as RFC 2253 writes it
+	Names       []string
+	Fingerprint string // of it, SHA-256 in hexadecimal
+	PSKIdentity string
+	// Username, if there is one, goes before what CONNECT says: use_identity_as_username and the like.
+	Username string
+}
+
+// handshaker is a net.Conn that has something to settle before CONNECT; a *tls.Conn is one.
+type handshaker interface{ HandshakeContext(context.Context) error }
+
+// open settles what comes before CONNECT: handshakes of the layers, and who they say the client is.
+func (c *conn) open(deadline time.Time) error {
+	if h, ok := c.nc.(handshaker); ok {
+		ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
+		defer cancel()
+		if err := h.HandshakeContext(ctx); err != nil {
+			return err
+		}
+		c.client.RemoteAddr, c.client.LocalAddr = c.nc.RemoteAddr(), c.nc.LocalAddr()
+	}
+	if c.lo.Identify != nil {
+		c.client.Transport, c.identifyErr = c.lo.Identify(c.nc)
+	}
+	if sc, ok := c.nc.(syscall.Conn); ok && rawIO {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.mu.Lock()
+			c.setRaw(raw)
+			c.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// layer is a LayeredConn with what it reads from and writes to.
+type layer struct {
+	LayeredConn
+	in   socketReader
+	out  socketWriter
+	full bool // what TryWrite has said; the writer owns it
+	left bool // TryClose was called; guarded by conn.mu
+}
+
+// socketReader and socketWriter are a socket while its descriptor is held.
+type (
+	socketReader struct{ fd uintptr }
+	socketWriter struct{ fd uintptr }
+)
+
+func (s *socketReader) Read(p []byte) (int, error) {
+	for {
+		n, err := sysRead(s.fd, p)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil:
+			return 0, err
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+}
+
+// Write writes until the socket takes no more.
+func (s *socketWriter) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := sysWrite(s.fd, p[n:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// setRaw makes the socket known. mu is held.
+func (c *conn) setRaw(raw syscall.RawConn) {
+	c.raw = raw
+	if lc, ok := c.nc.(LayeredConn); ok {
+		c.layer = &layer{LayeredConn: lc}
+		c.write.initLayer(c.layer)
+		return
+	}
+	c.write.init()
+}
+
+// initLayer is init for a layered connection.
+func (w *writeState) initLayer(l *layer) {
+	w.write = func(fd uintptr) bool {
+		l.out.fd = fd
+		n, err := l.TryWrite(&l.out, w.p)
+		w.n, l.full = n, err != nil // full, or broken: drain finds out
+		return true
+	}
+}
+
+// readableLayer is readable for a layered connection.
+func (c *conn) readableLayer(fd uintptr) error {
+	rb := readBuffers.Get().(*[]byte)
+	defer readBuffers.Put(rb)
+	defer c.flushLayer()
+	c.layer.in.fd = fd
+	for {
+		n, err := c.layer.TryRead(&c.layer.in, *rb)
+		if n > 0 {
+			if err := c.consume((*rb)[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// flushLayer lets the layer write what it has of its own.
+func (c *conn) flushLayer() {
+	c.mu.Lock()
+	if c.out == nil && !c.writing {
+		c.buffer() // empty: the layer is asked all the same
+	}
+	c.mu.Unlock()
+	c.flush(false)
+}
+
+// goodbye has the layer say goodbye, once.
+func (c *conn) goodbye() {
+	l := c.layer
+	c.mu.Lock()
+	if l == nil || l.left || c.writing {
+		c.mu.Unlock()
+		return
+	}
+	l.left, c.writing = true, true
+	c.mu.Unlock()
+	_ = c.raw.Write(func(fd uintptr) bool {
+		l.out.fd = fd
+		l.TryClose(&l.out)
+		return true
+	})
+	c.mu.Lock()
+	c.writing = false
+	c.mu.Unlock()
+}
