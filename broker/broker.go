@@ -58,6 +58,7 @@ type Broker struct {
 	timers   timers
 	wheel    keepAliveWheel
 	counters counters
+	door     door
 	short    atomic.Bool // of memory
 
 	ctx    context.Context // ends with Shutdown

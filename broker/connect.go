@@ -1,11 +1,11 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -32,12 +32,9 @@ var (
 func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	in := handshakeReader{c: c}
 	var p mqtt.Connect
-	frame, err := in.next()
+	frame, err := in.first()
 	if err != nil {
 		return nil, err
-	}
-	if mqtt.Type(frame[0]>>4) != mqtt.CONNECT {
-		return nil, errNoConnect // [MQTT-3.1.0-1]
 	}
 	err = p.Decode(0, frame)
 	c.version = p.Version
@@ -105,6 +102,44 @@ type handshakeReader struct {
 	p []byte // arrived and not returned by next
 }
 
+// first returns CONNECT. Whoever speaks something else is told from it by the first bytes, without waiting for what would be a packet.
+// [MQTT-3.1.0-1]
+func (r *handshakeReader) first() ([]byte, error) {
+	for len(r.p) == 0 {
+		if err := r.read(); err != nil {
+			return nil, err
+		}
+	}
+	if r.p[0] != byte(mqtt.CONNECT)<<4 {
+		if what := foreign(r.p); what != "" {
+			return nil, fmt.Errorf("%w but %s", errNoConnect, what)
+		}
+		if mqtt.Type(r.p[0]>>4) != mqtt.CONNECT {
+			return nil, errNoConnect
+		}
+	}
+	return r.next()
+}
+
+// foreign names the protocol that some first bytes are of, if it is one that is met at the wrong door.
+func foreign(p []byte) string {
+	for _, f := range foreigners {
+		if bytes.HasPrefix(p, []byte(f.prefix)) {
+			return f.name
+		}
+	}
+	return ""
+}
+
+var foreigners = []struct{ prefix, name string }{
+	{"\x16\x03", "TLS, which this listener does not speak"},
+	{"GET ", "HTTP, which this listener does not speak"},
+	{"POST ", "HTTP, which this listener does not speak"},
+	{"HEAD ", "HTTP, which this listener does not speak"},
+	{"PROXY ", "a PROXY header, and enable_proxy_protocol is off"},
+	{"\r\n\r\n\x00\r\nQUIT\n", "a PROXY header, and enable_proxy_protocol is off"},
+}
+
 func (r *handshakeReader) next() ([]byte, error) {
 	for {
 		frame, rest, err := mqtt.Split(r.p, r.c.b.options.Load().MaxConnectSize)
@@ -116,18 +151,23 @@ func (r *handshakeReader) next() ([]byte, error) {
 			r.c.b.counters.add(&traffic{packetsReceived: 1, bytesReceived: int64(len(frame))})
 			return frame, nil
 		}
-		if len(r.p) == cap(r.p) {
-			r.p = append(make([]byte, 0, max(512, 2*cap(r.p))), r.p...)
-		}
-		n, err := r.c.nc.Read(r.p[len(r.p):cap(r.p)])
-		r.p = r.p[:len(r.p)+n]
-		if err != nil && n == 0 {
-			if errors.Is(err, io.EOF) && len(r.p) == 0 {
-				return nil, io.EOF
-			}
+		if err := r.read(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// read waits for more.
+func (r *handshakeReader) read() error {
+	if len(r.p) == cap(r.p) {
+		r.p = append(make([]byte, 0, max(512, 2*cap(r.p))), r.p...)
+	}
+	n, err := r.c.nc.Read(r.p[len(r.p):cap(r.p)])
+	r.p = r.p[:len(r.p)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
 }
 
 // accept checks what CONNECT asks for against the limits and fills in CONNACK.

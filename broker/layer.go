@@ -50,7 +50,7 @@ func (c *conn) open(deadline time.Time) error {
 		ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
 		defer cancel()
 		if err := h.HandshakeContext(ctx); err != nil {
-			return err
+			return handshakeError{err}
 		}
 		c.client.RemoteAddr, c.client.LocalAddr = c.nc.RemoteAddr(), c.nc.LocalAddr()
 	}

@@ -28,6 +28,11 @@ func isResourceError(err error) bool {
 
 // accept starts the goroutine of a new connection.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
+	if err := b.admitConnection(nc); err != nil {
+		b.refused(&Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: ln.options.Load().Name}, err)
+		_ = nc.Close()
+		return
+	}
 	c := newConn(b, nc, ln)
 	b.mu.Lock()
 	if b.closed {
@@ -60,10 +65,7 @@ func (c *conn) run() {
 	}
 	if err != nil {
 		c.abandon()
-		b.counters.refused.Add(1)
-		if event := b.options.Load().Events.Refused; event != nil {
-			event(c.client, err)
-		}
+		b.refused(c.client, err)
 		return
 	}
 	c.finish(c.loop(rest))

@@ -47,7 +47,8 @@ type Stats struct {
 	// What only grows.
 	ConnectionsMax       int64 // most clients connected at once
 	Accepted             int64 // connections
-	Refused              int64 // of them
+	Refused              int64 // connections that got no session
+	RefusedBy            [RefuseCauses]int64
 	Expired              int64 // sessions
 	PacketsReceived      int64 // of all types
 	PacketsSent          int64
@@ -67,6 +68,7 @@ type counters struct {
 	packetsReceived, packetsSent, received, sent                                          atomic.Int64
 	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                      atomic.Int64
 	dropped                                                                               [dropCauses]atomic.Int64
+	refusedBy                                                                             [refuseCauses]atomic.Int64
 }
 
 // connected counts a client that came (1) or went (-1).
@@ -134,6 +136,9 @@ func (b *Broker) Stats() Stats {
 	}
 	for i := range n.dropped {
 		s.Dropped[i] = n.dropped[i].Load()
+	}
+	for i := range n.refusedBy {
+		s.RefusedBy[i] = n.refusedBy[i].Load()
 	}
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
@@ -19,6 +20,7 @@ import (
 type Observer struct {
 	log      *slog.Logger
 	messages atomic.Bool // connection_messages
+	flood    flood       // of refused connections
 	wills    sync.Map    // *broker.Client to the lines on the will of its CONNECT, until it is accepted or refused
 }
 
@@ -37,7 +39,7 @@ func (o *Observer) SetConnectionMessages(on bool) { o.messages.Store(on) }
 // observed only if they are to be logged, now or soon: otherwise they cost nothing.
 func (o *Observer) Events(packets bool) broker.Events {
 	e := broker.Events{
-		Opened: o.opened, Connected: o.connected, Refused: o.disconnected, Disconnected: o.disconnected,
+		Opened: o.opened, Connected: o.connected, Refused: o.refused, Disconnected: o.disconnected,
 		Subscribed: o.subscribed, Unsubscribed: o.unsubscribed, Panicked: o.panicked,
 	}
 	if packets || o.takes(LevelDebug) {
@@ -119,6 +121,41 @@ func bit(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// refused logs the end of a connection that got no session. There may be a flood of them: of some hundreds in one second the rest is
+// only counted, and told with the first of another second.
+func (o *Observer) refused(c *broker.Client, cause error) {
+	ok, left := o.flood.enter(time.Now())
+	if left > 0 && o.tellsConnections() {
+		o.printf(LevelNotice, "%d more connections were refused that are not listed.", left)
+	}
+	if ok {
+		o.disconnected(c, cause)
+	} else {
+		o.wills.Delete(c)
+	}
+}
+
+// flood bounds lines to refusedLines in each second.
+type flood struct {
+	mu     sync.Mutex
+	second int64
+	n      int
+}
+
+const refusedLines = 200
+
+// enter reports whether one more line is within the bound, and how many of an earlier second were not.
+func (f *flood) enter(now time.Time) (ok bool, left int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := now.Unix(); s != f.second {
+		left = max(f.n-refusedLines, 0)
+		f.second, f.n = s, 0
+	}
+	f.n++
+	return f.n <= refusedLines, left
 }
 
 // disconnected logs the end of a connection that was accepted or refused.

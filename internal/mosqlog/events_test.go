@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
@@ -302,4 +304,23 @@ New client connected from 127.0.0.1:5555 as  (p0, c0, k0).
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
+}
+
+func TestRefusedConnectionsAreNotLoggedWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := logged(config.LogAll, func(e broker.Events) {
+			for range 3 * refusedLines {
+				e.Refused(nobody, broker.ErrConnectionRate)
+			}
+			time.Sleep(time.Second) // of virtual time
+			e.Refused(nobody, io.EOF)
+		})
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if len(lines) != refusedLines+2 {
+			t.Errorf("%d lines for %d refusals", len(lines), 3*refusedLines+1)
+		}
+		if want := fmt.Sprintf("%d more connections were refused", 2*refusedLines); !strings.Contains(out, want) {
+			t.Errorf("no line says %q", want)
+		}
+	})
 }
