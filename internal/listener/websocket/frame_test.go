@@ -54,13 +54,15 @@ const (
 	maxShort = 125
 )
 
-func TestDecoder(t *testing.T) {
-	t.Parallel()
+type decoderCase struct {
+	name, stream, payload, answer string
+	code                          uint16 // of the error; 0: none, 1: io.EOF
+}
+
+// decoderCases are streams and what must come of them.
+func decoderCases() []decoderCase {
 	long, longer := strings.Repeat("0123456789", 30), strings.Repeat("abcdefg", 9999)
-	for _, tc := range []struct {
-		name, stream, payload, answer string
-		code                          uint16 // of the error; 0: none, 1: io.EOF
-	}{
+	return []decoderCase{
 		{name: "nothing"},
 		{name: "one frame", stream: clientFrame(fin|opBinary, "abc"), payload: "abc"},
 		{name: "an empty frame", stream: clientFrame(fin|opBinary, "") + clientFrame(fin|opBinary, "x"), payload: "x"},
@@ -126,7 +128,12 @@ func TestDecoder(t *testing.T) {
 		{name: "a terabyte", stream: "\x82\xFF\x00\x00\x01\x00\x00\x00\x00\x00____", code: closeTooBig},
 		{name: "an unfinished header", stream: clientFrame(fin|opBinary, "a") + "\x82\xFE\x01", payload: "a"},
 		{name: "an unfinished payload", stream: clientFrame(fin|opBinary, "abc")[:8], payload: "ab"},
-	} {
+	}
+}
+
+func TestDecoder(t *testing.T) {
+	t.Parallel()
+	for _, tc := range decoderCases() {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			want := outcome{tc.payload, tc.answer, "<nil>"}
