@@ -72,7 +72,7 @@ func (l *Listener) refuse(w http.ResponseWriter, hc *httpConn, cause *refusal) {
 	h := w.Header()
 	h.Set("Connection", "close")
 	if cause.status == http.StatusUpgradeRequired { // RFC 9110, 15.5.22; RFC 6455, 4.2.2
-		h.Set("Connection", "close, Upgrade")
+		h.Add("Connection", "Upgrade") // net/http wants "close" to be on its own
 		h.Set("Upgrade", "websocket")
 		h.Set("Sec-WebSocket-Version", version)
 	}
