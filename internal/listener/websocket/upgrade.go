@@ -58,6 +58,7 @@ func (l *Listener) contain(hc *httpConn) {
 	if v := recover(); v != nil {
 		if v != http.ErrAbortHandler { //nolint:errorlint // net/http's own sign, not wrapped
 			l.refused(hc.RemoteAddr(), fmt.Errorf("panic: %v", v))
+			_ = hc.Close() // net/http does not, once the connection was taken from it
 		}
 		panic(http.ErrAbortHandler)
 	}
