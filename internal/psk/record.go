@@ -36,8 +36,8 @@ func (c *Conn) header(h []byte) (int, error) {
 		return 0, notTLS(h[:headerLen])
 	case typ < recordChangeCipherSpec || typ > recordApplicationData:
 		return 0, violates(alertUnexpectedMessage, "a record of type %d", typ)
-	case c.negotiated && version != version12:
-		return 0, violates(alertProtocolVersion, "a record of version %#04x", version)
+	case version != version12 && (c.negotiated || c.client != nil && typ == recordHandshake): // a client's first record may have any
+		return 0, violates(alertProtocolVersion, "a record of version %#04x, expected that of TLS 1.2", version)
 	case version>>8 != 3:
 		return 0, violates(alertProtocolVersion, "a record of version %#04x", version)
 	}
@@ -111,6 +111,9 @@ func (c *Conn) fill(sock io.Reader, want int) error {
 		c.raw = slices.Grow(c.raw, min(want-len(c.raw), growStep))
 		n, err := sock.Read(c.raw[len(c.raw):min(cap(c.raw), want)])
 		c.raw = c.raw[:len(c.raw)+n]
+		if len(c.raw) == 0 {
+			c.raw = nil
+		}
 		if n == 0 {
 			return c.ended(err)
 		}

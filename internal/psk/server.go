@@ -57,6 +57,9 @@ func (c *Conn) answerHello(s *schedule) (*ecdh.PrivateKey, error) {
 	if s.suite, group, err = c.server.pick(&hello); err != nil {
 		return nil, err
 	}
+	if len(c.messages) > 0 {
+		return nil, violates(alertUnexpectedMessage, "a handshake message behind ClientHello")
+	}
 	c.negotiated = true
 	s.extended = hello.extendedMaster
 	answer := c.answer(s, &hello)
