@@ -45,27 +45,48 @@ func (e *ListenError) Unwrap() error { return e.Err }
 type listener struct {
 	net.Listener
 	from    config.Listener
+	door    *door                  // nil: MQTT lies directly on the socket
 	options broker.ListenerOptions // at the start
-	noDelay *atomic.Bool           // TCP_NODELAY of new connections; the server's
 	served  chan struct{}          // closed when the engine knows the listener
 	serve   sync.Once              // closes it
 }
 
-// Accept returns the next connection, with Nagle's algorithm on or off. Go turns it
-// off by itself.
+// Accept returns the next connection.
 func (l *listener) Accept() (net.Conn, error) {
 	l.serve.Do(func() { close(l.served) })
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok && err == nil && !l.noDelay.Load() {
+	if err == nil {
+		leaveWaitingRoom(c)
+	}
+	return c, err
+}
+
+// nagle is a listener whose connections have Nagle's algorithm on or off. Go turns it off by itself.
+type nagle struct {
+	net.Listener
+	off *atomic.Bool
+}
+
+func (n nagle) Accept() (net.Conn, error) {
+	c, err := n.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok && err == nil && !n.off.Load() {
 		_ = tcp.SetNoDelay(false) // fails only if the client is gone already
 	}
 	return c, err
 }
 
 // openAll opens all listeners, or none.
-func openAll(cfg *config.Config, noDelay *atomic.Bool, log *slog.Logger) ([]*listener, error) {
+func (s *Server) openAll() ([]*listener, error) {
+	cfg, log := s.cfg, s.log
+	doors, warnings, err := openDoors(cfg, s.KeyLog)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		log.Warn(w)
+	}
 	var all []*listener
-	for _, l := range cfg.Listeners {
+	for i, l := range cfg.Listeners {
 		sockets, err := open(l, log)
 		if err != nil && cfg.LocalOnly && len(all) > 0 && noSuchAddress(err) {
 			log.Warn(err.Error() + "; going on without")
@@ -75,10 +96,21 @@ func openAll(cfg *config.Config, noDelay *atomic.Bool, log *slog.Logger) ([]*lis
 			closeAll(all)
 			return nil, err
 		}
-		for _, s := range sockets {
-			all = append(all, &listener{
-				Listener: s, from: l, options: listenerOptions(cfg, l), noDelay: noDelay, served: make(chan struct{}),
-			})
+		for n, socket := range sockets {
+			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], options: listenerOptions(cfg, l), served: make(chan struct{})}
+			if d := doors[i]; d != nil {
+				at.options.Identify = d.identify
+				at.options.Admitted = l.Protocol == config.WebSockets
+				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting)
+			}
+			if err != nil {
+				closeAll(all)
+				for _, left := range sockets[n:] {
+					_ = left.Close()
+				}
+				return nil, fmt.Errorf("listener %s: %w", name(l), err)
+			}
+			all = append(all, at)
 		}
 	}
 	return all, nil

@@ -26,19 +26,28 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	doors, more, err := openDoors(cfg, s.KeyLog)
+	if err != nil {
+		return err
+	}
+	for _, w := range more {
+		s.log.Warn(w)
+	}
 	for _, w := range append(slices.Clone(cfg.Warnings), security.warnings...) {
 		s.log.Warn(w.String())
 	}
-	for _, w := range s.unchangeable(cfg) {
+	for _, w := range s.unchangeable(cfg, doors) {
 		s.log.Warn(w + "; this needs a restart")
 	}
 	s.auth.Set(security.auth)
 	s.acl.Set(security.acl)
+	s.reloadDoors(cfg, doors)
 	s.broker.Reconfigure(s.options(cfg))
 	for _, l := range s.listeners {
 		if i := indexOf(cfg.Listeners, l.from); i >= 0 {
 			o := listenerOptions(cfg, cfg.Listeners[i])
 			o.MountPoint = l.options.MountPoint // the filters of sessions have it
+			o.Identify, o.Admitted = l.options.Identify, l.options.Admitted
 			s.broker.ReconfigureListener(l, o)
 		}
 	}
@@ -62,7 +71,7 @@ func (s *Server) disconnectInvalid() {
 }
 
 // unchangeable says what differs from the configuration in force and cannot change.
-func (s *Server) unchangeable(cfg *config.Config) []string {
+func (s *Server) unchangeable(cfg *config.Config, doors []*door) []string {
 	var changes []string
 	for _, l := range cfg.Listeners {
 		if indexOf(s.opened, l) < 0 {
@@ -75,6 +84,11 @@ func (s *Server) unchangeable(cfg *config.Config) []string {
 			changes = append(changes, "listener "+name(l)+" is gone; it stays open and lets nobody in")
 		case cfg.Listeners[i].MountPoint != l.MountPoint:
 			changes = append(changes, "mount_point of listener "+name(l)+" is another one")
+		}
+	}
+	for _, l := range s.listeners {
+		if i := indexOf(cfg.Listeners, l.from); i >= 0 && !l.door.same(doors[i]) {
+			changes = append(changes, "listener "+name(l.from)+" has another protocol, or another kind of TLS")
 		}
 	}
 	if cfg.User != s.cfg.User {

@@ -93,12 +93,19 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 	return all
 }
 
-// CheckFiles reads the password and ACL files that a configuration names and returns what
+// CheckFiles reads the password and ACL files, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
 	s, err := loadSecurity(cfg)
 	if err != nil {
 		return nil, err
+	}
+	_, warnings, err := openDoors(cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		s.warnings = append(s.warnings, config.Warning{Msg: w})
 	}
 	return s.warnings, nil
 }

@@ -14,6 +14,7 @@ package unio
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -35,6 +36,8 @@ const ShutdownTimeout = 10 * time.Second
 type Server struct {
 	// Version is what $SYS/broker/version says. It is set before Start.
 	Version string
+	// KeyLog gets the secrets of TLS connections in the format that NSS made usual, nil: nobody. It is set before Listen.
+	KeyLog io.Writer
 
 	log      *slog.Logger
 	observer *mosqlog.Observer
@@ -42,6 +45,7 @@ type Server struct {
 	acl      *acl.Authorizer
 	noDelay  atomic.Bool
 
+	waiting   waiting
 	broker    *broker.Broker
 	sys       *metrics.SysTree
 	opened    []config.Listener
@@ -97,7 +101,7 @@ func (s *Server) Listen() error {
 	if s.listeners != nil {
 		return errors.New("unio: server was started before")
 	}
-	listeners, err := openAll(s.cfg, &s.noDelay, s.log)
+	listeners, err := s.openAll()
 	s.opened, s.listeners = s.cfg.Listeners, listeners
 	return err
 }
@@ -128,6 +132,8 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.broker = b
+	s.waiting.broker.Store(b)
+	s.watchDoors()
 	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
 	s.sys.Start()
@@ -178,6 +184,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	s.sys.Close()
+	s.closeDoors()
 	if err := s.broker.Shutdown(ctx); err != nil {
 		return err
 	}

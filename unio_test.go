@@ -256,7 +256,7 @@ func TestLimitsTurnNoLimitIntoWhatTheEngineCallsIt(t *testing.T) {
 	cfg := config.Default()
 	cfg.MaxInflightMessages, cfg.MaxQueuedMessages = 0, 0
 	got := limits(cfg)
-	want := broker.Limits{MaxPacketSize: 2_000_000, MaxInflight: math.MaxUint16, MaxQueuedMessages: -1, CheckRetainSource: true}
+	want := broker.Limits{MaxPacketSize: 2_000_000, MaxInflight: math.MaxUint16, MaxQueuedMessages: -1, MaxUnaccepted: 10000, ConnectTimeout: 10 * time.Second, CheckRetainSource: true}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -120,16 +120,29 @@ func addressOf(a net.Addr) (netip.Addr, bool) {
 	return p.Addr(), err == nil
 }
 
-// admitConnection judges a connection that was just accepted.
-func (b *Broker) admitConnection(nc net.Conn) error {
+// Admit judges a connection that was just accepted, and from which something else is to come before it is served, such as an HTTP request.
+// waiting is how many of these there are. What is refused has been counted and told. See ListenerOptions.Admitted.
+func (b *Broker) Admit(remote, local net.Addr, waiting int) error {
 	o := b.options.Load()
-	if n := o.MaxUnaccepted; n > 0 && b.counters.unaccepted.Load() >= int64(n) {
-		return ErrUnaccepted
+	var err error
+	switch {
+	case o.MaxUnaccepted > 0 && b.counters.unaccepted.Load()+int64(waiting) >= int64(o.MaxUnaccepted):
+		err = ErrUnaccepted
+	case o.MaxConnectionRate > 0 && !b.door.enter(remote, o.MaxConnectionRate, time.Now()):
+		err = ErrConnectionRate
+	default:
+		return nil
 	}
-	if n := o.MaxConnectionRate; n > 0 && !b.door.enter(nc.RemoteAddr(), n, time.Now()) {
-		return ErrConnectionRate
+	b.Refuse(remote, local, err)
+	return err
+}
+
+// Refuse counts and tells a connection that failed before it could be served.
+func (b *Broker) Refuse(remote, local net.Addr, cause error) {
+	if !errors.Is(cause, ErrConnectionRate) && !errors.Is(cause, ErrUnaccepted) {
+		cause = handshakeError{cause}
 	}
-	return nil
+	b.refused(&Client{RemoteAddr: remote, LocalAddr: local}, cause)
 }
 
 // refused counts and tells a connection that got no session.

@@ -28,8 +28,7 @@ func isResourceError(err error) bool {
 
 // accept starts the goroutine of a new connection.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
-	if err := b.admitConnection(nc); err != nil {
-		b.refused(&Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: ln.options.Load().Name}, err)
+	if !ln.options.Load().Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), 0) != nil {
 		_ = nc.Close()
 		return
 	}

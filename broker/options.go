@@ -102,6 +102,8 @@ type ListenerOptions struct {
 	// MountPoint goes before the topics and filters of this listener's clients, and is taken off before they see them. Hooks
 	// see the topic with it.
 	MountPoint string
+	// Admitted says that Broker.Admit was asked about each connection before.
+	Admitted bool
 	// Identify, if there is one, says what is known of a client from below MQTT, when all handshakes are over. An error refuses
 	// the CONNECT that follows: with its reason code, else NotAuthorized.
 	Identify func(net.Conn) (*Transport, error)

@@ -32,6 +32,12 @@ type Config struct {
 	// MaxClients bounds the sessions, of connected clients and of those that are away;
 	// NoLimit or 0 for no bound.
 	MaxClients int
+	// MaxUnauthenticated bounds the connections whose CONNECT is not accepted yet; 0 for no bound.
+	MaxUnauthenticated int
+	// MaxConnectionRate bounds the connections from one address in a second; 0 for no bound.
+	MaxConnectionRate int
+	// ConnectTimeout is how long a connection may take until its CONNECT is accepted.
+	ConnectTimeout time.Duration
 	// MaxInflightMessages bounds the QoS 1 and 2 messages that are sent to a client
 	// and not yet acknowledged; 0 for no bound but the protocol's 65,535.
 	MaxInflightMessages uint16
@@ -118,6 +124,24 @@ type Listener struct {
 
 	// BindInterface is the network interface to listen on; empty for all.
 	BindInterface string
+
+	// Protocol is what clients speak.
+	Protocol Protocol
+	// TLS says how they are encrypted.
+	TLS TLS
+	// IdentityAsUsername makes the common name of the client's certificate, or its PSK identity, the user name; SubjectAsUsername the
+	// whole subject.
+	IdentityAsUsername, SubjectAsUsername bool
+	// WebSocketOrigins are the origins that web pages may come from; none: all.
+	WebSocketOrigins []string
+	// ForwardedFor takes a WebSocket client's address from what a proxy says in X-Forwarded-For.
+	ForwardedFor bool
+	// HTTPDir is a folder whose files a WebSocket listener serves to browsers; empty for none.
+	HTTPDir string
+	// ProxyProtocol is the version of the PROXY header that each connection begins with: 1 or 2; 0 for none.
+	ProxyProtocol int
+	// ProxyRequireTLS refuses connections that came to the proxy without TLS.
+	ProxyRequireTLS bool
 
 	// PasswordFile names the users and their passwords; empty for none.
 	PasswordFile string

@@ -61,7 +61,7 @@ func dump(cfg *config.Config, err error) string {
 		switch {
 		case name == "Listeners":
 			for _, l := range cfg.Listeners {
-				fmt.Fprintf(&b, "Listener: %+v\n", l)
+				fmt.Fprintf(&b, "Listener:%s\n", changed(reflect.ValueOf(l), reflect.ValueOf(plain)))
 			}
 		case name == "Warnings":
 			for _, w := range cfg.Warnings {
@@ -74,16 +74,33 @@ func dump(cfg *config.Config, err error) string {
 	return b.String()
 }
 
+// plain is a listener without options.
+var plain = config.Listener{
+	AllowZeroLengthClientID: true, AutoIDPrefix: "auto-", MaxConnections: config.NoLimit, MaxQoS: 2, MaxTopicAlias: 10,
+	MaxTopicAliasBroker: 10, ForwardedFor: true,
+}
+
+// changed shows the fields of a struct that are not as another one's.
+func changed(got, def reflect.Value) string {
+	var b strings.Builder
+	for i := range got.NumField() {
+		if name, value := got.Type().Field(i).Name, got.Field(i); value.Kind() == reflect.Struct {
+			b.WriteString(changed(value, def.Field(i)))
+		} else if !reflect.DeepEqual(value.Interface(), def.Field(i).Interface()) {
+			fmt.Fprintf(&b, " %s:%+v", name, value.Interface())
+		}
+	}
+	return b.String()
+}
+
 func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 	cfg := config.Default()
 	if !cfg.LocalOnly || len(cfg.Listeners) != 2 {
 		t.Fatalf("%+v", cfg)
 	}
 	for i, address := range []string{"127.0.0.1", "::1"} {
-		want := config.Listener{
-			Port: 1883, Address: address, AllowAnonymous: true, AllowZeroLengthClientID: true,
-			AutoIDPrefix: "auto-", MaxConnections: config.NoLimit, MaxQoS: 2, MaxTopicAlias: 10, MaxTopicAliasBroker: 10,
-		}
+		want := plain
+		want.Port, want.Address, want.AllowAnonymous = 1883, address, true
 		if !reflect.DeepEqual(cfg.Listeners[i], want) {
 			t.Errorf("got  %+v\nwant %+v", cfg.Listeners[i], want)
 		}
@@ -93,6 +110,7 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 		LocalOnly: true, MaxConnections: config.NoLimit, MaxClients: config.NoLimit, MaxInflightMessages: 20,
 		MaxQueuedMessages: 1000, CheckRetainSource: true,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
+		MaxUnauthenticated: 10000, ConnectTimeout: 10 * time.Second,
 		PersistenceFile: "mosquitto.db", User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{
 			Facility: config.NoFacility,

@@ -167,6 +167,13 @@ func listenerText(name, doc string, field func(*Listener) *string) Option {
 	}}
 }
 
+func listenerBool(name, def, doc string, field func(*Listener) *bool) Option {
+	return Option{Name: name, Kind: Bool, Scope: PerListener, Default: def, Doc: doc, set: func(t *target, v value) error {
+		*field(&t.section.Listener) = v.on
+		return nil
+	}}
+}
+
 func securityText(name, doc string, field func(*security) *string) Option {
 	return Option{Name: name, Kind: Text, Scope: Security, Doc: doc, set: func(t *target, v value) error {
 		return setOnce(field(t.security), v.text)

@@ -65,6 +65,7 @@ type section struct {
 type security struct {
 	anonymous, emptyID              *bool
 	idPrefix, passwordFile, aclFile string
+	pskFile                         string
 }
 
 // target is where an option's value goes.
@@ -261,9 +262,12 @@ func (p *parser) warn(format string, args ...any) {
 
 // result returns the configuration if there is no mistake in it.
 func (p *parser) result() (*Config, error) {
+	if len(p.errors) == 0 {
+		p.finish()
+		p.check()
+	}
 	if len(p.errors) > 0 {
 		return nil, p.errors
 	}
-	p.finish()
 	return p.cfg, nil
 }

@@ -40,6 +40,14 @@ var globalOptions = []Option{
 		" still let its publisher publish it.", func(c *Config) *bool { return &c.CheckRetainSource }),
 	brokerText("clientid_prefixes", "Lets in only clients whose id begins so; deprecated in Mosquitto.",
 		func(c *Config) *string { return &c.ClientIDPrefix }),
+	{
+		Name: "connect_timeout", Kind: Number, Min: 1, Max: 3600, Unit: "seconds", Default: "10",
+		Doc: "How long a connection may take until its CONNECT is accepted, handshakes of TLS and WebSocket included. Then it is closed.",
+		set: func(t *target, v value) error {
+			t.cfg.ConnectTimeout = time.Duration(v.number) * time.Second
+			return nil
+		},
+	},
 	brokerBool("connection_messages", "true", "Logs each connect and disconnect.",
 		func(c *Config) *bool { return &c.ConnectionMessages }),
 	warned("enable_control_api", Global, Bool, "false", "There is no $CONTROL/broker/v1."),
@@ -90,6 +98,9 @@ var globalOptions = []Option{
 		Doc: "What is logged; several lines add up, none forgets those before it.",
 		set: setLogType,
 	},
+	brokerNumber("max_connection_rate", 0, 1<<31-1, "connections", "0",
+		"Connections that one address may make within a second, an IPv6 network of 64 bits counting as one; further ones are closed at once. 0 for no limit.",
+		func(c *Config) *int { return &c.MaxConnectionRate }),
 	brokerNumber("max_inflight_bytes", 0, 1<<31-1, "bytes", "0",
 		"Payload bytes of QoS 1 and 2 messages in flight to a client beyond which it is sent no other; 0 for no limit.",
 		func(c *Config) *int64 { return &c.MaxInflightBytes }).lowest(),
@@ -110,6 +121,9 @@ var globalOptions = []Option{
 	brokerNumber("max_queued_messages", 0, 1<<31-1, "messages", "1000",
 		"Messages that may wait for one client besides those in flight; 0 for no limit. What is over the limit is dropped.",
 		func(c *Config) *int { return &c.MaxQueuedMessages }).lowest(),
+	brokerNumber("max_unauthenticated_connections", 0, 1<<31-1, "connections", "10000",
+		"Connections at once whose CONNECT is not accepted yet; further ones are closed at once. 0 for no limit.",
+		func(c *Config) *int { return &c.MaxUnauthenticated }),
 	brokerNumber("memory_limit", 0, 1<<53, "bytes", "0", "Heap beyond which new clients are refused with 0x97, before 5.0 with 3, and messages at QoS 1 and 2 for stored"+
 		" sessions with 0x97, before 5.0 by not acknowledging them; 0 for no limit. Near it memory is collected more often.",
 		func(c *Config) *int64 { return &c.MemoryLimit }),
@@ -159,7 +173,8 @@ var globalOptions = []Option{
 	refused("plugin_load", Global, Text, "", "Plugins."),
 	refused("plugin_opt_*", Global, Text, "", "An option of a plugin.").alias("auth_opt_*"),
 	refused("plugin_use", PerListener, Text, "", "Plugins."),
-	refused("psk_file", Security, Text, "", "Pre-shared keys from a file."),
+	securityText("psk_file", "The identities and keys for listeners with psk_hint: a line each, IDENTITY:KEY, the key in hexadecimal.",
+		func(s *security) *string { return &s.pskFile }),
 	brokerBool("queue_qos0_messages", "false", "Keeps QoS 0 messages, too, for a client that is away.",
 		func(c *Config) *bool { return &c.QueueQoS0Messages }),
 	brokerBool("retain_available", "true", "Supports retained messages; if false, a client that publishes one is disconnected.",

@@ -7,6 +7,22 @@ var listenerOptions = []Option{
 		Doc: "The protocol versions that are accepted; without it all. Others are refused with the code for it.",
 		set: setVersions,
 	},
+	listenerText("acme_cache", "The folder that keeps the account and the certificates of acme_domain; without it acme in persistence_location.",
+		func(l *Listener) *string { return &l.TLS.ACME.Cache }).fixed(),
+	listenerText("acme_directory", "The URL of another authority that speaks ACME.",
+		func(l *Listener) *string { return &l.TLS.ACME.Directory }).fixed(),
+	{
+		Name: "acme_domain", Kind: Text, Scope: PerListener, Repeated: true,
+		Doc: "A name of this broker, for which a certificate is got from Let's Encrypt, or from acme_directory, and renewed; several lines add up. The authority connects to port 443 of that name:" +
+			" the listener must be reached there.",
+		set: func(t *target, v value) error {
+			t.section.TLS.ACME.Domains = append(t.section.TLS.ACME.Domains, v.text)
+			return nil
+		},
+		Fixed: true,
+	},
+	listenerText("acme_email", "Where the authority writes to when something is wrong.",
+		func(l *Listener) *string { return &l.TLS.ACME.Email }).fixed(),
 	{
 		Name: "bind_address", Kind: Text, Scope: PerListener,
 		Doc: "The address of the listener that port makes; deprecated, use listener.",
@@ -18,17 +34,27 @@ var listenerOptions = []Option{
 	},
 	listenerText("bind_interface", "Listens on one network interface, whatever its addresses are. On Linux alone; elsewhere the broker does not start.",
 		func(l *Listener) *string { return &l.BindInterface }).fixed(),
-	refused("cafile", PerListener, Text, "", "TLS."),
-	refused("capath", PerListener, Text, "", "TLS."),
-	refused("certfile", PerListener, Text, "", "TLS."),
-	refused("ciphers", PerListener, Text, "", "TLS."),
-	refused("ciphers_tls1.3", PerListener, Text, "", "TLS."),
-	refused("crlfile", PerListener, Text, "", "TLS."),
+	listenerText("cafile", "A file with the certificates that vouch for clients' certificates.",
+		func(l *Listener) *string { return &l.TLS.CAFile }),
+	listenerText("capath", "A folder with such certificates: every file of it whose name ends in .pem, .crt, .cer or as OpenSSL's rehash names them.",
+		func(l *Listener) *string { return &l.TLS.CAPath }),
+	listenerText("certfile", "The broker's certificate, and behind it those that vouch for it; with keyfile it makes the listener one for TLS. Read again"+
+		" when the file changes.", func(l *Listener) *string { return &l.TLS.CertFile }),
+	listenerText("ciphers", "The suites of TLS 1.2, and those for pre-shared keys, by OpenSSL's names, with : between them; without it all that are safe.",
+		func(l *Listener) *string { return &l.TLS.Ciphers }),
+	listenerText("ciphers_tls1.3", "The suites of TLS 1.3. All three are always in use: they are equally safe, and a shorter list gives a warning.",
+		func(l *Listener) *string { return &l.TLS.Ciphers13 }),
+	listenerText("crlfile", "Lists of revoked certificates, from those who vouch for them. Clients whose certificate is on it are refused, and all that the list's"+
+		" issuer vouches for once it has expired.", func(l *Listener) *string { return &l.TLS.CRLFile }),
 	noEffect("dhparamfile", PerListener, Text, "Mosquitto has no use for it any more either."),
-	refused("disable_client_cert_date_checks", PerListener, Bool, "false", "TLS."),
-	refused("enable_proxy_protocol", PerListener, Number, "", "The PROXY protocol."),
-	refused("http_dir", PerListener, Text, "", "Serves files over HTTP."),
-	refused("keyfile", PerListener, Text, "", "TLS."),
+	listenerBool("disable_client_cert_date_checks", "false", "Accepts client certificates that are expired or not valid yet.",
+		func(l *Listener) *bool { return &l.TLS.NoDateChecks }),
+	listenerNumber("enable_proxy_protocol", 0, 2, "", "0", "The version of the PROXY header, 1 or 2, that a load balancer sends first; who does not is refused. 0: none.",
+		func(l *Listener) *int { return &l.ProxyProtocol }).fixed(),
+	listenerText("http_dir", "A folder whose files a WebSocket listener serves to browsers.",
+		func(l *Listener) *string { return &l.HTTPDir }).fixed(),
+	listenerText("keyfile", "The key to certfile, not encrypted.",
+		func(l *Listener) *string { return &l.TLS.KeyFile }),
 	{
 		Name: "listener", Kind: Fields, Scope: PerListener, Repeated: true,
 		Syntax: "PORT [ADDRESS], or 0 PATH for a Unix socket",
@@ -87,18 +113,15 @@ var listenerOptions = []Option{
 	},
 	{
 		Name: "protocol", Kind: Word, Words: []string{"mqtt", "websockets", "http_api"}, Default: "mqtt", Scope: PerListener,
-		Doc: "What the listener speaks. websockets and http_api are not available yet: the broker does not start.",
-		set: func(_ *target, v value) error {
-			if v.text != "mqtt" {
-				return problem(v.text + " is not available yet")
-			}
-			return nil
-		},
-		Fixed: true,
+		Doc: "What the listener speaks. http_api is not available yet: the broker does not start.",
+		set: setProtocol, Fixed: true,
 	},
-	refused("proxy_protocol_v2_require_tls", PerListener, Bool, "false", "The PROXY protocol."),
-	refused("psk_hint", PerListener, Text, "", "TLS with pre-shared keys."),
-	refused("require_certificate", PerListener, Bool, "false", "TLS."),
+	listenerBool("proxy_protocol_v2_require_tls", "false", "Refuses connections that came to the load balancer without TLS.",
+		func(l *Listener) *bool { return &l.ProxyRequireTLS }),
+	listenerText("psk_hint", "Makes the listener one for TLS with pre-shared keys, which psk_file has, and is told to clients.",
+		func(l *Listener) *string { return &l.TLS.PSKHint }),
+	listenerBool("require_certificate", "false", "Refuses clients without a certificate that cafile or capath vouches for. Behind enable_proxy_protocol 2 the load balancer must"+
+		" have seen one.", func(l *Listener) *bool { return &l.TLS.RequireCertificate }),
 	{
 		Name: "socket_domain", Kind: Word, Words: []string{"ipv4", "ipv6"}, Scope: PerListener,
 		Doc: "Listens on addresses of this kind alone; without it on both.",
@@ -108,12 +131,17 @@ var listenerOptions = []Option{
 		},
 		Fixed: true,
 	},
-	refused("tls_engine", PerListener, Text, "", "TLS."),
-	refused("tls_engine_kpass_sha1", PerListener, Text, "", "TLS."),
-	refused("tls_keyform", PerListener, Text, "pem", "TLS."),
-	refused("tls_version", PerListener, Text, "", "TLS."),
-	refused("use_identity_as_username", PerListener, Bool, "false", "Takes the user name from a certificate."),
-	refused("use_subject_as_username", PerListener, Bool, "false", "Takes the user name from a certificate."),
+	refused("tls_engine", PerListener, Text, "", "Keys in hardware, by OpenSSL."),
+	refused("tls_engine_kpass_sha1", PerListener, Text, "", "Keys in hardware, by OpenSSL."),
+	refused("tls_keyform", PerListener, Text, "pem", "Keys in hardware, by OpenSSL."),
+	{
+		Name: "tls_version", Kind: Text, Scope: PerListener, Doc: "The lowest version of TLS, tlsv1.2 or tlsv1.3; without it tlsv1.2.",
+		set: setTLSVersion,
+	},
+	listenerBool("use_identity_as_username", "false", "Makes the common name of the client's certificate the user name, or its PSK identity; no password is asked for. A client"+
+		" without is refused.", func(l *Listener) *bool { return &l.IdentityAsUsername }),
+	listenerBool("use_subject_as_username", "false", "The same with the whole subject of the certificate, as RFC 2253 writes it.",
+		func(l *Listener) *bool { return &l.SubjectAsUsername }),
 	{
 		Name: "use_username_as_clientid", Kind: Bool, Scope: PerListener, Default: "false",
 		Doc: "Makes the user name the client id, so that a client can take over its own session alone. A client without a user name is refused.",
@@ -122,5 +150,22 @@ var listenerOptions = []Option{
 			return nil
 		},
 	},
-	refused("websockets_origin", PerListener, Text, "", "MQTT over WebSocket."),
+	{
+		Name: "websockets_forwarded_for", Kind: Bool, Scope: PerListener, Default: "true",
+		Doc: "Takes a WebSocket client's address from X-Forwarded-For, as Mosquitto does. Should be false where clients connect directly: they can write there what they like.",
+		set: func(t *target, v value) error {
+			t.section.ForwardedFor = v.on
+			return nil
+		},
+		Fixed: true,
+	},
+	{
+		Name: "websockets_origin", Kind: Text, Scope: PerListener, Repeated: true,
+		Doc: "An origin, such as https://example.org, that web pages which connect must come from; several lines add up. Without it they may come from anywhere.",
+		set: func(t *target, v value) error {
+			t.section.WebSocketOrigins = append(t.section.WebSocketOrigins, v.text)
+			return nil
+		},
+		Fixed: true,
+	},
 }

@@ -11,6 +11,8 @@ var newOptions = map[string]string{
 	"plugin_use": "2.1", "proxy_protocol_v2_require_tls": "2.1", "retain_expiry_interval": "2.1",
 	"websockets_origin": "2.1",
 	"log_format":        "Unio", "persistence_sync": "Unio",
+	"acme_cache": "Unio", "acme_directory": "Unio", "acme_domain": "Unio", "acme_email": "Unio",
+	"connect_timeout": "Unio", "max_connection_rate": "Unio", "max_unauthenticated_connections": "Unio", "websockets_forwarded_for": "Unio",
 }
 
 // laterWorks are the works that are to bring the options that are not available. A "*"
@@ -19,14 +21,11 @@ var laterWorks = []struct {
 	name    string
 	options []string
 }{
-	{"TLS, WebSocket and PROXY listeners", []string{
-		"cafile", "capath", "certfile", "ciphers*", "crlfile", "dhparamfile", "disable_client_cert_date_checks",
-		"enable_proxy_protocol", "http_dir", "keyfile", "proxy_protocol_v2_require_tls", "psk_*", "require_certificate", "tls_*",
-		"use_identity_as_username", "use_subject_as_username", "websockets_*",
-	}},
+	{"keys in hardware, which no work is planned for", []string{"tls_*"}},
 	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars"}},
 	{"bridges", []string{"connection"}},
 	{"administration by $CONTROL", []string{"enable_control_api"}},
+	{"nothing: Mosquitto has no use for it either", []string{"dhparamfile"}},
 }
 
 // laterWork returns the work that is to bring an option, or "".

@@ -61,6 +61,9 @@ type verified string
 // user's password, and one that needs none. It waits until it may compute: see gate.
 func (a *Authenticator) Authenticate(ctx context.Context, c *broker.Client, password []byte) error {
 	c.Auth = nil
+	if vouched(c) {
+		return nil
+	}
 	l := a.listener(c.Listener)
 	if !c.HasUsername || l.Passwords == nil {
 		if l.RefuseAnonymous {
@@ -85,6 +88,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, c *broker.Client, pass
 	return nil
 }
 
+// vouched reports whether the transport says who the client is: use_identity_as_username and the like. Nobody asks for a password then.
+func vouched(c *broker.Client) bool { return c.Transport != nil && c.Transport.Username != "" }
+
 // Exchange refuses: password files know no enhanced authentication.
 func (a *Authenticator) Exchange(context.Context, *broker.Client, string) (broker.Exchange, error) {
 	return nil, mqtt.BadAuthenticationMethod
@@ -94,6 +100,9 @@ func (a *Authenticator) Exchange(context.Context, *broker.Client, string) (broke
 // be said without its password: its user exists, and the hash is the one that the
 // password matched. After Set, those for whom it is false are to be disconnected.
 func (a *Authenticator) Valid(c *broker.Client) bool {
+	if vouched(c) {
+		return true
+	}
 	l := a.listener(c.Listener)
 	if !c.HasUsername || l.Passwords == nil {
 		return !l.RefuseAnonymous

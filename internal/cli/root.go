@@ -47,7 +47,7 @@ lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log everything, whatever the file says")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "log nothing, whatever the file says")
 	fs.BoolVar(&f.testConfig, "test-config", false, "check the configuration and exit: status 0 or 3; with -v show it, each value with its origin")
-	fs.StringVar(&f.keyLog, "tls-keylog", "", "write the keys of TLS connections to `FILE`; not available yet")
+	fs.StringVar(&f.keyLog, "tls-keylog", "", "write the keys of TLS connections to `FILE`, to look into the traffic")
 	return root
 }
 

@@ -33,9 +33,6 @@ func serve(cmd *cobra.Command, version string, f *flags) error {
 	defer stop()
 	signals := awaitSignals()
 
-	if f.keyLog != "" {
-		return complain(StatusInvalid, errors.New("--tls-keylog: TLS is not available yet"))
-	}
 	if f.testConfig {
 		return check(cmd, f)
 	}
@@ -82,6 +79,14 @@ func (p *process) start() error {
 		return report(p.log.Logger, StatusInvalid, err)
 	}
 	p.server.Version = p.version
+	if p.flags.keyLog != "" {
+		keys, err := os.OpenFile(p.flags.keyLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return report(p.log.Logger, StatusFailure, fmt.Errorf("--tls-keylog: %w", err))
+		}
+		p.server.KeyLog = keys // until the process ends
+		p.log.Warn("--tls-keylog: whoever reads " + p.flags.keyLog + " can read what goes over TLS")
+	}
 	if err := p.server.Listen(); err != nil {
 		return report(p.log.Logger, StatusFailure, err)
 	}

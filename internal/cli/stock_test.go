@@ -101,7 +101,8 @@ func optionOf(word string) *config.Option {
 // switchOn starts a broker whose file has one option.
 func switchOn(t *testing.T, o *config.Option, word, value string) {
 	listener := fmt.Sprintf("listener %d 127.0.0.1", freePort(t))
-	line := word + " " + sample(t, o, value)
+	a := newAuthority(t, "ca")
+	line := word + " " + sample(t, o, value, a)
 	lines := []string{listener, line}
 	switch {
 	case o.Name == "port":
@@ -115,6 +116,7 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 	case o.Scope == config.PerBridge && o.Name != "connection":
 		lines = []string{listener, "connection x", line}
 	}
+	lines = append(lines, companions(t, o.Name, a)...)
 	path := file(t, lines...)
 	p := run(t, "-c", path)
 	if o.State != config.Refused {
@@ -132,12 +134,56 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 	}
 }
 
+// companions returns the lines that an option needs beside it.
+func companions(t *testing.T, option string, a *authority) []string {
+	certificate, key := filepath.Join(a.dir, "ca.crt"), filepath.Join(a.dir, "ca.key")
+	switch option {
+	case "certfile":
+		return []string{"keyfile " + key}
+	case "keyfile":
+		return []string{"certfile " + certificate}
+	case "cafile", "capath", "ciphers", "ciphers_tls1.3", "disable_client_cert_date_checks", "tls_version", "use_identity_as_username", "use_subject_as_username":
+		return []string{"certfile " + certificate, "keyfile " + key}
+	case "require_certificate":
+		return []string{"certfile " + certificate, "keyfile " + key, "cafile " + certificate}
+	case "psk_hint":
+		path := filepath.Join(t.TempDir(), "psk")
+		if err := os.WriteFile(path, []byte("device:0123456789abcdef\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"psk_file " + path}
+	case "http_dir", "websockets_origin", "websockets_forwarded_for":
+		return []string{"protocol websockets"}
+	case "proxy_protocol_v2_require_tls":
+		return []string{"enable_proxy_protocol 2"}
+	}
+	return nil
+}
+
 // sample returns the value to switch an option on with: that of the stock file if it is
 // one that works here.
-func sample(t *testing.T, o *config.Option, value string) string {
+func sample(t *testing.T, o *config.Option, value string, a *authority) string {
 	dir := t.TempDir()
 	switch o.Name {
-	case "acl_file", "password_file":
+	case "certfile", "cafile":
+		return filepath.Join(a.dir, "ca.crt")
+	case "keyfile":
+		return filepath.Join(a.dir, "ca.key")
+	case "capath":
+		return a.dir
+	case "http_dir", "acme_cache":
+		return dir
+	case "acme_domain":
+		return "example.org"
+	case "crlfile":
+		return filepath.Join(dir, "crl") // is not read: without cafile it lists nothing
+	case "ciphers":
+		return "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+	case "ciphers_tls1.3":
+		return "TLS_AES_128_GCM_SHA256"
+	case "tls_version":
+		return "tlsv1.3"
+	case "acl_file", "password_file", "psk_file":
 		path := filepath.Join(dir, "file")
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,401 @@
+package unio
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/certs"
+	"github.com/uniomq/unio/internal/listener/websocket"
+	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/psk"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// door is what stands between the sockets of one listener and MQTT: TLS with certificates or with pre-shared keys, WebSocket, the PROXY
+// protocol. It follows the files that it was made from.
+type door struct {
+	from   config.Listener
+	certs  *certs.Source // nil: no certificates
+	watch  *certs.Watch
+	server *psk.ServerConfig // nil: no pre-shared keys
+	keys   atomic.Pointer[psk.Keys]
+}
+
+// openDoors makes the doors of all listeners, nil for those that need none. The error is a config.Errors with all mistakes.
+func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
+	defer cancel()
+	var mistakes config.Errors
+	for i, l := range cfg.Listeners {
+		d, w, err := openDoor(ctx, cfg, l, keyLog)
+		doors, warnings = append(doors, d), append(warnings, w...)
+		if err == nil {
+			continue
+		}
+		option := "listener"
+		if l.TLS.PSKHint != "" {
+			option = "psk_file"
+		}
+		if fe, ok := errors.AsType[*certs.FileError](err); ok {
+			option, err = fe.Option, fmt.Errorf("%s: %w", fe.File, fe.Err)
+		}
+		mistakes = appendMistakes(mistakes, err, cfg.Origin(option, i), option)
+	}
+	if len(mistakes) > 0 {
+		return nil, nil, mistakes
+	}
+	return doors, warnings, nil
+}
+
+// filesTimeout bounds the reading of certificates and keys: they may be on a network.
+const filesTimeout = 30 * time.Second
+
+// same reports whether two doors have the same layers, so that one can take the other's place.
+func (d *door) same(other *door) bool {
+	if d == nil || other == nil {
+		return d == other
+	}
+	return (d.certs != nil) == (other.certs != nil) && (d.server != nil) == (other.server != nil) && d.from.Protocol == other.from.Protocol &&
+		d.from.ProxyProtocol == other.from.ProxyProtocol
+}
+
+// follow takes what a new door was made from, for connections from now on.
+func (d *door) follow(cfg *config.Config, next *door, keyLog io.Writer) error {
+	d.from.TLS = next.from.TLS
+	if d.certs != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
+		defer cancel()
+		return d.certs.Replace(ctx, certOptions(cfg, next.from, keyLog))
+	}
+	if d.server != nil {
+		d.keys.Store(next.keys.Load())
+	}
+	return nil
+}
+
+// openDoor reads what a listener's options name; nil: nothing lies between.
+func openDoor(ctx context.Context, cfg *config.Config, l config.Listener, keyLog io.Writer) (*door, []string, error) {
+	d := &door{from: l}
+	if l.ProxyProtocol > 0 {
+		return nil, nil, errors.New("enable_proxy_protocol is not available yet")
+	}
+	var warnings []string
+	switch t := &l.TLS; {
+	case t.PSKHint != "":
+		keys, err := psk.LoadKeys(t.PSKFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		d.keys.Store(keys)
+		d.server = &psk.ServerConfig{Hint: t.PSKHint, Lookup: d.lookup, KeyLog: keyLog}
+		if t.Ciphers != "" {
+			known, unknown := psk.ParseSuites(t.Ciphers)
+			if len(known) == 0 {
+				return nil, nil, fmt.Errorf("ciphers: expected suites for pre-shared keys, such as %s, not %s", psk.AllSuites()[0], strings.Join(unknown, ", "))
+			}
+			d.server.Suites = known
+		}
+		if err := d.server.Check(); err != nil {
+			return nil, nil, err
+		}
+	case t.On():
+		source, err := certs.Open(ctx, certOptions(cfg, l, keyLog))
+		if err != nil {
+			return nil, nil, err
+		}
+		d.certs = source
+		for _, w := range source.Warnings() {
+			warnings = append(warnings, w.String())
+		}
+	case l.Protocol == config.MQTT && l.ProxyProtocol == 0:
+		return nil, nil, nil
+	}
+	return d, warnings, nil
+}
+
+func (d *door) lookup(identity string) ([]byte, bool) { return d.keys.Load().Lookup(identity) }
+
+// certOptions are the options of a listener in the words of package certs.
+func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.Options {
+	t := &l.TLS
+	o := certs.Options{
+		CertFile: t.CertFile, KeyFile: t.KeyFile, CAFile: t.CAFile, CAPath: t.CAPath, CRLFile: t.CRLFile,
+		RequireCertificate: t.RequireCertificate, DisableClientDateChecks: t.NoDateChecks,
+		MinVersion: t.Version, Ciphers: t.Ciphers, CiphersTLS13: t.Ciphers13, KeyLog: keyLog, ALPN: []string{"mqtt"},
+	}
+	if l.Protocol == config.WebSockets {
+		o.ALPN = []string{"http/1.1"}
+	}
+	if a := &t.ACME; len(a.Domains) > 0 {
+		cache := a.Cache
+		if cache == "" {
+			cache = filepath.Join(cfg.PersistenceLocation, "acme")
+		}
+		o.ACME = &certs.ACME{Domains: a.Domains, Email: a.Email, CacheDir: cache, DirectoryURL: a.Directory}
+	}
+	return o
+}
+
+// wrap puts the layers over a socket. waiting bounds the connections that are not MQTT yet.
+func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listener, error) {
+	l := s
+	if d.from.Protocol == config.WebSockets {
+		l = &waitingRoom{Listener: l, waiting: w}
+	}
+	switch {
+	case d.certs != nil:
+		l = tls.NewListener(l, d.certs.Config())
+	case d.server != nil:
+		l = psk.NewListener(l, d.server)
+	}
+	if d.from.Protocol == config.WebSockets {
+		return websocket.New(l, websocket.Options{
+			Origins: d.from.WebSocketOrigins, HTTPDir: d.from.HTTPDir, HandshakeTimeout: cfg.ConnectTimeout,
+			MaxFrame: int64(cfg.MaxPacketSize) + maxFrameSlack, TrustForwardedFor: d.from.ForwardedFor,
+			Refused: func(client net.Addr, cause error) {
+				if b := w.broker.Load(); b != nil {
+					b.Refuse(client, s.Addr(), cause)
+				}
+			},
+		})
+	}
+	return l, nil
+}
+
+// maxFrameSlack is how much larger than a packet a WebSocket frame may be: clients put several packets into one.
+const maxFrameSlack = 1 << 20
+
+// identify says what the layers know of a client.
+func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
+	t := &broker.Transport{}
+	for nc != nil {
+		switch c := nc.(type) {
+		case *psk.Conn:
+			s := c.State()
+			t.TLS, t.Cipher, t.PSKIdentity = tls.VersionName(s.Version), s.Suite.String(), s.Identity
+		case interface{ ConnectionState() tls.ConnectionState }:
+			if err := describeTLS(t, c.ConnectionState()); err != nil {
+				return t, err
+			}
+		}
+		below, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		nc = below.NetConn()
+	}
+	switch {
+	case d.from.IdentityAsUsername && t.PSKIdentity != "":
+		t.Username = t.PSKIdentity
+	case d.from.IdentityAsUsername:
+		t.Username = t.CommonName
+	case d.from.SubjectAsUsername:
+		t.Username = t.Subject
+	default:
+		return t, nil
+	}
+	if t.Username == "" {
+		return t, errNoIdentity
+	}
+	return t, nil
+}
+
+// errNoIdentity has the code that Mosquitto answers a client with that shows no certificate where one is to name it.
+var errNoIdentity = fmt.Errorf("no certificate to take the user name from: %w", mqtt.BadUserNameOrPassword)
+
+// describeTLS fills in what a handshake says.
+func describeTLS(t *broker.Transport, s tls.ConnectionState) (err error) {
+	t.TLS, t.Cipher = tls.VersionName(s.Version), tls.CipherSuiteName(s.CipherSuite)
+	if len(s.PeerCertificates) == 0 {
+		return nil
+	}
+	cert := s.PeerCertificates[0]
+	t.CommonName, _ = certs.CommonName(cert) // a certificate may well have other names alone
+	t.Fingerprint = certs.Fingerprint(cert)
+	t.Names = append(append([]string(nil), cert.DNSNames...), cert.EmailAddresses...)
+	for _, u := range cert.URIs {
+		t.Names = append(t.Names, u.String())
+	}
+	t.Subject, err = certs.Subject(cert)
+	return err
+}
+
+// waiting counts connections of WebSocket listeners that are not MQTT yet, and asks the engine whether there may be more.
+type waiting struct {
+	broker atomic.Pointer[broker.Broker]
+	n      atomic.Int64
+}
+
+// waitingRoom is a listener whose connections the engine learns of when they are upgraded.
+type waitingRoom struct {
+	net.Listener
+	waiting *waiting
+}
+
+func (r *waitingRoom) Accept() (net.Conn, error) {
+	for {
+		nc, err := r.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		b := r.waiting.broker.Load()
+		if b == nil {
+			return nc, nil
+		}
+		if err := b.Admit(nc.RemoteAddr(), nc.LocalAddr(), int(r.waiting.n.Load())); err != nil {
+			_ = nc.Close()
+			continue
+		}
+		r.waiting.n.Add(1)
+		return &waiter{Conn: nc, waiting: r.waiting}, nil
+	}
+}
+
+// waiter is a connection in a waitingRoom.
+type waiter struct {
+	net.Conn
+	waiting *waiting
+	left    sync.Once
+}
+
+// leave is called when the connection is MQTT, or closed.
+func (w *waiter) leave() { w.left.Do(func() { w.waiting.n.Add(-1) }) }
+
+func (w *waiter) Close() error {
+	w.leave()
+	return w.Conn.Close()
+}
+
+// NetConn returns the connection underneath.
+func (w *waiter) NetConn() net.Conn { return w.Conn }
+
+// SyscallConn gives the socket.
+func (w *waiter) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := w.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return sc.SyscallConn()
+}
+
+// leaveWaitingRoom finds the waiter below an upgraded connection.
+func leaveWaitingRoom(nc net.Conn) {
+	for nc != nil {
+		if w, ok := nc.(*waiter); ok {
+			w.leave()
+			return
+		}
+		below, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return
+		}
+		nc = below.NetConn()
+	}
+}
+
+// doors are those of the listeners that are open, each once.
+func (s *Server) doors() []*door {
+	var all []*door
+	for _, l := range s.listeners {
+		if l.door != nil && !slices.Contains(all, l.door) {
+			all = append(all, l.door)
+		}
+	}
+	return all
+}
+
+// watchDoors has certificates follow their files, and warns of those that will end soon, now and every day.
+func (s *Server) watchDoors() {
+	for _, d := range s.doors() {
+		if d.certs == nil {
+			continue
+		}
+		place := name(d.from)
+		watch, err := d.certs.Watch(func(err error) {
+			if err != nil {
+				s.log.Error(fmt.Sprintf("listener %s: the files of TLS have changed and are not used: %v", place, err))
+				return
+			}
+			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("listener %s: new files of TLS are in force.", place))
+			s.tellExpiries(time.Now())
+		})
+		if err != nil {
+			s.log.Warn(fmt.Sprintf("listener %s: changes of the files of TLS are seen at a reload only: %v", place, err))
+		}
+		d.watch = watch
+	}
+	s.tellExpiries(time.Now())
+	s.serving.Go(func() {
+		t := time.NewTicker(24 * time.Hour)
+		defer t.Stop()
+		for {
+			select {
+			case now := <-t.C:
+				s.tellExpiries(now)
+			case <-s.done:
+				return
+			}
+		}
+	})
+}
+
+// tellExpiries warns of certificates that end within a month, each once.
+func (s *Server) tellExpiries(now time.Time) {
+	told := map[string]bool{}
+	for _, d := range s.doors() {
+		if d.certs == nil {
+			continue
+		}
+		for _, i := range d.certs.Expiring(now, certs.MonthAhead) {
+			what := "expires"
+			if i.NotAfter.Before(now) {
+				what = "has expired"
+			}
+			if line := fmt.Sprintf("%s: the %s of %s %s on %s", i.File, kindOf(i), i.Subject, what, i.NotAfter.UTC().Format(time.RFC1123)); !told[line] {
+				told[line] = true
+				s.log.Warn(line)
+			}
+		}
+	}
+}
+
+func kindOf(i certs.Info) string {
+	if i.Use == certs.Revocations {
+		return "list of revoked certificates"
+	}
+	return "certificate"
+}
+
+func (s *Server) closeDoors() {
+	for _, d := range s.doors() {
+		if d.watch != nil {
+			_ = d.watch.Close()
+		}
+	}
+}
+
+// reloadDoors takes new doors' files for those that are open, and says what needs a restart.
+func (s *Server) reloadDoors(cfg *config.Config, next []*door) {
+	for _, l := range s.listeners {
+		i := indexOf(cfg.Listeners, l.from)
+		if i < 0 || l.door == nil || !l.door.same(next[i]) {
+			continue
+		}
+		if err := l.door.follow(cfg, next[i], s.KeyLog); err != nil { // between reading and reading again it has changed
+			s.log.Error(fmt.Sprintf("listener %s: the files of TLS are not used: %v", name(l.from), err))
+		}
+	}
+}
