@@ -43,7 +43,8 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 		return nil, err
 	}
 	c.client.Version, c.client.CleanStart = p.Version, p.CleanStart
-	c.client.ID, c.client.Username, c.client.HasUsername = p.ClientID, p.Username, p.HasUsername
+	c.client.ID, c.client.Username = p.ClientID, p.Username
+	c.client.HasUsername = p.HasUsername && p.Username != "" // an empty one is none, as for Mosquitto
 	c.received(&p)
 	connack := mqtt.Connack{}
 	if err = c.accept(&p, &connack); err == nil {
@@ -188,7 +189,7 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		p.Username, p.HasUsername = t.Username, true
 		c.client.Username, c.client.HasUsername = t.Username, true
 	}
-	if c.lo.RefuseAnonymous && !p.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
+	if c.lo.RefuseAnonymous && !c.client.HasUsername && !p.Properties.Has(mqtt.PropAuthMethod) {
 		return errAnonymous
 	}
 	if err := c.identify(p, connack); err != nil {
