@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // flags are those of the broker.
@@ -41,7 +42,13 @@ lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 	root.SetFlagErrorFunc(invalid)
 	fs := root.Flags()
 	fs.SortFlags = false
-	fs.StringVarP(&f.configFile, "config", "c", "", "read the configuration from `FILE`")
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "config" { // what it was called before
+			name = "config-file"
+		}
+		return pflag.NormalizedName(name)
+	})
+	fs.StringVarP(&f.configFile, "config-file", "c", "", "read the configuration from `FILE`")
 	fs.BoolVarP(&f.daemon, "daemon", "d", false, "go on in the background once clients are served")
 	fs.VarP(&f.ports, "port", "p", "listen on `PORT`; several add up; ignored if the file names a listener")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log everything, whatever the file says")

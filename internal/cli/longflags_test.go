@@ -1,0 +1,15 @@
+package cli_test
+
+import "testing"
+
+// TestLongFlagsAreMosquittos has the long spellings that mosquitto(8) of 2.1 lists.
+func TestLongFlagsAreMosquittos(t *testing.T) {
+	t.Parallel()
+	conf := file(t, "listener 1883 127.0.0.1")
+	for _, args := range [][]string{{"--config-file", conf}, {"--config", conf}, {"--port", "1884"}, {"--quiet"}, {"--verbose"}, {"--daemon"}} {
+		p := run(t, append(args, "--test-config")...)
+		if status := p.status(); status != 0 {
+			t.Errorf("%s: status %d\n%s", args[0], status, p.text())
+		}
+	}
+}
