@@ -57,7 +57,7 @@ var exceptions = []struct {
 }{
 	{"", regexp.MustCompile(`v5 no keep alive`)},
 	{"allow_zero_length_clientid", regexp.MustCompile(`v5 no id`)},
-	{"use_username_as_clientid", regexp.MustCompile(`v3 no id|no id, a session to keep`)},
+	{"use_username_as_clientid", regexp.MustCompile(`v[34] no id|no id, a session to keep`)},
 	{"message_size_limit", regexp.MustCompile(`v5 bob's message [89]`)},
 	{"max_packet_size", regexp.MustCompile(`v5 bob's message 9`)}, // a closed connection may take the DISCONNECT with it
 	{"max_qos", regexp.MustCompile(`a will`)},
