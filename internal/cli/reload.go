@@ -39,7 +39,7 @@ func (p *process) rotate() {
 
 // save is what SIGUSR1 asks for.
 func (p *process) save() {
-	p.log.Info("Nothing waits to be saved: sessions and messages are kept in memory.")
+	p.log.Info("Nothing waits to be saved.")
 }
 
 // printTree prints the subscriptions to standard output, as Mosquitto does.
