@@ -43,6 +43,7 @@ type conn struct {
 	accepted       atomic.Bool  // CONNACK was sent with success
 	fenced         atomic.Bool  // the read loop must handle nothing more
 
+	counted     bool  // in ln.count
 	identifyErr error // of ListenerOptions.Identify, told behind CONNECT
 
 	authMethod string

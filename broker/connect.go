@@ -19,7 +19,6 @@ var (
 	errMaxSessions = fmt.Errorf("too many sessions: %w", mqtt.ServerBusy)
 	errStoreFull   = fmt.Errorf("no room to store a session: %w", mqtt.QuotaExceeded)
 	errShort       = fmt.Errorf("short of memory: %w", mqtt.QuotaExceeded)
-	errMaxConns    = fmt.Errorf("too many connections: %w", mqtt.ServerBusy)
 	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
 	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
 	errIDPrefix    = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
@@ -113,10 +112,10 @@ func (r *handshakeReader) first() ([]byte, error) {
 	}
 	if r.p[0] != byte(mqtt.CONNECT)<<4 {
 		if what := foreign(r.p); what != "" {
-			return nil, fmt.Errorf("%w but %s", errNoConnect, what)
+			return nil, fmt.Errorf("%w but %s: %w", errNoConnect, what, mqtt.ProtocolError)
 		}
 		if mqtt.Type(r.p[0]>>4) != mqtt.CONNECT {
-			return nil, errNoConnect
+			return nil, fmt.Errorf("%w: %w", errNoConnect, mqtt.ProtocolError)
 		}
 	}
 	return r.next()
@@ -176,8 +175,9 @@ func (r *handshakeReader) read() error {
 func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 	l := c.b.options.Load()
 	n := int(c.b.counters.connections.Load())
-	if l.MaxConnections > 0 && n >= l.MaxConnections || c.lo.MaxConnections > 0 && int(c.ln.count.Load()) > c.lo.MaxConnections {
-		return errMaxConns
+	c.counted = true // who has not sent CONNECT takes nobody's place
+	if mine := int(c.ln.count.Add(1)); l.MaxConnections > 0 && n >= l.MaxConnections || c.lo.MaxConnections > 0 && mine > c.lo.MaxConnections {
+		return ErrMaxConnections
 	}
 	if c.b.short.Load() {
 		return errShort

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -46,6 +47,9 @@ var (
 	ErrConnectionRate = errors.New("too many connections from its address within a second")
 	ErrUnaccepted     = errors.New("too many connections that have not sent CONNECT")
 )
+
+// ErrMaxConnections refuses a client beyond MaxConnections.
+var ErrMaxConnections = fmt.Errorf("max_connections exceeded: %w", mqtt.ServerBusy)
 
 // handshakeError is an error of a layer below MQTT.
 type handshakeError struct{ error }

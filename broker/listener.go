@@ -13,7 +13,7 @@ import (
 // listener is what connections of one ServeListener share.
 type listener struct {
 	options atomic.Pointer[ListenerOptions]
-	count   atomic.Int64 // connections now
+	count   atomic.Int64 // connections now that have sent CONNECT
 }
 
 func (l *listener) set(o ListenerOptions) {
@@ -44,7 +44,6 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.mu.Unlock()
 	b.counters.accepted.Add(1)
 	b.counters.unaccepted.Add(1)
-	ln.count.Add(1)
 	if event := b.options.Load().Events.Opened; event != nil {
 		event(nc.RemoteAddr(), nc.LocalAddr())
 	}
@@ -85,7 +84,9 @@ func (c *conn) handshake() (rest []byte, err error) {
 }
 
 func (b *Broker) forget(c *conn) {
-	c.ln.count.Add(-1)
+	if c.counted {
+		c.ln.count.Add(-1)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)

@@ -150,8 +150,8 @@ var globalOptions = []Option{
 			return nil
 		},
 	},
-	brokerText("persistence_location", "The folder for the data; without it the working directory, or MOSQUITTO_PERSISTENCE_LOCATION of"+
-		" the environment. One broker can use it at a time.", func(c *Config) *string { return &c.PersistenceLocation }).fixed(),
+	brokerText("persistence_location", "The folder for the data; without it the working directory. MOSQUITTO_PERSISTENCE_LOCATION in"+
+		" the environment goes before it. One broker can use it at a time.", func(c *Config) *string { return &c.PersistenceLocation }).fixed(),
 	{
 		Name: "persistence_sync", Kind: Fields, Syntax: "always, interval MS or never", Default: "always", Fixed: true,
 		Doc: "When data is forced to the disk. always: before anything is acknowledged; nothing acknowledged is lost by kill -9 or a power" +

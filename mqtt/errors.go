@@ -47,7 +47,7 @@ var (
 	errShort         = malformed("packet ends early")
 	errTrailing      = malformed("bytes after the end of the packet")
 	errVarint        = malformed("malformed variable byte integer")
-	errUTF8          = malformed("string is not valid UTF-8 or holds U+0000")
+	errUTF8          = malformed("string is not valid UTF-8 or holds a control character or no character")
 	errAuthBefore5   = malformed("AUTH before version 5.0")
 	errConnectFlags  = malformed("wrong connect flags")
 	errConnackFlags  = malformed("wrong connect acknowledge flags")

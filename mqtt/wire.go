@@ -161,25 +161,43 @@ const (
 // hasZero reports whether a byte of x is 0.
 func hasZero(x uint64) bool { return (x-ones)&^x&highs != 0 }
 
-// ValidUTF8 reports whether p is a string that MQTT allows: well-formed UTF-8
-// without surrogates [MQTT-1.5.4-1] and without U+0000 [MQTT-1.5.4-2].
+// ValidUTF8 reports whether p is a string that is accepted: well-formed UTF-8 without surrogates [MQTT-1.5.4-1] and without U+0000
+// [MQTT-1.5.4-2], and, as in Mosquitto, without what a sender should not use and a receiver may refuse (section 1.5.4, 1.5.3 of
+// 3.1.1): control characters and code points that are no characters.
 func ValidUTF8(p []byte) bool {
 	for len(p) >= 8 {
 		x := binary.LittleEndian.Uint64(p)
-		if (x|(x-ones))&highs != 0 { // a byte is 0 or not ASCII
+		if unusual(x) {
 			return validSlow(p)
 		}
 		p = p[8:]
 	}
 	for _, b := range p {
-		if b == 0 || b >= utf8.RuneSelf {
+		if b < ' ' || b >= del {
 			return validSlow(p)
 		}
 	}
 	return true
 }
 
-func validSlow(p []byte) bool { return utf8.Valid(p) && bytes.IndexByte(p, 0) < 0 }
+const del = 0x7F // U+007F, the last of ASCII's control characters
+
+// unusual reports whether a byte of x may be one other than a printable character of ASCII. It may also say so for a byte behind such a one.
+func unusual(x uint64) bool { return (x|(x-ones*' ')|(x+ones))&highs != 0 }
+
+func validSlow(p []byte) bool {
+	for len(p) > 0 {
+		r, n := utf8.DecodeRune(p)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return false
+		case r < ' ', r >= del && r < 0xA0, r >= 0xFDD0 && r <= 0xFDEF, r&0xFFFE == 0xFFFE:
+			return false
+		}
+		p = p[n:]
+	}
+	return true
+}
 
 // checkTopicName returns why p cannot be a topic name, or nil. The empty name
 // passes, since it has different meanings in different places.
@@ -187,13 +205,13 @@ func checkTopicName(p []byte) error {
 	rest := p
 	for len(rest) >= 8 {
 		x := binary.LittleEndian.Uint64(rest)
-		if (x|(x-ones))&highs != 0 || hasZero(x^ones*'+') || hasZero(x^ones*'#') {
+		if unusual(x) || hasZero(x^ones*'+') || hasZero(x^ones*'#') {
 			return checkTopicNameSlow(p)
 		}
 		rest = rest[8:]
 	}
 	for _, b := range rest {
-		if b == 0 || b == '+' || b == '#' || b >= utf8.RuneSelf {
+		if b < ' ' || b == '+' || b == '#' || b >= del {
 			return checkTopicNameSlow(p)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -35,7 +36,8 @@ func TestValidUTF8(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]bool{
 		"": true, "a": true, "topic/with/many/levels": true, "gr\u00fc\u00dfe/\u65e5\u672c/\U0001F600": true,
-		"\ufeffbom is kept": true, "\uffff": true, "\x01": true, "\x7f": true,
+		"\ufeffbom is kept": true, "a b~": true, "\u00a0": true, "\ufdcf\ufdf0": true,
+		"\uffff": false, "\U0001fffe": false, "\ufdd0": false, "\x01": false, "12345678\n": false, "\x7f": false, "\u0085": false,
 		"\x00": false, "a\x00": false, "12345678\x00": false, "\x0012345678": false, "\u00fc\x00": false,
 		"\xff": false, "\xc0\x80": false, "\xed\xa0\x80": false, "\xed\xbf\xbf": false, "\xf4\x90\x80\x80": false,
 		"12345678\xc3": false, "1234567\xc3\xbc": true,
@@ -52,7 +54,9 @@ func TestStringChecksAgreeWithTheirDefinition(t *testing.T) {
 	t.Parallel()
 	check := func(p []byte) {
 		t.Helper()
-		valid := utf8.Valid(p) && !strings.Contains(string(p), "\x00")
+		valid := utf8.Valid(p) && !strings.ContainsFunc(string(p), func(r rune) bool {
+			return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Noncharacter_Code_Point, r)
+		})
 		if got := ValidUTF8(p); got != valid {
 			t.Errorf("ValidUTF8(%q) = %v", p, got)
 		}
@@ -66,6 +70,9 @@ func TestStringChecksAgreeWithTheirDefinition(t *testing.T) {
 		if got := checkTopicName(p); !errors.Is(got, want) {
 			t.Errorf("checkTopicName(%q) = %v, want %v", p, got, want)
 		}
+	}
+	for r := range rune(unicode.MaxRune + 1) {
+		check([]byte("topic/" + string(r) + "/x"))
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for n := range 27 {

@@ -134,8 +134,8 @@ func configure(f *flags) (*config.Config, error) {
 			return nil, err
 		}
 	}
-	if cfg.PersistenceLocation == "" {
-		cfg.PersistenceLocation = os.Getenv("MOSQUITTO_PERSISTENCE_LOCATION")
+	if dir := os.Getenv("MOSQUITTO_PERSISTENCE_LOCATION"); dir != "" { // it goes before the file, as in Mosquitto 2.1
+		cfg.PersistenceLocation = dir
 	}
 	cfg.UsePorts(f.ports...)
 	switch {
@@ -151,6 +151,9 @@ func configure(f *flags) (*config.Config, error) {
 // check tests the configuration and the files that it names. It writes no file, and
 // answers on standard error wherever the log is to go.
 func check(cmd *cobra.Command, f *flags) error {
+	if f.configFile == "" {
+		return complain(StatusInvalid, errors.New("--test-config: expected a file as well, -c FILE"))
+	}
 	cfg, err := configure(f)
 	if err != nil {
 		return complain(statusOf(err), err)

@@ -154,7 +154,11 @@ func (c *clientConfig) subscribeOptions() mqtt.SubscribeOptions {
 	if c.version != mqtt.V5 {
 		return mqtt.SubscribeOptions(c.qos)
 	}
-	return c.subOptions | mqtt.SubscribeOptions(c.qos)
+	o := c.subOptions | mqtt.SubscribeOptions(c.qos)
+	if c.noRetained && o.RetainHandling() == 0 {
+		o |= 2 << 4 // there is no need to send what is not printed
+	}
+	return o
 }
 
 func allFailed(reasons []mqtt.ReasonCode) bool {

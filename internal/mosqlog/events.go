@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -83,11 +84,12 @@ func (o *Observer) opened(remote, local net.Addr) {
 	if !o.tellsConnections() {
 		return
 	}
+	c := &broker.Client{RemoteAddr: remote}
 	if addr, ok := local.(*net.TCPAddr); ok {
-		o.printf(LevelNotice, "New connection from %s on port %d.", remote, addr.Port)
+		o.client(LevelNotice, c, "New connection from %s on port %d.", remote, addr.Port)
 		return
 	}
-	o.printf(LevelNotice, "New connection on %s.", local)
+	o.client(LevelNotice, c, "New connection on %s.", local)
 }
 
 func (o *Observer) connected(c *broker.Client) {
@@ -161,18 +163,41 @@ func (f *flood) enter(now time.Time) (ok bool, left int) {
 // disconnected logs the end of a connection that was accepted or refused.
 func (o *Observer) disconnected(c *broker.Client, cause error) {
 	o.wills.Delete(c)
-	if line := ending(cause); line != "" && o.tellsConnections() {
-		o.client(LevelNotice, c, "Client %s %s", name(c), line)
+	line := ending(cause)
+	if line == "" || !o.tellsConnections() {
+		return
 	}
+	if errors.Is(cause, broker.ErrMaxConnections) {
+		o.client(LevelNotice, c, "Client connection from %s denied: max_connections exceeded.", host(c))
+		return
+	}
+	if errors.Is(cause, mqtt.ErrProtocolLevel) {
+		o.client(LevelNotice, c, "Invalid protocol version in CONNECT from %s.", host(c))
+	}
+	if c == nil || c.ID != "" {
+		o.client(LevelNotice, c, "Client %s %s", name(c), line)
+		return
+	}
+	// Mosquitto says no more than <unknown>.
+	more := host(c)
+	if code := mqtt.ReasonCode(0); errors.As(cause, &code) && cause.Error() != code.Error() {
+		more += ": " + cause.Error()
+	}
+	o.client(LevelNotice, c, "Client %s %s (%s).", name(c), strings.TrimSuffix(line, "."), more)
 }
 
-// name returns how a line calls a client: by its id, else by its address.
+// name returns how a line calls a client.
 func name(c *broker.Client) string {
-	if c == nil {
+	if c == nil || c.ID == "" {
 		return "<unknown>"
 	}
-	if c.ID != "" || c.RemoteAddr == nil {
-		return c.ID
+	return c.ID
+}
+
+// host is where a client comes from, without its port.
+func host(c *broker.Client) string {
+	if c == nil || c.RemoteAddr == nil {
+		return "<unknown>"
 	}
 	if addr, ok := c.RemoteAddr.(*net.TCPAddr); ok {
 		return addr.IP.String()

@@ -100,12 +100,20 @@ func TestConnectionLines(t *testing.T) {
 			func(e broker.Events) { e.Refused(old, mqtt.NotAuthorized) },
 		},
 		{
-			"Client 127.0.0.1 disconnected: slow.",
+			"Client <unknown> disconnected: slow (127.0.0.1).",
 			func(e broker.Events) { e.Refused(nobody, errors.New("slow")) },
 		},
 		{
 			"Client <unknown> closed its connection.",
 			func(e broker.Events) { e.Refused(nil, io.EOF) },
+		},
+		{
+			"Client <unknown> disconnected due to protocol error (127.0.0.1: why: protocol error (0x82)).",
+			func(e broker.Events) { e.Refused(nobody, fmt.Errorf("why: %w", mqtt.ProtocolError)) },
+		},
+		{
+			"Client connection from 127.0.0.1 denied: max_connections exceeded.",
+			func(e broker.Events) { e.Refused(old, broker.ErrMaxConnections) },
 		},
 		{
 			"Client sensor disconnected: " + mqtt.ReceiveMaximumExceeded.Error() + ".",
@@ -298,7 +306,7 @@ Will message specified (2 bytes) (r0, q2).
 	w
 New client connected from 127.0.0.1:5555 as old (p2, c1, k60).
 No will message specified.
-Client 127.0.0.1 disconnected, not authorised.
+Client <unknown> disconnected, not authorised (127.0.0.1).
 New client connected from 127.0.0.1:5555 as  (p0, c0, k0).
 `
 	if got != want {
