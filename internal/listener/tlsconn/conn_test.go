@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/listener/proxyproto"
 )
 
 const patience = 20 * time.Second
@@ -537,6 +539,57 @@ func TestPendingIsBounded(t *testing.T) {
 	}
 	if err != errTooMuchPending || written > maxPending {
 		t.Errorf("%d bytes, %v", written, err)
+	}
+}
+
+// Behind a load balancer that passes TLS through, the PROXY header comes first.
+func TestConnectionUnderneathHasItsHandshakeFirst(t *testing.T) {
+	t.Parallel()
+	serverConfig, clientConfig := config(t)
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := proxyproto.NewListener(tcp, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := NewListener(inner, serverConfig)
+	defer l.Close()
+	done := make(chan error, 1)
+	go func() {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err == nil {
+			_, err = io.WriteString(c, "PROXY TCP4 192.0.2.7 198.51.100.1 1234 8883\r\n")
+		}
+		if err == nil {
+			client := tls.Client(c, clientConfig)
+			_, err = client.Write([]byte("hello"))
+			client.Close()
+		}
+		done <- err
+	}()
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	c := nc.(*Conn)
+	if err := c.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); string(got) != "hello" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if c.RemoteAddr().String() != "192.0.2.7:1234" {
+		t.Errorf("address %v", c.RemoteAddr())
+	}
+	if _, err := c.SyscallConn(); err != nil {
+		t.Errorf("socket: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
