@@ -301,8 +301,8 @@ func TestOpenSSLMayNotRenegotiate(t *testing.T) {
 	}
 }
 
-// BenchmarkIdle measures what a connection costs while nothing happens, goroutine included: a Conn whose goroutine is parked on the socket, and
-// beside it crypto/tls with a goroutine in Read with a buffer of 4 KiB.
+// BenchmarkIdle measures what a connection costs while nothing happens, goroutine included: a Conn whose goroutine is parked on the
+// socket, and beside it crypto/tls with a goroutine in Read with a buffer of 4 KiB.
 func BenchmarkIdle(b *testing.B) {
 	serverConfig, clientConfig := config(b)
 	clientConfig.ClientSessionCache = nil
