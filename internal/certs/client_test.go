@@ -2,9 +2,13 @@ package certs
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -118,41 +122,85 @@ func TestFolderOfAuthorities(t *testing.T) {
 	}
 }
 
-func TestRevocation(t *testing.T) {
-	t.Parallel()
+// revocations are clients of two authorities, and what becomes of them under different crlfiles.
+type revocations struct {
+	*world
+	middle                     *issued
+	good, bad, below, belowBad *issued
+	cases                      map[string]revocationCase
+}
+
+type revocationCase struct {
+	lists   [][]byte
+	refused map[*issued]bool
+	text    string // of the error of bad
+	alone   bool   // OpenSSL does it in another way
+}
+
+func newRevocations(t *testing.T) *revocations {
+	t.Helper()
 	w := mutual(t)
-	middle := authority(t, "middle", w.ca)
-	twin := authority(t, "root", nil) // the same name with another key
-	good, bad := w.ca.leaf(t, "good"), w.ca.leaf(t, "bad")
-	below, belowBad := middle.leaf(t, "below"), middle.leaf(t, "below-bad")
+	r := &revocations{world: w, middle: authority(t, "middle", w.ca), good: w.ca.leaf(t, "good"), bad: w.ca.leaf(t, "bad")}
+	r.below, r.belowBad = r.middle.leaf(t, "below"), r.middle.leaf(t, "below-bad")
 	soon, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
-	all := []*issued{good, bad, below, belowBad}
-	for name, c := range map[string]struct {
-		lists   [][]byte
-		refused map[*issued]bool
-		text    string
-	}{
+	r.cases = map[string]revocationCase{
 		"current": {
-			[][]byte{w.ca.revoke(t, soon, bad), middle.revoke(t, soon, belowBad)}, map[*issued]bool{bad: true, belowBad: true}, "is revoked",
+			lists:   [][]byte{w.ca.revoke(t, soon, r.bad), r.middle.revoke(t, soon, r.belowBad)},
+			refused: map[*issued]bool{r.bad: true, r.belowBad: true}, text: "is revoked",
 		},
 		"one authority without list": {
-			[][]byte{w.ca.revoke(t, soon, bad)}, map[*issued]bool{bad: true, below: true, belowBad: true}, "",
+			lists:   [][]byte{w.ca.revoke(t, soon, r.bad)},
+			refused: map[*issued]bool{r.bad: true, r.below: true, r.belowBad: true},
 		},
 		"expired": {
-			[][]byte{w.ca.revoke(t, past, bad), middle.revoke(t, soon)}, map[*issued]bool{good: true, bad: true}, "expired or not yet valid",
+			lists:   [][]byte{w.ca.revoke(t, past, r.bad), r.middle.revoke(t, soon)},
+			refused: map[*issued]bool{r.good: true, r.bad: true}, text: "expired or not yet valid",
 		},
 		"expired and renewed": {
-			[][]byte{w.ca.revoke(t, past), w.ca.revoke(t, soon, bad), middle.revoke(t, soon)}, map[*issued]bool{bad: true}, "is revoked",
+			lists:   [][]byte{w.ca.revoke(t, past), w.ca.revoke(t, soon, r.bad), r.middle.revoke(t, soon)},
+			refused: map[*issued]bool{r.bad: true}, text: "is revoked",
 		},
 		"intermediate revoked": {
-			[][]byte{w.ca.revoke(t, soon, middle), middle.revoke(t, soon)}, map[*issued]bool{below: true, belowBad: true}, "",
+			lists:   [][]byte{w.ca.revoke(t, soon, r.middle), r.middle.revoke(t, soon)},
+			refused: map[*issued]bool{r.below: true, r.belowBad: true}, alone: true,
 		},
 		"list of nobody": {
-			[][]byte{authority(t, "nobody", nil).revoke(t, soon)},
-			map[*issued]bool{good: true, bad: true, below: true, belowBad: true},
-			"has no revocation list",
+			lists:   [][]byte{authority(t, "nobody", nil).revoke(t, soon)},
+			refused: map[*issued]bool{r.good: true, r.bad: true, r.below: true, r.belowBad: true}, text: "has no revocation list",
 		},
-	} {
+	}
+	return r
+}
+
+func (r *revocations) all() []*issued { return []*issued{r.good, r.bad, r.below, r.belowBad} }
+
+// What is expected here is what OpenSSL does when only the client's certificate is checked.
+func TestRevocationIsAsInOpenSSL(t *testing.T) {
+	t.Parallel()
+	openssl := tool(t, "openssl")
+	r := newRevocations(t)
+	middle := write(t, filepath.Join(r.dir, "middle.pem"), r.middle.pem())
+	for name, c := range r.cases {
+		if c.alone {
+			continue
+		}
+		lists := write(t, filepath.Join(r.dir, "lists.pem"), c.lists...)
+		for _, who := range r.all() {
+			cmd := exec.Command(openssl, "verify", "-crl_check", "-CAfile", r.options.CAFile, "-CRLfile", lists, "-untrusted", middle,
+				"-purpose", "sslclient", write(t, filepath.Join(r.dir, "leaf.pem"), who.pem()))
+			out, err := cmd.CombinedOutput()
+			if (err != nil) != c.refused[who] {
+				t.Errorf("%s, %s: %v: %s", name, who.cert.Subject, err, out)
+			}
+		}
+	}
+}
+
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	w := newRevocations(t)
+	soon := time.Now().Add(time.Hour)
+	for name, c := range w.cases {
 		t.Run(name, func(t *testing.T) {
 			o := w.options
 			o.CRLFile = write(t, filepath.Join(t.TempDir(), "crl.pem"), c.lists...)
@@ -160,12 +208,12 @@ func TestRevocation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, who := range all {
-				_, _, err := handshake(t, s, w.client(who.pair(middle)))
+			for _, who := range w.all() {
+				_, _, err := handshake(t, s, w.client(who.pair(w.middle)))
 				if (err != nil) != c.refused[who] {
 					t.Errorf("%s: %v", who.cert.Subject, err)
 				}
-				if who == bad && err != nil && !strings.Contains(err.Error(), c.text) {
+				if who == w.bad && err != nil && !strings.Contains(err.Error(), c.text) {
 					t.Errorf("error %q does not say %q", err, c.text)
 				}
 			}
@@ -173,26 +221,55 @@ func TestRevocation(t *testing.T) {
 	}
 	t.Run("signed by an impostor", func(t *testing.T) {
 		o := w.options
-		o.CRLFile = write(t, filepath.Join(t.TempDir(), "crl.pem"), twin.revoke(t, soon))
+		o.CRLFile = write(t, filepath.Join(t.TempDir(), "crl.pem"), authority(t, "root", nil).revoke(t, soon)) // the same name with another key
 		if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "is not signed by that authority") {
 			t.Errorf("error: %v", err)
 		}
 	})
 	t.Run("DER", func(t *testing.T) {
 		o := w.options
-		der := blocks(w.ca.revoke(t, soon, bad), "X509 CRL")[0].Bytes
+		der := blocks(w.ca.revoke(t, soon, w.bad), "X509 CRL")[0].Bytes
 		o.CRLFile = write(t, filepath.Join(t.TempDir(), "crl.der"), der)
 		s, err := Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := handshake(t, s, w.client(bad.pair())); err == nil {
+		if _, _, err := handshake(t, s, w.client(w.bad.pair())); err == nil {
 			t.Error("accepted")
 		}
-		if _, _, err := handshake(t, s, w.client(good.pair())); err != nil {
+		if _, _, err := handshake(t, s, w.client(w.good.pair())); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// A list that is silent about some certificates says nothing about them.
+func TestListsOfNarrowScopeAreRefused(t *testing.T) {
+	t.Parallel()
+	w := mutual(t)
+	for what, c := range map[string]struct {
+		extension pkix.Extension
+		want      string // "": it is taken
+	}{
+		"delta":              {pkix.Extension{Id: oidDelta, Critical: true, Value: []byte{2, 1, 1}}, "delta list"},
+		"authorities only":   {pkix.Extension{Id: oidDistribution, Critical: true, Value: []byte{0x30, 3, 0x82, 1, 0xff}}, "complete"},
+		"indirect":           {pkix.Extension{Id: oidDistribution, Critical: true, Value: []byte{0x30, 3, 0x84, 1, 0xff}}, "complete"},
+		"clients only":       {pkix.Extension{Id: oidDistribution, Critical: true, Value: []byte{0x30, 3, 0x81, 1, 0xff}}, ""},
+		"unknown":            {pkix.Extension{Id: []int{1, 2, 3}, Critical: true, Value: []byte{5, 0}}, "1.2.3"},
+		"unknown, it may be": {pkix.Extension{Id: []int{1, 2, 3}, Value: []byte{5, 0}}, ""},
+	} {
+		der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+			Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour), ExtraExtensions: []pkix.Extension{c.extension},
+		}, w.ca.cert, w.ca.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.options.CRLFile = write(t, filepath.Join(w.dir, "crl.pem"), encode("X509 CRL", der))
+		_, err = Open(t.Context(), w.options)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 }
 
 func TestExpiredListIsWarnedAbout(t *testing.T) {

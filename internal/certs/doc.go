@@ -24,6 +24,12 @@
 // A client that resumes a session shows no certificate again, so the one of its first handshake is verified anew against the
 // authorities, dates and revocation lists now in force.
 //
+// # ACME
+//
+// With [ACME] instead of files, golang.org/x/crypto/acme/autocert obtains the certificate in the first handshake that needs it, and renews
+// it. The authority checks the domain on port 443 (tls-alpn-01), which must lead to this listener, or on port 80 with
+// [Source.ChallengeHandler] (http-01). These certificates are not among [Source.Certificates].
+//
 // # Deliberately not here
 //
 // The package opens no listener and accepts no connection. It starts one goroutine per [Watch], which Close waits for. OCSP is not asked:

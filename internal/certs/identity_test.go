@@ -119,7 +119,9 @@ func TestCommonNameIsTheFirst(t *testing.T) {
 		subject []byte
 		want    string // "": an error
 	}{
-		"first": {name(t, []attribute{{oidCommonName, raw(asn1.TagUTF8String, "a")}}, []attribute{{oidCommonName, raw(asn1.TagUTF8String, "b")}}), "a"},
+		"first": {
+			name(t, []attribute{{oidCommonName, raw(asn1.TagUTF8String, "a")}}, []attribute{{oidCommonName, raw(asn1.TagUTF8String, "b")}}), "a",
+		},
 		"none":  {name(t, []attribute{{asn1.ObjectIdentifier{2, 5, 4, 11}, raw(asn1.TagUTF8String, "a")}}), ""},
 		"empty": {name(t, []attribute{{oidCommonName, raw(asn1.TagUTF8String, "")}}), ""},
 		"null":  {name(t, []attribute{{oidCommonName, raw(asn1.TagUTF8String, "admin\x00x")}}), ""},

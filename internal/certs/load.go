@@ -105,7 +105,8 @@ func (l *loader) checkSuites(config *tls.Config, leaf *x509.Certificate) {
 			}
 		}
 	}
-	l.warn("ciphers", "", fmt.Sprintf("none goes with the certificate's key (%s): clients without TLS 1.3 will be refused", leaf.PublicKeyAlgorithm))
+	l.warn("ciphers", "", fmt.Sprintf("none goes with the certificate's key (%s): clients without TLS 1.3 will be refused",
+		leaf.PublicKeyAlgorithm))
 }
 
 func (l *loader) warn(option, file string, texts ...string) {

@@ -174,7 +174,7 @@ func TestWatchIsSilentWithoutChange(t *testing.T) {
 	w := newWorld(t)
 	s := w.open(t)
 	results := 0
-	watch, err := s.watchFor(time.Millisecond, func(error) { results++ })
+	watch, err := s.watchFor(time.Hour, func(error) { results++ }) // it never gets to reload by itself
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestWatchIsSilentWithoutChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, w.options.CertFile, w.server.pem())
-	if results > 1 {
+	if results > 0 {
 		t.Errorf("%d results", results)
 	}
 	if _, err := s.Watch(func(error) {}); err != nil {
