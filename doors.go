@@ -18,6 +18,8 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/certs"
+	"github.com/uniomq/unio/internal/listener/proxyproto"
+	"github.com/uniomq/unio/internal/listener/tlsconn"
 	"github.com/uniomq/unio/internal/listener/websocket"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/internal/psk"
@@ -89,9 +91,6 @@ func (d *door) follow(cfg *config.Config, next *door, keyLog io.Writer) error {
 // openDoor reads what a listener's options name; nil: nothing lies between.
 func openDoor(ctx context.Context, cfg *config.Config, l config.Listener, keyLog io.Writer) (*door, []string, error) {
 	d := &door{from: l}
-	if l.ProxyProtocol > 0 {
-		return nil, nil, errors.New("enable_proxy_protocol is not available yet")
-	}
 	var warnings []string
 	switch t := &l.TLS; {
 	case t.PSKHint != "":
@@ -152,12 +151,18 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 // wrap puts the layers over a socket. waiting bounds the connections that are not MQTT yet.
 func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listener, error) {
 	l := s
+	if n := d.from.ProxyProtocol; n > 0 {
+		var err error
+		if l, err = proxyproto.NewListener(l, n); err != nil {
+			return nil, err
+		}
+	}
 	if d.from.Protocol == config.WebSockets {
 		l = &waitingRoom{Listener: l, waiting: w}
 	}
 	switch {
 	case d.certs != nil:
-		l = tls.NewListener(l, d.certs.Config())
+		l = tlsconn.NewListener(l, d.certs.Config())
 	case d.server != nil:
 		l = psk.NewListener(l, d.server)
 	}
@@ -186,8 +191,12 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 		case *psk.Conn:
 			s := c.State()
 			t.TLS, t.Cipher, t.PSKIdentity = tls.VersionName(s.Version), s.Suite.String(), s.Identity
-		case interface{ ConnectionState() tls.ConnectionState }:
+		case *tlsconn.Conn:
 			if err := describeTLS(t, c.ConnectionState()); err != nil {
+				return t, err
+			}
+		case *proxyproto.Conn:
+			if err := d.describeProxied(t, c.Header()); err != nil {
 				return t, err
 			}
 		}
@@ -211,6 +220,29 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 		return t, errNoIdentity
 	}
 	return t, nil
+}
+
+// describeProxied fills in what a load balancer says of its side, and refuses what it should not have let through.
+func (d *door) describeProxied(t *broker.Transport, h *proxyproto.Header) error {
+	if h == nil || h.TLS == nil {
+		if d.from.ProxyRequireTLS {
+			return fmt.Errorf("it came to the load balancer without TLS: %w", mqtt.NotAuthorized)
+		}
+		if d.from.TLS.RequireCertificate && !d.from.TLS.On() {
+			return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
+		}
+		return nil
+	}
+	if d.from.TLS.RequireCertificate && !d.from.TLS.On() && !h.TLS.Verified {
+		return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
+	}
+	if t.TLS == "" {
+		t.TLS, t.Cipher = h.TLS.Version, h.TLS.Cipher
+	}
+	if h.TLS.Verified && t.CommonName == "" {
+		t.CommonName = h.TLS.CommonName
+	}
+	return nil
 }
 
 // errNoIdentity has the code that Mosquitto answers a client with that shows no certificate where one is to name it.
