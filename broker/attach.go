@@ -50,8 +50,7 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	defer bt.finish(nil)
 	c.mu.Lock()
 	if !c.closed {
-		bt.packet(c, connack) // [MQTT-3.2.0-1] before anything else
-		c.live = true
+		c.live = bt.packet(c, connack) // [MQTT-3.2.0-1] before anything else
 	}
 	c.mu.Unlock()
 	sub.conn.Store(c)

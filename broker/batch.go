@@ -18,6 +18,8 @@ type batch struct {
 	now   time.Time
 	dirty []*conn // got output; flushed by finish
 
+	doomed []*conn // cannot be told what they must be told
+
 	commit *commit // nil until something is staged
 	acks   []ack   // owed to the connection that was read from
 	owed   int     // PUBACKs among them
@@ -67,6 +69,11 @@ func (bt *batch) flush() {
 		bt.dirty[i] = nil
 	}
 	bt.dirty = bt.dirty[:0]
+	for i, c := range bt.doomed {
+		c.interrupt(mqtt.PacketTooLarge)
+		bt.doomed[i] = nil
+	}
+	bt.doomed = bt.doomed[:0]
 }
 
 // append puts a frame into the output of c, whose mu is held.
@@ -76,13 +83,22 @@ func (bt *batch) append(c *conn, frame []byte) {
 	bt.touch(c, len(frame))
 }
 
-// packet encodes p into the output of c, whose mu is held.
-func (bt *batch) packet(c *conn, p mqtt.Packet) {
+// packet encodes p into the output of c, whose mu is held. It reports false if that is more than the client takes at once: then nothing is sent, and
+// the connection ends when the batch is flushed.
+// [MQTT-3.1.2-24]
+func (bt *batch) packet(c *conn, p mqtt.Packet) bool {
 	out := c.buffer()
 	n := len(out.p)
 	out.p = p.Append(out.p, c.version)
-	bt.touch(c, len(out.p)-n)
+	size := len(out.p) - n
+	if size > int(c.maxPacket) {
+		out.p = out.p[:n]
+		bt.doomed = append(bt.doomed, c)
+		return false
+	}
+	bt.touch(c, size)
 	c.tell(p)
+	return true
 }
 
 // touch notes that c got n bytes of output.

@@ -62,6 +62,7 @@ type conn struct {
 	cursor  uint64     // ordinal of the newest delivery pulled from the store
 	pending []*commit  // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
+	held    bool          // something waits for the buffer, which was full, and no acknowledgement will come for it
 	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused
 }
 
@@ -202,11 +203,16 @@ func (c *conn) contain(err *error, handling *[]byte) {
 	if handling != nil && len(*handling) > 0 && mqtt.Type((*handling)[0]>>4) != mqtt.AUTH {
 		packet = *handling
 	}
-	c.b.counters.panics.Add(1)
-	if event := c.b.options.Load().Events.Panicked; event != nil {
-		event(c.client, v, packet, debug.Stack())
-	}
+	c.b.panicked(c.client, v, packet)
 	*err = fmt.Errorf("panic: %v: %w", v, mqtt.ImplementationSpecificError)
+}
+
+// panicked counts and tells of a panic that was contained.
+func (b *Broker) panicked(c *Client, v any, packet []byte) {
+	b.counters.panics.Add(1)
+	if event := b.options.Load().Events.Panicked; event != nil {
+		event(c, v, packet, debug.Stack())
+	}
 }
 
 // finish ends a connection that had a session.
@@ -262,9 +268,11 @@ func (c *conn) shut(cause error) {
 	var code mqtt.ReasonCode
 	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
 		d := mqtt.Disconnect{Reason: code}
-		out := c.buffer()
-		out.p = d.Append(out.p, mqtt.V5)
-		c.tell(&d)
+		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
+			out := c.buffer()
+			out.p = append(out.p, p...)
+			c.tell(&d)
+		}
 	}
 	c.mu.Unlock()
 	c.flush(true)

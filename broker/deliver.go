@@ -72,6 +72,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 			if !c.sess.Push(d) {
 				drop(c.b, c.client.ID, DropQueueFull, bt.message.topic)
 			}
+			c.held = c.held || full
 			return
 		}
 	}
@@ -168,7 +169,12 @@ func (c *conn) pump(bt *batch) {
 	c.sendBacklog(bt)
 }
 
-func (c *conn) full(bt *batch) bool { return c.buffered() >= bt.o.MaxBufferedBytes }
+// full reports whether no more may be put into the buffer, and notes that something waits for it. mu is held.
+func (c *conn) full(bt *batch) bool {
+	full := c.buffered() >= bt.o.MaxBufferedBytes
+	c.held = c.held || full
+	return full
+}
 
 // pull sends what waits for c in the store. c.mu is held.
 func (c *conn) pull(bt *batch) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
@@ -263,6 +265,40 @@ func TestPanicOfAHookEndsOnlyItsConnection(t *testing.T) {
 	good.quiet()
 	if n := b.Stats().Panics; n != 1 {
 		t.Errorf("%d panics were counted", n)
+	}
+}
+
+// TestPanicAtAWillCostsNobodyElse has the hook panic when the will is published, not when it is announced.
+func TestPanicAtAWillCostsNobodyElse(t *testing.T) {
+	for name, delay := range map[string]uint32{"at the end of the connection": 0, "delayed": 5} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int32
+				b, err := broker.New(broker.Options{Authorizer: authorizer(func(a broker.Access) bool {
+					if string(a.Topic) == "will" && asked.Add(1) > 1 {
+						panic("oops")
+					}
+					return true
+				})})
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := listen(t, b)
+				good, _ := connect(t, l, clean("good"))
+				p := stored("bad")
+				p.Will = &mqtt.Will{Topic: "will"}
+				if delay > 0 {
+					p.Will.Properties.SetWillDelay(delay)
+				}
+				bad, _ := connect(t, l, p)
+				_ = bad.nc.Close()
+				time.Sleep(10 * time.Second)
+				good.quiet()
+				if n := b.Stats().Panics; n != 1 {
+					t.Errorf("%d panics were counted", n)
+				}
+			})
+		})
 	}
 }
 

@@ -164,6 +164,25 @@ func TestManyRetainedMessagesAllArrive(t *testing.T) {
 	}
 }
 
+// TestManyRetainedMessagesAllArriveOverTCP has a socket that takes all that is written to it at once.
+func TestManyRetainedMessagesAllArriveOverTCP(t *testing.T) {
+	const count = 3000
+	connect := sockets(t)
+	pub := connect("pub", mqtt.V311)
+	for i := range count {
+		pub.send((&mqtt.Publish{QoS: 1, PacketID: 1, Retain: true, Topic: fmt.Appendf(nil, "r/%d", i), Payload: make([]byte, 100)}).Append(nil, mqtt.V311))
+		pub.packet(mqtt.V311)
+	}
+	sub := connect("sub", mqtt.V311)
+	sub.send((&mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "r/#"}}}).Append(nil, mqtt.V311))
+	for i := -1; i < count; i++ { // SUBACK first
+		_ = sub.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if sub.packet(mqtt.V311); t.Failed() {
+			t.Fatalf("%d of %d messages came", i, count)
+		}
+	}
+}
+
 // TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether writes and closes at once.
 func TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether(t *testing.T) {
 	connect := sockets(t)

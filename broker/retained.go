@@ -154,8 +154,9 @@ func (c *conn) sendBacklog(bt *batch) {
 	for i := range c.backlog {
 		r := &c.backlog[i]
 		d := store.Delivery{Message: r.retained.message, SubscriptionID: r.id, QoS: r.qos, Retain: true} // [MQTT-3.3.1-8]
-		if c.buffered() >= backlogBuffer || d.QoS > 0 && !c.sess.CanSend(c.sess.NextID()) {
-			c.backlog = c.backlog[i:]
+		full := c.buffered() >= backlogBuffer
+		if full || d.QoS > 0 && !c.sess.CanSend(c.sess.NextID()) {
+			c.backlog, c.held = c.backlog[i:], c.held || full
 			return
 		}
 		if d.QoS > 0 {

@@ -56,6 +56,11 @@ func (b *Broker) publishWill(w *will) {
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)
+	defer func() { // the connection is gone, or this is the goroutine of all timers: nobody else contains it
+		if v := recover(); v != nil {
+			b.panicked(w.client, v, nil)
+		}
+	}()
 	m := *w.Message
 	if z := bt.o.Authorizer; z != nil { // again: the rules may have changed since CONNECT
 		a := Access{Client: w.client, Action: ActionPublish, Topic: []byte(m.Topic), QoS: m.QoS, Retain: m.Retain}

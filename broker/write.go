@@ -99,13 +99,15 @@ func (c *conn) flush(last bool) {
 	c.writing = out != nil
 	c.mu.Unlock()
 	for out != nil {
-		if n, more := c.tryWrite(out.p); more {
+		n, more := c.tryWrite(out.p)
+		c.mu.Lock()
+		if more || c.held && !c.closed { // drain also takes what waited for the buffer
+			c.mu.Unlock()
 			c.b.wg.Add(1)
 			go c.drain(out, n)
 			return
 		}
 		out.release()
-		c.mu.Lock()
 		out = c.take()
 		c.writing = out != nil
 		last = c.closed
@@ -161,6 +163,7 @@ func (c *conn) more() *buffer {
 	bt := c.b.newBatch()
 	defer bt.finish(nil)
 	c.mu.Lock()
+	c.held = false
 	if c.buffered() == 0 && c.live && !c.closed {
 		c.pump(bt) // there is room again
 	}
