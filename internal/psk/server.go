@@ -122,8 +122,8 @@ func checkVersion(hello *clientHello) error {
 func (config *ServerConfig) pick(hello *clientHello) (*suite, groupID, error) {
 	var group groupID
 	if !hello.present(extPointFormats) || slices.Contains(hello.formats, formatPlain) {
-		for _, g := range groups {
-			if slices.Contains(hello.groups, g) {
+		for _, g := range hello.groups { // in the client's order: some have groups that they cannot use with a PSK
+			if slices.Contains(groups, g) {
 				group = g
 				break
 			}
