@@ -22,7 +22,6 @@ type forger struct {
 	exchange func(*keyExchange)     //
 	before   map[string]func(*Conn) // what to send before a message of this name
 	verify   func([]byte) []byte
-	key      []byte
 	spread   bool // every byte of a handshake message in a record of its own
 }
 
