@@ -19,9 +19,9 @@ const patience = 20 * time.Second
 
 var testKey = []byte("sixteen bytes !!")
 
-// testServer is a config that knows one identity.
+// testServer is a config that knows one identity, and all those that must never be looked up.
 func testServer() *ServerConfig {
-	return &ServerConfig{Lookup: func(identity string) ([]byte, bool) { return testKey, identity == "device" }}
+	return &ServerConfig{Lookup: func(identity string) ([]byte, bool) { return testKey, identity == "device" || !validIdentity(identity) }}
 }
 
 func testClient(suites ...Suite) *ClientConfig {
