@@ -18,7 +18,7 @@ type batch struct {
 	now   time.Time
 	dirty []*conn // got output; flushed by finish
 
-	doomed []*conn // cannot be told what they must be told
+	doomed []*conn // to be closed by flush, for their doom
 
 	commit *commit // nil until something is staged
 	acks   []ack   // owed to the connection that was read from
@@ -70,7 +70,7 @@ func (bt *batch) flush() {
 	}
 	bt.dirty = bt.dirty[:0]
 	for i, c := range bt.doomed {
-		c.interrupt(mqtt.PacketTooLarge)
+		c.interrupt(c.doom)
 		bt.doomed[i] = nil
 	}
 	bt.doomed = bt.doomed[:0]
@@ -93,6 +93,7 @@ func (bt *batch) packet(c *conn, p mqtt.Packet) bool {
 	size := len(out.p) - n
 	if size > int(c.maxPacket) {
 		out.p = out.p[:n]
+		c.doom = mqtt.PacketTooLarge
 		bt.doomed = append(bt.doomed, c)
 		return false
 	}

@@ -155,6 +155,13 @@ func (c *conn) pump(bt *batch) {
 	if c.closed || !c.live {
 		return
 	}
+	defer func() { // this may be any goroutine
+		if v := recover(); v != nil {
+			c.b.panicked(c.client, v, nil)
+			c.doom = mqtt.ImplementationSpecificError
+			bt.doomed = append(bt.doomed, c)
+		}
+	}()
 	if c.sub.ref != 0 {
 		c.pull(bt)
 	}

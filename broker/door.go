@@ -146,6 +146,7 @@ func (b *Broker) Refuse(remote, local net.Addr, cause error) {
 	if !errors.Is(cause, ErrConnectionRate) && !errors.Is(cause, ErrUnaccepted) {
 		cause = handshakeError{cause}
 	}
+	b.counters.accepted.Add(1)
 	b.refused(&Client{RemoteAddr: remote, LocalAddr: local}, cause)
 }
 

@@ -50,7 +50,8 @@ type link struct {
 	c        *client
 	version  mqtt.Version
 	window   int
-	aliases  map[uint16]string
+	aliases  map[uint16]string // the broker's
+	given    map[string]uint16 // the player's
 	maxAlias uint16
 	inflight map[uint16]bool
 	connack  *mqtt.Connack
@@ -118,7 +119,7 @@ func (p *player) connect(k kind) {
 		m.settled = true
 		msg.Will = &mqtt.Will{Topic: m.topic, Payload: []byte(p.payload()), QoS: 1}
 	}
-	l := &link{p: p, version: k.version, window: window, aliases: map[uint16]string{}, maxAlias: k.aliases, inflight: map[uint16]bool{}}
+	l := &link{p: p, version: k.version, window: window, aliases: map[uint16]string{}, given: map[string]uint16{}, maxAlias: k.aliases, inflight: map[uint16]bool{}}
 	if k.version == mqtt.V5 {
 		l.window = min(window, int(k.window))
 	}
@@ -226,8 +227,32 @@ func (p *player) publish(name string, qos byte, retain bool) {
 		out.PacketID = p.packetID()
 		p.unacked = append(p.unacked, out)
 	}
-	p.link.write(out)
+	p.link.publish(out)
 }
+
+// publish sends a message for the first time, with an alias for its topic if that is one of the first few.
+func (l *link) publish(m *mqtt.Publish) {
+	if l.version != mqtt.V5 {
+		l.write(m)
+		return
+	}
+	sent := *m
+	alias, known := l.given[string(m.Topic)]
+	if !known && len(l.given) < givenAliases {
+		alias = uint16(len(l.given) + 1)
+		l.given[string(m.Topic)] = alias
+	}
+	if alias > 0 {
+		sent.Properties.SetTopicAlias(alias)
+	}
+	if known {
+		sent.Topic = nil
+	}
+	l.write(&sent)
+}
+
+// givenAliases is how many aliases a player gives: fewer than it has topics, so that some go without.
+const givenAliases = 2
 
 // packetID returns one that is free: fewer are in use than there are. w.mu is held.
 func (p *player) packetID() uint16 {

@@ -108,6 +108,9 @@ func (o *Option) Values() string {
 		if o.Unit != "" {
 			values += " " + o.Unit
 		}
+		if o.Lowest {
+			values += fmt.Sprintf("; less counts as %d", o.Min)
+		}
 		return values
 	case Text:
 		return "text"

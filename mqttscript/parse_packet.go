@@ -50,6 +50,9 @@ func (p *parser) parseField(spec *packetSpec, word string) (fieldLine, error) {
 		return fieldLine{f, pat}, nil
 	}
 	if spec.bareWords != "" && (!isAssignment || word[0] == '"') {
+		if strings.HasSuffix(word, ",") && word[0] != '"' {
+			return fieldLine{}, fmt.Errorf("blanks separate words, not commas: %s", word)
+		}
 		f := spec.field(spec.bareWords)
 		pat, err := p.parseFieldValue(f, word)
 		return fieldLine{f, pat}, err

@@ -1,6 +1,11 @@
 package metrics
 
-import "github.com/uniomq/unio/broker"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/uniomq/unio/broker"
+)
 
 const root = "$SYS/broker/"
 
@@ -29,7 +34,7 @@ type count struct {
 // newCounts returns all counts. Where Mosquitto has two names for one, its manual calls the second one deprecated, or
 // is the only place that has it (heap/... size).
 func newCounts() []count {
-	return []count{
+	counts := []count{
 		{newValue("clients/total"), func(s *sample) int64 { return s.Sessions }},
 		{newValue("clients/maximum"), func(s *sample) int64 { return s.ConnectionsMax }},
 		{newValue("clients/disconnected", "clients/inactive"), (*sample).disconnected},
@@ -52,8 +57,19 @@ func newCounts() []count {
 		{newValue("shared_subscriptions/count"), func(s *sample) int64 { return s.SharedSubscriptions }},
 		{newValue("heap/current", "heap/current size"), func(s *sample) int64 { return s.heap }},
 		{newValue("heap/maximum", "heap/maximum size"), func(s *sample) int64 { return s.heapMax }},
+		{newValue("faults"), func(s *sample) int64 { return s.Panics }}, // from here on ours
 	}
+	for i := range broker.RefuseCauses {
+		counts = append(counts, count{newValue("connections/refused/" + word(broker.RefuseCause(i))), func(s *sample) int64 { return s.RefusedBy[i] }})
+	}
+	for i := range broker.DropCauses {
+		counts = append(counts, count{newValue("publish/messages/dropped/" + word(broker.DropCause(i))), func(s *sample) int64 { return s.Dropped[i] }})
+	}
+	return counts
 }
+
+// word is a cause as a topic level.
+func word(cause fmt.Stringer) string { return strings.ReplaceAll(cause.String(), " ", "_") }
 
 // disconnected is the number of sessions without a connection. The two numbers are not read at the same instant.
 func (s *sample) disconnected() int64 { return max(s.Sessions-s.Connections, 0) }

@@ -31,39 +31,28 @@ const (
 	levelFatal   = 2
 )
 
+var alertNames = map[alert]string{
+	alertCloseNotify:           "close_notify",
+	alertUnexpectedMessage:     "unexpected_message",
+	alertBadRecordMAC:          "bad_record_mac",
+	alertRecordOverflow:        "record_overflow",
+	alertHandshakeFailure:      "handshake_failure",
+	alertIllegalParameter:      "illegal_parameter",
+	alertDecodeError:           "decode_error",
+	alertDecryptError:          "decrypt_error",
+	alertProtocolVersion:       "protocol_version",
+	alertInternalError:         "internal_error",
+	alertInappropriateFallback: "inappropriate_fallback",
+	alertNoRenegotiation:       "no_renegotiation",
+	alertUnsupportedExtension:  "unsupported_extension",
+	alertUnknownIdentity:       "unknown_psk_identity",
+}
+
 func (a alert) String() string {
-	switch a {
-	case alertCloseNotify:
-		return "close_notify"
-	case alertUnexpectedMessage:
-		return "unexpected_message"
-	case alertBadRecordMAC:
-		return "bad_record_mac"
-	case alertRecordOverflow:
-		return "record_overflow"
-	case alertHandshakeFailure:
-		return "handshake_failure"
-	case alertIllegalParameter:
-		return "illegal_parameter"
-	case alertDecodeError:
-		return "decode_error"
-	case alertDecryptError:
-		return "decrypt_error"
-	case alertProtocolVersion:
-		return "protocol_version"
-	case alertInternalError:
-		return "internal_error"
-	case alertInappropriateFallback:
-		return "inappropriate_fallback"
-	case alertNoRenegotiation:
-		return "no_renegotiation"
-	case alertUnsupportedExtension:
-		return "unsupported_extension"
-	case alertUnknownIdentity:
-		return "unknown_psk_identity"
-	default:
-		return fmt.Sprintf("number %d", uint8(a))
+	if name, ok := alertNames[a]; ok {
+		return name
 	}
+	return fmt.Sprintf("number %d", uint8(a))
 }
 
 // violation is an error of the peer's, with the alert that tells it so.
@@ -88,6 +77,7 @@ func (a peerAlert) Error() string {
 		text += ": is the identity known there, and the key the same?"
 	case alertHandshakeFailure:
 		text += ": is there a cipher suite that both sides have?"
+	default:
 	}
 	return text
 }

@@ -38,10 +38,10 @@ func (c *Conn) connect() error {
 	return c.readFinished(s, serverFinished, in)
 }
 
-func (config *ClientConfig) hello(random []byte) *clientHello {
+func (c *ClientConfig) hello(random []byte) *clientHello {
 	m := &clientHello{version: version12, random: random}
-	m.has, m.extendedMaster, m.protocols = []uint16{extRenegotiationInfo, extExtendedMaster}, true, config.Protocols
-	own, _ := choose(config.Suites)
+	m.has, m.extendedMaster, m.protocols = []uint16{extRenegotiationInfo, extExtendedMaster}, true, c.Protocols
+	own, _ := choose(c.Suites)
 	for _, s := range own {
 		m.suites = append(m.suites, s.id)
 		m.encryptThenMAC = m.encryptThenMAC || s.cbc()

@@ -116,16 +116,14 @@ func (c *Conn) handshake() error {
 	} else {
 		err = c.connect()
 	}
-	var v *violation
-	switch {
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
-	case errors.As(err, &v):
+	}
+	if v, ok := errors.AsType[*violation](err); ok {
 		c.owed.Store(levelFatal<<8 | uint32(v.alert))
 		c.deliver(c.inner)
 	}
-	var refused *RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused // without the violation, which says nothing besides
 	}
 	return err
@@ -298,8 +296,7 @@ func (c *Conn) refuse(p []byte) error {
 func (c *Conn) breakOff(err error) {
 	c.readErr = err
 	c.raw, c.messages = nil, nil
-	var v *violation
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*violation](err); ok {
 		c.owed.Store(levelFatal<<8 | uint32(v.alert))
 	}
 }

@@ -19,9 +19,9 @@ const patience = 20 * time.Second
 
 var testKey = []byte("sixteen bytes !!")
 
-// testServer is a config that knows one identity.
+// testServer is a config that knows one identity, and all those that must never be looked up.
 func testServer() *ServerConfig {
-	return &ServerConfig{Lookup: func(identity string) ([]byte, bool) { return testKey, identity == "device" }}
+	return &ServerConfig{Lookup: func(identity string) ([]byte, bool) { return testKey, identity == "device" || !validIdentity(identity) }}
 }
 
 func testClient(suites ...Suite) *ClientConfig {
@@ -282,9 +282,9 @@ func TestReadGoesOnAfterADeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := make([]byte, 4+60*(i%2)) // in turn too small for a record, and not
-		server.SetReadDeadline(time.Now())
+		_ = server.SetReadDeadline(time.Now())
 		if i == len(record)-1 {
-			server.SetReadDeadline(time.Now().Add(patience))
+			_ = server.SetReadDeadline(time.Now().Add(patience))
 			n, err := server.Read(p)
 			if err == nil && n < 5 {
 				var m int
@@ -296,7 +296,7 @@ func TestReadGoesOnAfterADeadline(t *testing.T) {
 			}
 			return
 		}
-		server.SetReadDeadline(time.Now().Add(time.Millisecond))
+		_ = server.SetReadDeadline(time.Now().Add(time.Millisecond))
 		if n, err := server.Read(p); n != 0 || !isTimeout(err) {
 			t.Fatalf("read %d, %v in the middle of a record", n, err)
 		}
@@ -312,12 +312,12 @@ func TestWriteGoesOnAfterADeadline(t *testing.T) {
 	t.Parallel()
 	client, server := connected(t, testClient())
 	data := bytes.Repeat([]byte("0123456789"), 2<<20)
-	client.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	_ = client.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 	n, err := client.Write(data) // more than the connection buffers
 	if n == 0 || n == len(data) || !isTimeout(err) {
 		t.Fatalf("write: %d, %v", n, err)
 	}
-	client.SetWriteDeadline(time.Now().Add(patience))
+	_ = client.SetWriteDeadline(time.Now().Add(patience))
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if _, err := client.Write(data[n:]); err != nil {

@@ -134,7 +134,8 @@ func FuzzRecords(f *testing.F) {
 	f.Add([]byte{1, 100}, byte(21), uint16(3), byte(1))
 	f.Add([]byte{1, 0, 0, 0, 1, 0, 0, 0}, byte(22), uint16(20), byte(3))
 	f.Fuzz(func(t *testing.T, p []byte, typ byte, piece uint16, suite byte) {
-		id := AllSuites()[int(suite)%len(AllSuites())]
+		plain := AllSuites()[4:] // those without ECDHE: its records are the same, and the handshake is slow
+		id := plain[int(suite)%len(plain)]
 		client, server := connected(t, testClient(id))
 		defer server.Close()
 		good := records(t, client, []byte("one"), bytes.Repeat([]byte("two"), 1000))

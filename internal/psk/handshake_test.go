@@ -22,7 +22,6 @@ type forger struct {
 	exchange func(*keyExchange)     //
 	before   map[string]func(*Conn) // what to send before a message of this name
 	verify   func([]byte) []byte
-	key      []byte
 	spread   bool // every byte of a handshake message in a record of its own
 }
 
@@ -289,6 +288,24 @@ func TestServerToleratesWhatIsAllowed(t *testing.T) {
 	}
 }
 
+// TestGroupIsTheClientsChoice: wolfSSL offers X25519, last, and fails if it is chosen together with a pre-shared key.
+func TestGroupIsTheClientsChoice(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		offered []groupID
+		want    groupID
+	}{
+		{[]groupID{25, groupP256, groupX25519}, groupP256},
+		{[]groupID{groupX25519, groupP256}, groupX25519},
+	} {
+		hello := testClient(ECDHEPSKWithAES128GCM).hello(nil)
+		hello.groups = c.offered
+		if _, g, err := testServer().pick(hello); g != c.want || err != nil {
+			t.Errorf("%d: picked %d, %v, want %d", c.offered, g, err, c.want)
+		}
+	}
+}
+
 // TestRenegotiationIndication is RFC 5746, 3.6: the extension or the SCSV is answered, and nothing else is.
 func TestRenegotiationIndication(t *testing.T) {
 	t.Parallel()
@@ -411,6 +428,8 @@ func TestPlaintextIsNamed(t *testing.T) {
 		{"\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x00", "MQTT without TLS"},
 		{"\x10\x90\x01\x00\x04MQTT\x05", "MQTT without TLS"},
 		{"\x80\x2e\x01\x03\x01\x00\x15", "a hello of SSL 2"},
+		{"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "a header of the PROXY protocol"},
+		{"\r\n\r\n\x00\r\nQUIT\n", "a header of the PROXY protocol"},
 		{"hello, world", "bytes that begin with 68656c6c6f"},
 		{"\x16\x02\x00\x00\x01\x01", "bytes that begin with 1602000001"},
 	} {
@@ -487,7 +506,7 @@ func (c *tamperer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestTamperedHandshakeFails flips every bit of a handshake, or ends it before every byte, in both directions. What was announced and
+// TestTamperedHandshakeFails flips two bits, one at a time, of every byte of a handshake, or ends it before the byte, in both directions. What was announced and
 // never comes is waited for until the deadline, and no longer.
 func TestTamperedHandshakeFails(t *testing.T) {
 	t.Parallel()
@@ -495,7 +514,7 @@ func TestTamperedHandshakeFails(t *testing.T) {
 		for _, side := range []string{"client", "server"} {
 			length := flight(t, id, side)
 			for at := range length {
-				for _, flip := range []byte{0, 1, 2, 4, 8, 16, 32, 64, 128} {
+				for _, flip := range []byte{0, 1 << (at % 8), 1 << ((at + 3) % 8)} {
 					if side == "client" && at == 2 && flip != 0 {
 						continue // the minor version of the first record, which means nothing (RFC 5246, E.1)
 					}

@@ -2,6 +2,7 @@ package psk
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -437,6 +438,42 @@ func TestStrictRecordsAfterTheHandshake(t *testing.T) {
 			}
 			wantAlert(t, client, s.taken, levelFatal, c.alert)
 			idle(t, server)
+		}
+	}
+}
+
+func TestContentTooLongInARecordThatIsNot(t *testing.T) {
+	t.Parallel()
+	client, server := connected(t, testClient(PSKWithAES128CBC)) // its records may be longer than these are
+	client.seal(recordApplicationData, make([]byte, maxPlaintext+1))
+	s := &socket{arrived: client.sealed, room: plenty}
+	client.sealed, client.buffer = nil, nil
+	if n, err := server.TryRead(s, make([]byte, 20_000)); n != 0 || err == nil || !strings.Contains(err.Error(), "16385 bytes of content") {
+		t.Errorf("TryRead: %d, %v", n, err)
+	}
+	wantAlert(t, client, s.taken, levelFatal, alertRecordOverflow)
+}
+
+// TestPaddingIsChecked has records with a MAC that is right, which only somebody with the key can make.
+func TestPaddingIsChecked(t *testing.T) {
+	t.Parallel()
+	key := make([]byte, 32)
+	for name, content := range map[string][]byte{
+		"right":            append([]byte("data"), bytes.Repeat([]byte{11}, 12)...),
+		"one byte wrong":   append([]byte("data"), append(bytes.Repeat([]byte{11}, 10), 7, 11)...),
+		"longer than all":  bytes.Repeat([]byte{16}, 16),
+		"all of it":        bytes.Repeat([]byte{15}, 16),
+		"nothing to check": append(make([]byte, 15), 0),
+	} {
+		writer, reader := newCBC(key, key[:16], nil).(*cbc), newCBC(key, key[:16], nil)
+		p := make([]byte, 16, 100)
+		p = append(p, content...)
+		cipher.NewCBCEncrypter(writer.block, p[:16]).CryptBlocks(p[16:], p[16:])
+		p = append(p, writer.authenticate(recordApplicationData, p)...)
+		got, err := reader.open(recordApplicationData, p)
+		want := map[string]int{"right": 4, "all of it": 0, "nothing to check": 15}
+		if n, ok := want[name]; ok != (err == nil) || ok && len(got) != n {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 	}
 }

@@ -157,8 +157,8 @@ func (e *extensions) parseOne(id uint16, s *cryptobyte.String) (known, ok bool) 
 	return true, true
 }
 
-// append adds the extensions to a hello. Those that the two hellos write alike are here.
-func (e *extensions) append(b *cryptobyte.Builder) {
+// write adds the extensions to a hello; the two hellos write them alike.
+func (e *extensions) write(b *cryptobyte.Builder) {
 	add := func(id uint16, body func(b *cryptobyte.Builder)) {
 		b.AddUint16(id)
 		b.AddUint16LengthPrefixed(body)
@@ -240,7 +240,7 @@ func (m *clientHello) marshal() []byte {
 			}
 		})
 		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(compressionNone) })
-		b.AddUint16LengthPrefixed(m.extensions.append)
+		b.AddUint16LengthPrefixed(m.write)
 	})
 }
 
@@ -275,7 +275,7 @@ func (m *serverHello) marshal() []byte {
 		b.AddUint16(uint16(m.suite))
 		b.AddUint8(compressionNone)
 		if len(m.has) > 0 { // an old client may not know the field at all
-			b.AddUint16LengthPrefixed(m.extensions.append)
+			b.AddUint16LengthPrefixed(m.write)
 		}
 	})
 }

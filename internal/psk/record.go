@@ -68,6 +68,8 @@ func notTLS(h []byte) error {
 		}
 	case h[0] == 0x20 && h[1] < 0x80 && h[2] <= 1:
 		looks = "MQTT without TLS: a CONNACK"
+	case first == "PROXY" || first == "\r\n\r\n\x00":
+		looks = "a header of the PROXY protocol"
 	case h[0]&0x80 != 0 && h[2] == 1:
 		looks = "a hello of SSL 2"
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // protocolMQTT is the only protocol that a server chooses by ALPN.
@@ -26,8 +27,7 @@ func (c *Conn) serve() error {
 	}
 	in, out := s.protectors()
 	if err := c.readFinished(s, clientFinished, in); err != nil {
-		var v *violation
-		if errors.As(err, &v) && (v.alert == alertBadRecordMAC || v.alert == alertDecryptError) {
+		if v, ok := errors.AsType[*violation](err); ok && (v.alert == alertBadRecordMAC || v.alert == alertDecryptError) {
 			return errors.Join(refused, err)
 		}
 		return err
@@ -119,30 +119,30 @@ func checkVersion(hello *clientHello) error {
 }
 
 // pick chooses a suite, and for ECDHE a group.
-func (config *ServerConfig) pick(hello *clientHello) (*suite, groupID, error) {
+func (c *ServerConfig) pick(hello *clientHello) (*suite, groupID, error) {
 	var group groupID
 	if !hello.present(extPointFormats) || slices.Contains(hello.formats, formatPlain) {
-		for _, g := range groups {
-			if slices.Contains(hello.groups, g) {
+		for _, g := range hello.groups { // in the client's order: some have groups that they cannot use with a PSK
+			if slices.Contains(groups, g) {
 				group = g
 				break
 			}
 		}
 	}
-	missing := ""
-	own, _ := choose(config.Suites)
+	var missing []string
+	own, _ := choose(c.Suites)
 	for _, s := range own {
 		switch {
 		case !slices.Contains(hello.suites, s.id):
 		case s.cbc() && !hello.encryptThenMAC:
-			missing += "; for " + s.openssl + " it would have to offer encrypt-then-MAC"
+			missing = append(missing, "; for "+s.openssl+" it would have to offer encrypt-then-MAC")
 		case s.ecdhe && group == 0:
-			missing += "; for " + s.openssl + " it would have to offer X25519 or P-256"
+			missing = append(missing, "; for "+s.openssl+" it would have to offer X25519 or P-256")
 		default:
 			return s, group, nil
 		}
 	}
-	return nil, 0, violates(alertHandshakeFailure, "the client offers no cipher suite that is allowed here%s", missing)
+	return nil, 0, violates(alertHandshakeFailure, "the client offers no cipher suite that is allowed here%s", strings.Join(missing, ""))
 }
 
 // readKeyExchange reads ClientKeyExchange and makes the master secret. It never tells an unknown identity, or one that cannot
