@@ -38,10 +38,23 @@ func topics() []string {
 			names = append(names, "load/"+load+"/"+window)
 		}
 	}
+	names = append(names, own()...)
 	for i := range names {
 		names[i] = "$SYS/broker/" + names[i]
 	}
 	slices.Sort(names)
+	return names
+}
+
+// own are topics that Mosquitto has none of.
+func own() []string {
+	names := []string{"faults"}
+	for cause := range strings.FieldsSeq(`rate unaccepted timeout handshake protocol credentials busy closed`) {
+		names = append(names, "connections/refused/"+cause)
+	}
+	for cause := range strings.FieldsSeq(`queue_full buffer_full too_large_for_the_client expired not_authorized refused payload_too_large store_full`) {
+		names = append(names, "publish/messages/dropped/"+cause)
+	}
 	return names
 }
 

@@ -193,7 +193,7 @@ func TestSameTreeAsMosquitto(t *testing.T) {
 	}
 	slices.Sort(extra)
 	for _, topic := range extra {
-		if !slices.Contains(ours, topic) {
+		if !slices.Contains(ours, topic) && !slices.Contains(own(), strings.TrimPrefix(topic, "$SYS/broker/")) {
 			t.Errorf("%s is not in Mosquitto's tree", topic)
 		}
 	}
