@@ -30,6 +30,9 @@ func (s *Server) openStore() (store.Store, error) {
 	if err != nil {
 		return nil, err // not a nil *disk.Store in an interface
 	}
+	if err := st.ListenForBackups(); err != nil {
+		s.log.Warn(err.Error() + "; unio db backup works only while the broker does not run")
+	}
 	return st, nil
 }
 

@@ -106,7 +106,8 @@ type Store struct {
 	stop     chan struct{}
 	stopOnce sync.Once
 	tasks    sync.WaitGroup // committer and completer
-	helpers  sync.WaitGroup // readers, cleaner, watcher
+	helpers  sync.WaitGroup // readers, cleaner, watcher, and who answers those who ask for a backup
+	copying  sync.Mutex     // a backup is being made
 
 	lazy    atomic.Bool // something was written and no sync asked for
 	full    atomic.Bool
