@@ -36,6 +36,9 @@ func (s *Server) openStore() (store.Store, error) {
 	return st, nil
 }
 
+// StoreSync is when the store of a configuration is forced to the disk.
+func StoreSync(cfg *config.Config) disk.Sync { return diskSync(cfg.PersistenceSync) }
+
 func diskSync(s config.Sync) disk.Sync {
 	switch s {
 	case config.SyncInterval:

@@ -72,6 +72,9 @@ func (p *plan) place(s *session, queue []*mosquittodb.Delivery) {
 		case !sent && m.Expired(p.o.Now): // one that was sent is sent again all the same [MQTT 5.0, 3.3.2.3.3]
 			p.report.leave(queuedExpired, fmt.Sprintf("%q for %q", m.Topic, s.ClientID))
 		case !sent:
+			if len(s.queued) == 0 && last < 0 && in.PacketID != 0 {
+				s.LastID = in.PacketID - 1 // so that this one gets the same again
+			}
 			s.queued = append(s.queued, d)
 		default:
 			used[in.PacketID] = true

@@ -103,6 +103,20 @@ func TestQueueKeepsOrderStatesAndPacketIDs(t *testing.T) {
 	}
 }
 
+// Nothing is in flight: the first message keeps the packet id that Mosquitto had meant for it.
+func TestQueuedMessagesKeepTheirPacketIDs(t *testing.T) {
+	t.Parallel()
+	db := &mosquittodb.DB{Version: 6, Clients: []mosquittodb.Client{client("c")}, Messages: []mosquittodb.Message{message(1, "t", "m", 1)}}
+	for _, id := range []uint16{19, 20} {
+		db.Deliveries = append(db.Deliveries, mosquittodb.Delivery{
+			ClientID: "c", Message: 1, PacketID: id, QoS: 1, Direction: mosquittodb.Out, State: mosquittodb.Queued,
+		})
+	}
+	if c, _ := planned(t, db, migrate.Options{}); c.Sessions[0].LastID != 18 {
+		t.Errorf("last packet id %d, want 18", c.Sessions[0].LastID)
+	}
+}
+
 func TestPacketIDsInFlightGoUp(t *testing.T) {
 	t.Parallel()
 	db := &mosquittodb.DB{Version: 6, Clients: []mosquittodb.Client{client("c")}, Messages: []mosquittodb.Message{message(1, "t", "m", 1)}}

@@ -52,12 +52,12 @@ func checkMessage(c *chunk, m *Message) error {
 	return nil
 }
 
-func checkSubscription(c *chunk, s *Subscription) error {
+func checkSubscription(c *chunk, qos byte) error {
 	if err := c.done(); err != nil {
 		return err
 	}
-	if s.Options&3 > 2 {
-		return c.wrong("expected QoS 0, 1 or 2, not %d", s.Options&3)
+	if qos > 2 {
+		return c.wrong("expected QoS 0, 1 or 2, not %d", qos)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (l *newLayout) subscription(db *DB, c *chunk) error {
 	c.bytes(2) // filled up to a multiple of 4, by every compiler
 	s.ClientID, s.Filter = c.text(id), c.text(filter)
 	db.Subscriptions = append(db.Subscriptions, s)
-	return checkSubscription(c, &s)
+	return checkSubscription(c, qos)
 }
 
 func (l *newLayout) client(db *DB, c *chunk) error {

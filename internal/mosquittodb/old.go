@@ -38,7 +38,7 @@ func (l oldLayout) read(db *DB, c *chunk) error {
 	case kindSubscription:
 		s := Subscription{Offset: c.offset, ClientID: c.string(), Filter: c.string(), Options: c.byte()}
 		db.Subscriptions = append(db.Subscriptions, s)
-		return checkSubscription(c, &s)
+		return checkSubscription(c, s.Options)
 	case kindClient:
 		cl := Client{Offset: c.offset, ID: c.string(), LastID: c.uint16(), Expiry: ExpiryNever}
 		if size := len(c.body); size == 4 || size == 8 { // as the machine's time_t

@@ -164,3 +164,13 @@ func syncDirectory(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// CheckEmpty returns nil if Import and Restore would make dir: there is nothing, or an empty store. Else the error is ErrNotEmpty, ErrInUse, or of
+// reading.
+func CheckEmpty(dir string) error {
+	lock, err := lockOld(dir, false)
+	if err != nil || lock == nil {
+		return err
+	}
+	return lock.Close()
+}
