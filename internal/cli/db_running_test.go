@@ -4,6 +4,7 @@ package cli_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -69,5 +70,32 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 		away.ack(mqtt.PUBACK, uint16(i+1))
 	}
 	away.nothing()
+	broker.stop()
+}
+
+// The broker that root starts becomes another user, whose the store must be.
+func TestRestoredStoreIsTheBrokers(t *testing.T) {
+	t.Parallel()
+	port, dir := freePort(t), t.TempDir()
+	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user nobody", "persistence true", "persistence_location "+dir)
+	backup := filepath.Join(t.TempDir(), "backup.tar")
+	told(t, 0, "db", "backup", "--store", stored(t), backup)
+	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil { // nobody must get there
+			t.Fatal(err)
+		}
+	}
+	told(t, 0, "db", "restore", "-c", conf, backup)
+	broker := run(t, "-c", conf)
+	broker.waitFor("running$")
+	talk(t, port, connect5("one", 10), true).expect("PUBREL 8 0x0")
+	process := owner(t, fmt.Sprintf("/proc/%d", broker.cmd.Process.Pid))
+	if os.Geteuid() == 0 && process == 0 {
+		t.Error("the broker is root")
+	}
+	if got := owner(t, filepath.Join(dir, "mosquitto.db.unio", "LOCK")); got != process {
+		t.Errorf("the store is user %d's, the process user %d's", got, process)
+	}
+	told(t, 0, "db", "backup", "-c", conf, backup) // root asks nobody's broker
 	broker.stop()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/cli"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/disk"
 )
@@ -31,6 +32,16 @@ func compareGolden(t *testing.T, name, got string) {
 	if got != string(want) {
 		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
 	}
+}
+
+// told runs a command of unio in the test's process.
+func told(t *testing.T, want int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	if got := cli.Main("1.2.3-test", args, &out, &errOut); got != want {
+		t.Fatalf("unio %s: status %d, want %d\n%s%s", strings.Join(args, " "), got, want, &out, &errOut)
+	}
+	return out.String(), errOut.String()
 }
 
 // stored makes a store with one of everything.

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -243,16 +242,6 @@ func (k *talker) publish(p *mqtt.Publish) {
 	ack(mqtt.PUBCOMP)
 }
 
-// told runs a command of unio in the test's process.
-func told(t *testing.T, want int, args ...string) (stdout, stderr string) {
-	t.Helper()
-	var out, errOut bytes.Buffer
-	if got := cli.Main("1.2.3-test", args, &out, &errOut); got != want {
-		t.Fatalf("unio %s: status %d, want %d\n%s%s", strings.Join(args, " "), got, want, &out, &errOut)
-	}
-	return out.String(), errOut.String()
-}
-
 // TestClientsGetFromUnioWhatMosquittoKeptForThem is the migration of what a real Mosquitto has stored: message for message.
 func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 	t.Parallel()
@@ -360,7 +349,8 @@ func TestDamagedMosquittoDBLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	source, to := filepath.Join(dir, "mosquitto.db"), filepath.Join(dir, "store")
-	header := "\x00\xb5\x00mosquitto db\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x01\x00\x00\x00\x10\x01\x00\x00\x00\x00\x00\x00\x00\x01\x08\x00\x00\x00\x00\x00\x00"
+	header := "\x00\xb5\x00mosquitto db\x00\x00\x00\x00\x00\x00\x00\x06" +
+		"\x00\x00\x00\x01\x00\x00\x00\x10\x01\x00\x00\x00\x00\x00\x00\x00\x01\x08\x00\x00\x00\x00\x00\x00"
 	for _, c := range []struct{ file, want string }{
 		{header + "\x00\x00\x00\x06\x00\x00\x00\x19\x01\x02", source + ": offset 57: the file ends within the chunk (client) at 47, 23 bytes too early"},
 		{"listener 1883\n", source + ": offset 0: this is not a mosquitto.db"},

@@ -186,8 +186,7 @@ func TestMessageKeepsWhatItHas(t *testing.T) {
 	}
 	db.Messages[0].Properties = []byte("\x03\x00\x09text")
 	_, _, err := migrate.Plan(db, migrate.Options{Now: now})
-	var at *mosquittodb.Error
-	if !errors.As(err, &at) {
+	if _, ok := errors.AsType[*mosquittodb.Error](err); !ok {
 		t.Errorf("malformed properties: %v, want an *Error", err)
 	}
 }

@@ -171,9 +171,12 @@ func (r *Report) allNotes() []string {
 		}
 	}
 	if !r.shutdown {
-		notes = append(notes, "Mosquitto has not written the file at its end: what came after it was written is not in it. Stop Mosquitto, and begin again.")
+		notes = append(notes, "Mosquitto has not written the file at its end: what came after it was written is not in it. "+
+			"Stop Mosquitto, and begin again.")
 	}
-	add(r.Delivered, "QoS 2 messages not released, delivered to the sessions above: %d. Mosquitto does that when they are released, Unio when they arrive.")
-	add(r.withoutSubscription, "Sessions without a subscription in the file: %d. Mosquitto does not store shared subscriptions; clients that have them must subscribe again.")
+	add(r.Delivered, "QoS 2 messages not released, delivered to the sessions above: %d. "+
+		"Mosquitto does that when they are released, Unio when they arrive.")
+	add(r.withoutSubscription, "Sessions without a subscription in the file: %d. "+
+		"Mosquitto does not store shared subscriptions; clients that have them must subscribe again.")
 	return notes
 }

@@ -11,6 +11,7 @@
 package mosquittodb
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -145,7 +146,7 @@ func Read(r io.Reader) (*DB, error) {
 	l := layoutOf(db.Version)
 	for first := true; ; first = false {
 		c, err := s.chunk(l)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			db.Size = s.offset
 			return db, nil
 		}

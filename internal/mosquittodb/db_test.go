@@ -27,7 +27,10 @@ func sample() *mosquittodb.DB {
 		},
 		Clients: []mosquittodb.Client{{ID: "sub", Username: "bob", Port: 1884, LastID: 12, Expiry: 3600, Expires: 1893456000, Disconnect: 1700000000}},
 		Deliveries: []mosquittodb.Delivery{
-			{ClientID: "sub", Message: 1, PacketID: 11, QoS: 2, Retain: true, Dup: true, Direction: mosquittodb.Out, State: mosquittodb.WaitForPubcomp, SubscriptionID: 300},
+			{
+				ClientID: "sub", Message: 1, PacketID: 11, QoS: 2, Retain: true, Dup: true, Direction: mosquittodb.Out,
+				State: mosquittodb.WaitForPubcomp, SubscriptionID: 300,
+			},
 			{ClientID: "sub", Message: 2, PacketID: 4, QoS: 2, Direction: mosquittodb.In, State: mosquittodb.WaitForPubrel},
 		},
 		Subscriptions: []mosquittodb.Subscription{{ClientID: "sub", Filter: "a/#", Options: 2 | 1<<2 | 1<<3, ID: 300}},
@@ -162,21 +165,23 @@ func TestDamageIsRefused(t *testing.T) {
 	t.Parallel()
 	header := "\x00\xb5\x00mosquitto db\x00\x00\x00\x00\x00\x00\x00\x06"
 	settings := "\x00\x00\x00\x01\x00\x00\x00\x10\x01\x00\x00\x00\x00\x00\x00\x00\x01\x08\x00\x00\x00\x00\x00\x00"
+	delivery := header + settings + "\x00\x00\x00\x03\x00\x00\x00\x11\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01" // but for the last 5 bytes
+	retained := "\x00\x00\x00\x04\x00\x00\x00\x08\x01\x00\x00\x00\x00\x00\x00\x00"
 	for _, c := range []struct{ name, file, want string }{
 		{"empty", "", "offset 0: this is not a mosquitto.db"},
 		{"another file", strings.Repeat("listener 1883\n", 3), "offset 0: this is not a mosquitto.db"},
 		{"a newer format", header[:22] + "\x07", "offset 19: expected format 3 to 6, not 7"},
 		{"an older format", header[:22] + "\x02", "offset 19: expected format 3 to 6, not 2"},
-		{"no settings", header + "\x00\x00\x00\x04\x00\x00\x00\x08\x01\x00\x00\x00\x00\x00\x00\x00", "offset 23: chunk (retained message): expected the chunk of settings first"},
+		{"no settings", header + retained, "offset 23: chunk (retained message): expected the chunk of settings first"},
 		{"settings twice", header + settings + settings, "offset 47: chunk (settings): expected the chunk of settings first, and once"},
-		{"another size of identifiers", header + strings.Replace(settings, "\x01\x08", "\x01\x04", 1), "offset 23: chunk (settings): expected identifiers of 8 bytes, not 4"},
+		{"other identifiers", header + strings.Replace(settings, "\x01\x08", "\x01\x04", 1), "offset 23: chunk (settings): expected identifiers of 8 bytes, not 4"},
 		{"an unknown chunk", header + settings + "\x00\x00\x00\x07\x00\x00\x00\x00", "offset 47: expected a chunk of type 1 to 6, not 7"},
 		{"a huge chunk", header + settings + "\x00\x00\x00\x02\xff\xff\xff\xff", "offset 47: a chunk (message) of 4294967295 bytes: more than can be"},
 		{"a chunk that is too short", header + settings + "\x00\x00\x00\x04\x00\x00\x00\x04\x01\x00\x00\x00", "its 4 bytes are too few"},
-		{"a chunk that is too long", header + settings + "\x00\x00\x00\x04\x00\x00\x00\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00", "1 bytes more than it should hold"},
-		{"an unknown state", header + settings + "\x00\x00\x00\x03\x00\x00\x00\x11" + "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x01\x0c\x00\x01x", "expected a state of 0 to 11, not 12"},
-		{"QoS 3", header + settings + "\x00\x00\x00\x03\x00\x00\x00\x11" + "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x03\x0b\x00\x01x", "expected QoS 0, 1 or 2, not 3"},
-		{"another property", header + settings + "\x00\x00\x00\x03\x00\x00\x00\x14" + "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x01\x0b\x00\x01x\x02\x0c\x01", "expected no property but a subscription identifier"},
+		{"a chunk that is too long", header + settings + strings.Replace(retained, "\x08", "\x09", 1) + "\x00", "1 bytes more than it should hold"},
+		{"an unknown state", delivery + "\x01\x0c\x00\x01x", "expected a state of 0 to 11, not 12"},
+		{"QoS 3", delivery + "\x03\x0b\x00\x01x", "expected QoS 0, 1 or 2, not 3"},
+		{"another property", strings.Replace(delivery, "\x11", "\x14", 1) + "\x01\x0b\x00\x01x\x02\x0c\x01", "expected no property but a subscription identifier"},
 	} {
 		_, err := mosquittodb.Read(strings.NewReader(c.file))
 		if err == nil || !strings.Contains(err.Error(), c.want) {

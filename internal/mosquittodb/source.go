@@ -102,7 +102,8 @@ func (s *source) chunk(l layout) (*chunk, error) {
 	}
 	c.body, err = s.take(int64(length))
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, &Error{s.offset, fmt.Sprintf("the file ends within the chunk (%v) at %d, %d bytes too early", c.kind, c.offset, int64(length)-int64(len(c.body)))}
+		missing := int64(length) - int64(len(c.body))
+		return nil, &Error{s.offset, fmt.Sprintf("the file ends within the chunk (%v) at %d, %d bytes too early", c.kind, c.offset, missing)}
 	}
 	c.length = len(c.body)
 	return c, err

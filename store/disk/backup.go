@@ -200,8 +200,7 @@ type backupReader struct {
 
 // unusable says what is wrong with a backup. What is wrong with reading it stays what it is.
 func unusable(err error) error {
-	var read *os.PathError
-	if errors.As(err, &read) {
+	if _, ok := errors.AsType[*os.PathError](err); ok {
 		return err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -227,7 +226,8 @@ func (b *backupReader) manifest(m *Manifest) error {
 		return unusable(fmt.Errorf("%s: %w", manifestName, err))
 	}
 	if m.Format != backupFormat || m.Store != format {
-		return unusable(fmt.Errorf("expected format %d of a store of format %d, not %d of %d: it is from another version", backupFormat, format, m.Format, m.Store))
+		return unusable(fmt.Errorf("expected format %d of a store of format %d, not %d of %d: it is from another version",
+			backupFormat, format, m.Format, m.Store))
 	}
 	b.note(h.Name, sum)
 	return nil

@@ -47,7 +47,9 @@ func Import(dir string, c *Content, o NewFolder) error {
 }
 
 func fillFolder(folder string, c *Content, sync Sync) error {
-	db, err := pebble.Open(folder, &pebble.Options{FS: vfs.Default, FormatMajorVersion: sync.libraryFormat(), MemTableSize: memTableSize, Logger: silent{}})
+	db, err := pebble.Open(folder, &pebble.Options{
+		FS: vfs.Default, FormatMajorVersion: sync.libraryFormat(), MemTableSize: memTableSize, Logger: silent{},
+	})
 	if err != nil {
 		return err
 	}
