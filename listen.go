@@ -139,6 +139,9 @@ func name(l config.Listener) string {
 	return place(l) + "%" + l.BindInterface
 }
 
+// ListenerName is what a listener is called in logs, and in what is stored of the messages that came by it.
+func ListenerName(l config.Listener) string { return name(l) }
+
 // open opens the sockets of one listener: several for a host name or all addresses.
 func open(l config.Listener, log *slog.Logger) ([]net.Listener, error) {
 	if l.Port == 0 {

@@ -30,8 +30,14 @@ func (s *Server) openStore() (store.Store, error) {
 	if err != nil {
 		return nil, err // not a nil *disk.Store in an interface
 	}
+	if err := st.ListenForBackups(); err != nil {
+		s.log.Warn(err.Error() + "; unio db backup works only while the broker does not run")
+	}
 	return st, nil
 }
+
+// StoreSync is when the store of a configuration is forced to the disk.
+func StoreSync(cfg *config.Config) disk.Sync { return diskSync(cfg.PersistenceSync) }
 
 func diskSync(s config.Sync) disk.Sync {
 	switch s {

@@ -22,6 +22,11 @@
 // connected never get further than the log and the memory table. A message for several sessions is a body that their entries
 // refer to (body.go).
 //
+// # Besides a running store
+//
+// Import and Restore make a store, Reader reads one that nobody has open, Backup copies one that is open. A goroutine started by
+// ListenForBackups, with one more for each asker, answers AskBackup of another process until Close.
+//
 // # Failure
 //
 // When a write or a sync fails, the store has failed for good: whatever waits for it and whatever comes gets the error, because
@@ -106,7 +111,8 @@ type Store struct {
 	stop     chan struct{}
 	stopOnce sync.Once
 	tasks    sync.WaitGroup // committer and completer
-	helpers  sync.WaitGroup // readers, cleaner, watcher
+	helpers  sync.WaitGroup // readers, cleaner, watcher, and who answers those who ask for a backup
+	copying  sync.Mutex     // a backup is being made
 
 	lazy    atomic.Bool // something was written and no sync asked for
 	full    atomic.Bool
