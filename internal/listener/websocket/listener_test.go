@@ -12,7 +12,9 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/uniomq/unio/internal/memnet"
@@ -331,6 +333,9 @@ func TestUpgradedConnectionOutlivesHandshakeTimeout(t *testing.T) {
 	if n, err := c.Read(p); string(p[:n]) != "x" || err != nil {
 		t.Errorf("got %q, %v", p[:n], err)
 	}
+	if _, err := c.Write([]byte("y")); err != nil {
+		t.Errorf("writing: %v", err)
+	}
 }
 
 func TestBytesBehindTheRequestAreNotLost(t *testing.T) {
@@ -444,6 +449,77 @@ func TestCloseWhileClientsCome(t *testing.T) {
 		_ = s.Close() // hangs if it misses one
 		wg.Wait()
 	}
+}
+
+// lateListener yields a connection while it is being closed by net/http, which is after Close did.
+type lateListener struct {
+	net.Listener
+	late   net.Conn
+	closes atomic.Int32
+	waits  chan struct{} // closed when Accept waits
+	now    chan struct{}
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	if l.late != nil {
+		close(l.waits)
+	}
+	<-l.now
+	if late := l.late; late != nil {
+		l.late = nil
+		return late, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *lateListener) Close() error {
+	if l.closes.Add(1) == 2 {
+		close(l.now)
+	}
+	return nil
+}
+
+func TestConnectionThatComesTooLateIsClosed(t *testing.T) {
+	t.Parallel()
+	theirs, ours := memnet.Pipe()
+	inner := &lateListener{Listener: memnet.Listen(), late: ours, waits: make(chan struct{}), now: make(chan struct{})}
+	s := listenOn(t, inner, Options{HandshakeTimeout: time.Hour})
+	<-inner.waits
+	_ = theirs.SetReadDeadline(time.Now().Add(patience))
+	_ = s.Close() // hangs if the connection stays open
+	if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("got %v, want EOF", err)
+	}
+}
+
+func TestCloseWaitsForGoroutines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inner := memnet.Listen()
+		entered, release := make(chan struct{}), make(chan struct{})
+		l, err := New(inner, Options{Refused: func(net.Addr, error) { close(entered); <-release }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := inner.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(nc, "garbage\r\n\r\n")
+		<-entered
+		var closed atomic.Bool
+		go func() { _ = l.Close(); closed.Store(true) }()
+		synctest.Wait()
+		if closed.Load() {
+			t.Error("Close returned while a goroutine was at work")
+		}
+		close(release)
+		synctest.Wait()
+		if !closed.Load() {
+			t.Error("Close has not returned")
+		}
+		_ = nc.Close()
+	})
 }
 
 func TestFailureOfTheListenerBelowIsReturned(t *testing.T) {
