@@ -114,7 +114,7 @@ func TestWritesOfAnySizeThroughASocketOfAnyRoom(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for round := range 400 {
+	for round := range 100 {
 		sock := &fakeSocket{}
 		inner := &fakeConn{sock: sock}
 		layer := &fakeLayer{fakeConn: inner}
@@ -134,9 +134,7 @@ func TestWritesOfAnySizeThroughASocketOfAnyRoom(t *testing.T) {
 		}
 		for range 1 + rng.IntN(6) {
 			p := make([]byte, rng.IntN([]int{1, 130, 20_000, 300_000}[rng.IntN(4)]))
-			for i := range p {
-				p[i] = byte(rng.Uint32())
-			}
+			fill(rng, p)
 			want = append(want, p...)
 			sock.room = rng.IntN(2*len(p) + 20)
 			n, err := c.TryWrite(sock, p)
@@ -158,6 +156,9 @@ func TestWritesOfAnySizeThroughASocketOfAnyRoom(t *testing.T) {
 		}
 		if _, err := c.Write(nil); err != nil { // what a pong left behind
 			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if layer.misused {
+			t.Fatalf("seed %d: TryWrite of the layer was called while it waits for Write", seed)
 		}
 		out := sock.out.Bytes()
 		if c.layer != nil {
@@ -236,6 +237,35 @@ func TestPongWaitsForTheEndOfABegunFrame(t *testing.T) {
 	}
 }
 
+func TestPingThatComesDuringAWriteIsAnsweredBehindIt(t *testing.T) {
+	t.Parallel()
+	for _, try := range []bool{true, false} {
+		c, sock, inner := newFake()
+		ping := func() {
+			sock.during = nil
+			sock.in = [][]byte{[]byte(clientFrame(fin|opPing, "p"))}
+			if _, err := c.TryRead(sock, make([]byte, 100)); err != syscall.EAGAIN {
+				t.Errorf("got %v, want EAGAIN", err)
+			}
+		}
+		var err error
+		sock.during = ping
+		if try {
+			_, err = c.TryWrite(sock, []byte("x"))
+		} else {
+			inner.during = ping
+			_, err = c.Write([]byte("x"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []message{{opBinary, "x"}, {opPong, "p"}}
+		if got := parseServer(t, sock.out.Bytes()); !slices.Equal(got, want) {
+			t.Errorf("try %v: got %q", try, fmt.Sprint(got))
+		}
+	}
+}
+
 func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
 	t.Parallel()
 	c, sock, _ := newFake()
@@ -280,6 +310,11 @@ func TestCloseSaysGoodbyeOnce(t *testing.T) {
 		}
 		if got := sock.out.String(); got != tc.want {
 			t.Errorf("%s: sent %q behind the close frame", tc.name, got)
+		}
+		sock.in = [][]byte{[]byte(clientFrame(fin|opClose, "\x03\xE8"))}
+		_, _ = c.TryRead(sock, make([]byte, 100))
+		if got := sock.out.String(); got != tc.want {
+			t.Errorf("%s: sent %q when the client answered", tc.name, got)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type fakeSocket struct {
 	out    bytes.Buffer
 	room   int // bytes that out still takes
 	writes int
+	during func() // called in the middle of each Write; nil: nothing
 }
 
 func (s *fakeSocket) Read(p []byte) (int, error) {
@@ -35,6 +36,9 @@ func (s *fakeSocket) Read(p []byte) (int, error) {
 
 func (s *fakeSocket) Write(p []byte) (int, error) {
 	s.writes++
+	if s.during != nil {
+		s.during()
+	}
 	n, _ := s.out.Write(p[:min(len(p), s.room)])
 	s.room -= n
 	if n < len(p) {
@@ -49,6 +53,7 @@ type fakeConn struct {
 	sock      *fakeSocket
 	deadlines []time.Time
 	closed    int
+	during    func() // called in the middle of the next Write; nil: nothing
 }
 
 func (c *fakeConn) Read(p []byte) (int, error) {
@@ -61,6 +66,10 @@ func (c *fakeConn) Read(p []byte) (int, error) {
 
 func (c *fakeConn) Write(p []byte) (int, error) {
 	c.sock.writes++
+	if during := c.during; during != nil {
+		c.during = nil
+		during()
+	}
 	return c.sock.out.Write(p)
 }
 
@@ -82,6 +91,7 @@ type fakeLayer struct {
 	*fakeConn
 	pending  []byte
 	goodbyes int
+	misused  bool // TryWrite was called while Write was due
 }
 
 const layerKey, layerRecord = 0x55, 100
@@ -103,6 +113,7 @@ func (l *fakeLayer) TryRead(sock io.Reader, p []byte) (int, error) {
 }
 
 func (l *fakeLayer) TryWrite(sock io.Writer, p []byte) (n int, err error) {
+	l.misused = l.misused || len(l.pending) > 0
 	for {
 		m, err := sock.Write(l.pending)
 		if l.pending = l.pending[m:]; err != nil {

@@ -86,14 +86,15 @@ func (l *Listener) sendFile(w http.ResponseWriter, r *http.Request, f *os.File, 
 }
 
 // fileName returns the name of a file for the path of a request, whose escapes are resolved. No element may begin with a
-// dot, so ".." and hidden files are out; os.Root holds back symbolic links that leave the folder.
+// dot, so ".." and hidden files are out, or be empty, which Localize sees to; os.Root holds back symbolic links that
+// leave the folder.
 func fileName(urlPath string) (name string, ok bool) {
 	trimmed := strings.TrimSuffix(strings.TrimPrefix(urlPath, "/"), "/")
 	if trimmed == "" {
 		return ".", urlPath == "/"
 	}
 	for element := range strings.SplitSeq(trimmed, "/") {
-		if element == "" || strings.HasPrefix(element, ".") {
+		if strings.HasPrefix(element, ".") {
 			return "", false
 		}
 	}

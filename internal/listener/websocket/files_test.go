@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -48,19 +47,14 @@ func site(t *testing.T) string {
 	return filepath.Join(dir, "www")
 }
 
-func get(t *testing.T, s *server, target string, edits ...string) (*http.Response, string) {
+func get(t *testing.T, s *server, target string, edits ...string) *answer {
 	t.Helper()
-	line := "GET " + target + " HTTP/1.1"
-	edits = append([]string{line, "-Upgrade", "Connection: close"}, edits...)
-	response, _ := exchange(t, s.dial(t), request(edits...))
-	if response == nil {
+	edits = append([]string{"GET " + target + " HTTP/1.1", "-Upgrade", "Connection: close"}, edits...)
+	a := exchange(t, s.dial(t), request(edits...))
+	if a == nil {
 		t.Fatalf("%s: no answer", target)
 	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(body)
+	return a
 }
 
 func TestFilesAreServed(t *testing.T) {
@@ -83,13 +77,13 @@ func TestFilesAreServed(t *testing.T) {
 		if tc.target == "/inside.js" && runtime.GOOS == "windows" {
 			continue
 		}
-		response, body := get(t, s, tc.target)
-		h := response.Header
-		if response.StatusCode != 200 || body != tc.body || h.Get("Content-Type") != tc.contentType {
-			t.Errorf("%s: %d %s %q", tc.target, response.StatusCode, h.Get("Content-Type"), body)
+		a := get(t, s, tc.target)
+		h := a.header
+		if a.status != 200 || a.body != tc.body || h.Get("Content-Type") != tc.contentType {
+			t.Errorf("%s: %v", tc.target, a)
 		}
 		if h.Get("ETag") == "" || h.Get("Last-Modified") == "" || h.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: headers %v", tc.target, h)
+			t.Errorf("%s: %v", tc.target, a)
 		}
 	}
 }
@@ -104,13 +98,12 @@ func TestFilesOutsideTheFolderAreNotServed(t *testing.T) {
 		"/sub//index.html", "/%00", "/app.js%00.html", "/outside.txt", "/absolute.txt", "/up/secret.txt", "/up/", "/up", "/loop",
 		"/" + strings.Repeat("x", 5000),
 	} {
-		response, body := get(t, s, target)
-		if response.StatusCode != 404 || strings.Contains(body, "secret") {
-			t.Errorf("%s: %d %.50q", target, response.StatusCode, body)
+		if a := get(t, s, target); a.status != 404 || strings.Contains(a.body, "secret") {
+			t.Errorf("%s: %v", target, a)
 		}
 	}
-	if response, body := get(t, s, "http://other/app.js"); response.StatusCode != 200 || body != "let x = 1" {
-		t.Errorf("a proxy's form: %d %q", response.StatusCode, body)
+	if a := get(t, s, "http://other/app.js"); a.status != 200 || a.body != "let x = 1" {
+		t.Errorf("a proxy's form: %v", a)
 	}
 }
 
@@ -118,8 +111,8 @@ func TestFolderWithoutSlashIsRedirected(t *testing.T) {
 	t.Parallel()
 	s := listen(t, Options{HTTPDir: site(t)})
 	for target, want := range map[string]string{"/sub": "./sub/", "/sub?a=b": "./sub/?a=b"} {
-		if response, _ := get(t, s, target); response.StatusCode != 301 || response.Header.Get("Location") != want {
-			t.Errorf("%s: %d %s, want %s", target, response.StatusCode, response.Header.Get("Location"), want)
+		if a := get(t, s, target); a.status != 301 || a.header.Get("Location") != want {
+			t.Errorf("%s: %v, want %s", target, a, want)
 		}
 	}
 }
@@ -127,22 +120,22 @@ func TestFolderWithoutSlashIsRedirected(t *testing.T) {
 func TestFileRequestsMayBeConditional(t *testing.T) {
 	t.Parallel()
 	s := listen(t, Options{HTTPDir: site(t)})
-	first, _ := get(t, s, "/app.js")
+	first := get(t, s, "/app.js").header
 	for _, header := range []string{
-		"+If-None-Match: " + first.Header.Get("ETag"), "+If-Modified-Since: " + first.Header.Get("Last-Modified"),
+		"+If-None-Match: " + first.Get("ETag"), "+If-Modified-Since: " + first.Get("Last-Modified"),
 	} {
-		if response, body := get(t, s, "/app.js", header); response.StatusCode != 304 || body != "" {
-			t.Errorf("%s: %d %q", header, response.StatusCode, body)
+		if a := get(t, s, "/app.js", header); a.status != 304 || a.body != "" {
+			t.Errorf("%s: %v", header, a)
 		}
 	}
-	if response, body := get(t, s, "/app.js", "+Range: bytes=4-6"); response.StatusCode != 206 || body != "x =" {
-		t.Errorf("a range: %d %q", response.StatusCode, body)
+	if a := get(t, s, "/app.js", "+Range: bytes=4-6"); a.status != 206 || a.body != "x =" {
+		t.Errorf("a range: %v", a)
 	}
-	response, r := exchange(t, s.dial(t), request("HEAD /app.js HTTP/1.1", "-Upgrade", "Connection: close"))
-	if response.StatusCode != 200 || response.Header.Get("Content-Length") != "9" {
-		t.Errorf("HEAD: %d, headers %v", response.StatusCode, response.Header)
+	a := exchange(t, s.dial(t), request("HEAD /app.js HTTP/1.1", "-Upgrade", "Connection: close"))
+	if a == nil || a.status != 200 || a.header.Get("Content-Length") != "9" {
+		t.Fatalf("HEAD: %v", a)
 	}
-	if rest, err := io.ReadAll(r); len(rest) != 0 || err != nil {
+	if rest, err := io.ReadAll(a.rest); len(rest) != 0 || err != nil {
 		t.Errorf("HEAD: body %q, %v", rest, err)
 	}
 }
@@ -152,9 +145,9 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	dir := site(t)
 	s := listen(t, Options{HTTPDir: dir})
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"} {
-		response, _ := exchange(t, s.dial(t), request(method+" /app.js HTTP/1.1", "-Upgrade", "+Content-Length: 3")+"new")
-		if response == nil || response.StatusCode != 405 || response.Header.Get("Allow") != "GET, HEAD" {
-			t.Errorf("%s: %v", method, response)
+		a := exchange(t, s.dial(t), request(method+" /app.js HTTP/1.1", "-Upgrade", "+Content-Length: 3")+"new")
+		if a == nil || a.status != 405 || a.header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: %v", method, a)
 		}
 		s.refusal(t)
 	}
@@ -167,12 +160,11 @@ func TestUpgradeFollowsFilesOnTheSameConnection(t *testing.T) {
 	t.Parallel()
 	s := listen(t, Options{HTTPDir: site(t)})
 	nc := s.dial(t)
-	response, _ := exchange(t, nc, request("GET /app.js HTTP/1.1", "-Upgrade", "Connection: keep-alive"))
-	if body, err := io.ReadAll(response.Body); string(body) != "let x = 1" || err != nil {
-		t.Fatalf("got %q, %v", body, err)
+	if a := exchange(t, nc, request("GET /app.js HTTP/1.1", "-Upgrade", "Connection: keep-alive")); a == nil || a.body != "let x = 1" {
+		t.Fatalf("answer %v", a)
 	}
-	if response, _ := exchange(t, nc, request()); response == nil || response.StatusCode != 101 {
-		t.Errorf("answer %v", response)
+	if a := exchange(t, nc, request()); a == nil || a.status != 101 {
+		t.Errorf("answer %v", a)
 	}
 	s.accept(t)
 }
@@ -184,8 +176,8 @@ func TestFolderMayBeReplaced(t *testing.T) {
 	if err := os.Rename(dir, dir+".old"); err != nil {
 		t.Fatal(err)
 	}
-	if response, _ := get(t, s, "/app.js"); response.StatusCode != 500 {
-		t.Errorf("without the folder: %d", response.StatusCode)
+	if a := get(t, s, "/app.js"); a.status != 500 {
+		t.Errorf("without the folder: %v", a)
 	}
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		t.Fatal(err)
@@ -193,7 +185,7 @@ func TestFolderMayBeReplaced(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "app.js"), []byte("new"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, body := get(t, s, "/app.js"); body != "new" {
-		t.Errorf("got %q", body)
+	if a := get(t, s, "/app.js"); a.body != "new" {
+		t.Errorf("got %v", a)
 	}
 }

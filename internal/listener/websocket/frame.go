@@ -216,8 +216,8 @@ func (d *decoder) handleClose(p []byte) {
 
 // validCode reports whether a peer may send a close code (RFC 6455, 7.4; those up to 1014 are registered with IANA).
 func validCode(code uint16) bool {
-	switch {
-	case code == 1004, code == 1005, code == 1006:
+	switch code {
+	case 1004, closeNoCode, 1006:
 		return false
 	}
 	return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999

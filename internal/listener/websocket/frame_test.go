@@ -151,8 +151,10 @@ func TestDecoder(t *testing.T) {
 			if whole != want {
 				t.Fatalf("in one piece:\n got %.200q\nwant %.200q", whole, want)
 			}
-			step := max(1, len(tc.stream)/2000)
-			for at := 0; at <= len(tc.stream); at += step {
+			for at := 0; at <= len(tc.stream); at++ {
+				if at == 600 { // all headers are before it; what follows is a long payload
+					at = max(at, len(tc.stream)-20)
+				}
 				if got := decodeAll(testMax, tc.stream[:at], tc.stream[at:]); got != want {
 					t.Fatalf("split at %d:\n got %.200q\nwant %.200q", at, got, want)
 				}
@@ -189,15 +191,13 @@ func TestDecoderGivesBackWhatWasEncoded(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 300 {
+	for range 60 {
 		var stream string
 		var payload []byte
 		open := false
 		for range rng.IntN(20) {
 			part := make([]byte, rng.IntN([]int{4, 200, 3000, 70_000}[rng.IntN(4)]))
-			for i := range part {
-				part[i] = byte(rng.Uint32())
-			}
+			fill(rng, part)
 			payload = append(payload, part...)
 			first := byte(opBinary)
 			if open {
@@ -222,6 +222,15 @@ func TestDecoderGivesBackWhatWasEncoded(t *testing.T) {
 		if d.err != nil || !bytes.Equal(got, payload) {
 			t.Fatalf("seed %d: got %d bytes, error %v, want %d bytes", seed, len(got), d.err, len(payload))
 		}
+	}
+}
+
+// fill writes random bytes.
+func fill(rng *rand.Rand, p []byte) {
+	for i := 0; i < len(p); i += 8 {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], rng.Uint64())
+		copy(p[i:], b[:])
 	}
 }
 

@@ -105,7 +105,7 @@ func TestSomebodyElsesMessagesAreEchoed(t *testing.T) {
 		e := dial(t)
 		var want []byte
 		done := make(chan error, 1)
-		parts := make([][]byte, 0, 60)
+		parts := make([][]byte, 0, 45)
 		for i := range cap(parts) {
 			part := make([]byte, i*i*i)
 			for j := range part {

@@ -141,11 +141,6 @@ func (l *Listener) stateChanged(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		l.wg.Add(1)
-		select {
-		case <-l.closing: // this one came too late for Close to see it
-			_ = nc.Close()
-		default:
-		}
 	case http.StateClosed:
 		defer l.wg.Done()
 		hc := nc.(*httpConn)

@@ -12,7 +12,9 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/uniomq/unio/internal/memnet"
@@ -119,21 +121,46 @@ func request(edits ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
-// exchange sends a request and reads the answer; nil: the connection ended without one.
-func exchange(t *testing.T, nc net.Conn, request string) (*http.Response, *bufio.Reader) {
+// answer is what came back for a request; nil: the connection ended without one.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	rest   *bufio.Reader // what follows
+}
+
+// exchange sends a request and reads the answer.
+func exchange(t *testing.T, nc net.Conn, request string) *answer {
 	t.Helper()
 	if _, err := io.WriteString(nc, request); err != nil {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(nc)
 	if _, err := r.Peek(1); err != nil {
-		return nil, r
+		return nil
 	}
-	response, err := http.ReadResponse(r, nil)
+	method, _, _ := strings.Cut(request, " ")
+	response, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, r
+	defer response.Body.Close()
+	a := &answer{status: response.StatusCode, header: response.Header, rest: r}
+	if a.status != http.StatusSwitchingProtocols {
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.body = string(body)
+	}
+	return a
+}
+
+func (a *answer) String() string {
+	if a == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d %v %.50q", a.status, a.header, a.body)
 }
 
 func TestUpgradeIsGranted(t *testing.T) {
@@ -156,17 +183,17 @@ func TestUpgradeIsGranted(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) { // one after the other: Accept does not say whose connection it is
 			edits := append([]string{"Origin: https://one"}, tc.edits...)
-			response, _ := exchange(t, s.dial(t), request(edits...))
-			if response == nil || response.StatusCode != http.StatusSwitchingProtocols {
-				t.Fatalf("answer %v", response)
+			a := exchange(t, s.dial(t), request(edits...))
+			if a == nil || a.status != http.StatusSwitchingProtocols {
+				t.Fatalf("answer %v", a)
 			}
 			want := http.Header{
 				"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
 				"Sec-Websocket-Accept":   {"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}, // RFC 6455, 1.3
 				"Sec-Websocket-Protocol": {tc.protocol},
 			}
-			if fmt.Sprint(response.Header) != fmt.Sprint(want) {
-				t.Errorf("headers %v, want %v", response.Header, want)
+			if fmt.Sprint(a.header) != fmt.Sprint(want) {
+				t.Errorf("headers %v, want %v", a.header, want)
 			}
 			c := s.accept(t)
 			if path := "/mqtt"; tc.name == "any path" && c.Path() != "/some/where" || tc.name != "any path" && c.Path() != path {
@@ -208,23 +235,23 @@ func TestBadUpgradeIsRefused(t *testing.T) {
 		{"wrong origin and no key", []string{"Origin: bad", "-Sec-WebSocket-Key"}, 0, "is not allowed", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			response, r := exchange(t, s.dial(t), request(append([]string{"Origin: good"}, tc.edits...)...)+tc.body)
+			a := exchange(t, s.dial(t), request(append([]string{"Origin: good"}, tc.edits...)...)+tc.body)
 			if cause := s.refusal(t); !strings.Contains(cause, tc.cause) {
 				t.Errorf("cause %q, want %q", cause, tc.cause)
 			}
-			if response == nil {
+			if a == nil {
 				if tc.status != 0 {
 					t.Errorf("no answer, want %d", tc.status)
 				}
 				return
 			}
-			if response.StatusCode != tc.status {
-				t.Errorf("status %d, want %d", response.StatusCode, tc.status)
+			if a.status != tc.status {
+				t.Errorf("status %d, want %d", a.status, tc.status)
 			}
-			if got := response.Header.Get("Sec-WebSocket-Version"); (tc.status == 426) != (got == "13") {
+			if got := a.header.Get("Sec-WebSocket-Version"); (tc.status == 426) != (got == "13") {
 				t.Errorf("status %d with version %q", tc.status, got)
 			}
-			if _, err := io.Copy(io.Discard, r); err != nil {
+			if _, err := io.Copy(io.Discard, a.rest); err != nil {
 				t.Errorf("the connection did not end: %v", err)
 			}
 		})
@@ -251,8 +278,8 @@ func TestWhatIsNoRequestIsClosedAndNamed(t *testing.T) {
 		})
 	}
 	t.Run("nobody else is affected", func(t *testing.T) {
-		if response, _ := exchange(t, s.dial(t), request()); response == nil || response.StatusCode != 101 {
-			t.Errorf("answer %v", response)
+		if a := exchange(t, s.dial(t), request()); a == nil || a.status != 101 {
+			t.Errorf("answer %v", a)
 		}
 		s.accept(t)
 	})
@@ -305,6 +332,9 @@ func TestUpgradedConnectionOutlivesHandshakeTimeout(t *testing.T) {
 	p := make([]byte, 10)
 	if n, err := c.Read(p); string(p[:n]) != "x" || err != nil {
 		t.Errorf("got %q, %v", p[:n], err)
+	}
+	if _, err := c.Write([]byte("y")); err != nil {
+		t.Errorf("writing: %v", err)
 	}
 }
 
@@ -419,6 +449,77 @@ func TestCloseWhileClientsCome(t *testing.T) {
 		_ = s.Close() // hangs if it misses one
 		wg.Wait()
 	}
+}
+
+// lateListener yields a connection while it is being closed by net/http, which is after Close did.
+type lateListener struct {
+	net.Listener
+	late   net.Conn
+	closes atomic.Int32
+	waits  chan struct{} // closed when Accept waits
+	now    chan struct{}
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	if l.late != nil {
+		close(l.waits)
+	}
+	<-l.now
+	if late := l.late; late != nil {
+		l.late = nil
+		return late, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *lateListener) Close() error {
+	if l.closes.Add(1) == 2 {
+		close(l.now)
+	}
+	return nil
+}
+
+func TestConnectionThatComesTooLateIsClosed(t *testing.T) {
+	t.Parallel()
+	theirs, ours := memnet.Pipe()
+	inner := &lateListener{Listener: memnet.Listen(), late: ours, waits: make(chan struct{}), now: make(chan struct{})}
+	s := listenOn(t, inner, Options{HandshakeTimeout: time.Hour})
+	<-inner.waits
+	_ = theirs.SetReadDeadline(time.Now().Add(patience))
+	_ = s.Close() // hangs if the connection stays open
+	if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("got %v, want EOF", err)
+	}
+}
+
+func TestCloseWaitsForGoroutines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inner := memnet.Listen()
+		entered, release := make(chan struct{}), make(chan struct{})
+		l, err := New(inner, Options{Refused: func(net.Addr, error) { close(entered); <-release }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := inner.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(nc, "garbage\r\n\r\n")
+		<-entered
+		var closed atomic.Bool
+		go func() { _ = l.Close(); closed.Store(true) }()
+		synctest.Wait()
+		if closed.Load() {
+			t.Error("Close returned while a goroutine was at work")
+		}
+		close(release)
+		synctest.Wait()
+		if !closed.Load() {
+			t.Error("Close has not returned")
+		}
+		_ = nc.Close()
+	})
 }
 
 func TestFailureOfTheListenerBelowIsReturned(t *testing.T) {

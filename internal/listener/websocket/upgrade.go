@@ -110,7 +110,7 @@ func (l *Listener) check(r *http.Request) (protocol string, refused *refusal) {
 	}
 	for _, value := range r.Header.Values("Sec-WebSocket-Protocol") {
 		for offered := range strings.SplitSeq(value, ",") {
-			if offered = strings.Trim(offered, " \t"); offered == "mqtt" || offered == "mqttv3.1" { // [MQTT-6.0.0-3]
+			if offered = strings.Trim(offered, " \t"); offered == "mqtt" || offered == "mqttv3.1" { // [MQTT-6.0.0-3, MQTT-6.0.0-4]
 				return strings.Clone(offered), nil
 			}
 		}
@@ -149,26 +149,26 @@ func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol stri
 		return
 	}
 	defer l.wg.Done()
-	hc := nc.(*httpConn)
-	c := newConn(hc.Conn, l.o.MaxFrame)
+	nc = nc.(*httpConn).Conn
+	c := newConn(nc, l.o.MaxFrame)
 	if n := buffered.Reader.Buffered(); n > 0 {
 		c.early = make([]byte, n)
 		_, _ = buffered.Read(c.early) // all of it is there
 	}
 	c.path = strings.Clone(r.URL.Path[:min(len(r.URL.Path), maxPath)]) // the request is not kept alive by it
 	if l.o.TrustForwardedFor {
-		c.remote = forwardedFor(r.Header.Values("X-Forwarded-For"), hc.Conn.RemoteAddr())
+		c.remote = forwardedFor(r.Header.Values("X-Forwarded-For"), nc.RemoteAddr())
 	}
-	_ = hc.Conn.SetWriteDeadline(time.Now().Add(l.o.HandshakeTimeout))
-	_, err = hc.Conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	_ = nc.SetWriteDeadline(time.Now().Add(l.o.HandshakeTimeout))
+	_, err = nc.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + acceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n" +
 		"Sec-WebSocket-Protocol: " + protocol + "\r\n\r\n"))
 	if err != nil {
-		_ = hc.Conn.Close()
+		_ = nc.Close()
 		l.refused(c.RemoteAddr(), fmt.Errorf("upgrade: %w", err))
 		return
 	}
-	_ = hc.Conn.SetWriteDeadline(time.Time{})
+	_ = nc.SetWriteDeadline(time.Time{})
 	select {
 	case l.upgraded <- c:
 	case <-l.closing:

@@ -47,7 +47,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // TryWrite is Write without waiting: it writes to sock, whose Write fails with EAGAIN when it is full. TryWrite then
 // returns how many bytes of p it has taken, and EAGAIN; the caller goes on with Write and the rest of p.
 func (c *Conn) TryWrite(sock io.Writer, p []byte) (int, error) {
-	c.wmu.Lock() // the reader's flushAnswers does not wait
+	c.wmu.Lock() // who else may hold it does not wait, or not long: see flushAnswersSoon
 	n, err := c.put(sock, p)
 	c.wmu.Unlock()
 	if err == nil {
