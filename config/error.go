@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +25,19 @@ func (e *Error) Error() string { return position(e.File, e.Line, e.Option) + e.M
 // Errors are all mistakes of a configuration, in the order in which they were
 // found; never empty when returned.
 type Errors []*Error
+
+// sort brings the mistakes of each file into the order of its lines; files stay in theirs.
+func (e Errors) sort() {
+	first := map[string]int{}
+	for i, err := range e {
+		if _, ok := first[err.File]; !ok {
+			first[err.File] = i
+		}
+	}
+	slices.SortStableFunc(e, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(first[a.File], first[b.File]), cmp.Compare(a.Line, b.Line))
+	})
+}
 
 // Error returns one line per mistake.
 func (e Errors) Error() string {

@@ -262,11 +262,10 @@ func (p *parser) warn(format string, args ...any) {
 
 // result returns the configuration if there is no mistake in it.
 func (p *parser) result() (*Config, error) {
-	if len(p.errors) == 0 {
-		p.finish()
-		p.check()
-	}
+	p.finish()
+	p.check()
 	if len(p.errors) > 0 {
+		p.errors.sort()
 		return nil, p.errors
 	}
 	return p.cfg, nil

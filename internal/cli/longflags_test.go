@@ -6,7 +6,14 @@ import "testing"
 func TestLongFlagsAreMosquittos(t *testing.T) {
 	t.Parallel()
 	conf := file(t, "listener 1883 127.0.0.1")
-	for _, args := range [][]string{{"--config-file", conf}, {"--config", conf}, {"--port", "1884"}, {"--quiet"}, {"--verbose"}, {"--daemon"}} {
+	for _, args := range [][]string{
+		{"--config-file", conf},
+		{"--config", conf},
+		{"-c", conf, "--port", "1884"},
+		{"-c", conf, "--quiet"},
+		{"-c", conf, "--verbose"},
+		{"-c", conf, "--daemon"},
+	} {
 		p := run(t, append(args, "--test-config")...)
 		if status := p.status(); status != 0 {
 			t.Errorf("%s: status %d\n%s", args[0], status, p.text())

@@ -96,7 +96,7 @@ func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 	}
 	want := []string{
 		": Error: " + path + ":2: max_qos: expected 0 to 2, not 7",
-		": Error: " + path + ":4: certfile: not available yet: TLS.",
+		": Error: " + path + ":4: certfile: expected keyfile as well: TLS needs both",
 		": Error: " + path + `:5: expected an option, not "nonsense"`,
 	}
 	lines := strings.Split(p.text(), "\n")
@@ -136,7 +136,7 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 		},
 		{
 			"a file for the process id that cannot be written",
-			[]string{"-c", file(t, "pid_file /nowhere/pid")},
+			[]string{"-c", file(t, "pid_file /nowhere/pid", "listener 0 "+filepath.Join(t.TempDir(), "socket"))},
 			cli.StatusFailure, "pid_file: open /nowhere/pid",
 		},
 		{
@@ -149,7 +149,18 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 			[]string{"--test-config", "-c", file(t, "listener 1883", "acl_file /nowhere/acl")},
 			cli.StatusInvalid, ":2: acl_file: the ACL file cannot be read",
 		},
-		{"keys of TLS", []string{"--tls-keylog", "/tmp/keys"}, cli.StatusInvalid, "--tls-keylog: TLS is not available yet"},
+		{"a file for the keys of TLS that cannot be written", []string{"--tls-keylog", "/nowhere/keys"}, cli.StatusFailure, "--tls-keylog: open /nowhere/keys"},
+		{"a test of no file", []string{"--test-config"}, cli.StatusInvalid, "--test-config: expected a file"},
+		{
+			"a certificate that is not there",
+			[]string{"-c", file(t, "listener 8883", "certfile /nowhere/cert", "keyfile /nowhere/key")},
+			cli.StatusFailure, ":2: certfile: /nowhere/cert: ",
+		},
+		{
+			"pre-shared keys that are not there, in a test",
+			[]string{"--test-config", "-c", file(t, "listener 8883", "psk_hint x", "psk_file /nowhere/psk")},
+			cli.StatusInvalid, ":3: psk_file: ",
+		},
 		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, cli.StatusInvalid, ":1: max_qos: expected 0 to 2"},
 		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
 		{
