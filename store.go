@@ -30,10 +30,19 @@ func (s *Server) openStore() (store.Store, error) {
 	if err != nil {
 		return nil, err // not a nil *disk.Store in an interface
 	}
+	s.store = st
 	if err := st.ListenForBackups(); err != nil {
 		s.log.Warn(err.Error() + "; unio db backup works only while the broker does not run")
 	}
 	return st, nil
+}
+
+// Save forces what is stored to the disk, and says where that is; empty for a server that keeps nothing.
+func (s *Server) Save() (path string, err error) {
+	if s.store == nil {
+		return "", nil
+	}
+	return s.cfg.StorePath(), s.store.Sync()
 }
 
 // StoreSync is when the store of a configuration is forced to the disk.

@@ -27,6 +27,7 @@ import (
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/store/disk"
 )
 
 // ShutdownTimeout is how long Run waits for its end to be clean.
@@ -47,6 +48,7 @@ type Server struct {
 
 	waiting   waiting
 	broker    *broker.Broker
+	store     *disk.Store // nil: nothing is kept
 	sys       *metrics.SysTree
 	opened    []config.Listener
 	listeners []*listener    // their sockets

@@ -69,7 +69,12 @@ func (p *publisher) message(ctx context.Context) error {
 				return lossError(p.conn.Err())
 			}
 		}
-		d, err := p.conn.Publish(ctx, p.packet(p.cfg.text))
+		packet := p.packet(p.cfg.text)
+		if len(packet.Topic) == 0 && !packet.Properties.Has(mqtt.PropTopicAlias) {
+			p.out.errorf("Error: Invalid input. Does your topic contain '+' or '#'?\n") // as Mosquitto's, which then ends with status 0
+			return nil
+		}
+		d, err := p.conn.Publish(ctx, packet)
 		if err != nil {
 			return p.refused(err)
 		}

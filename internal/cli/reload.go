@@ -39,7 +39,14 @@ func (p *process) rotate() {
 
 // save is what SIGUSR1 asks for.
 func (p *process) save() {
-	p.log.Info("Nothing waits to be saved.")
+	switch path, err := p.server.Save(); {
+	case err != nil:
+		p.log.Error("Save: " + err.Error())
+	case path == "":
+		p.log.Info("There is nothing to save: persistence is off.")
+	default:
+		p.log.Info("Everything that is stored was forced to the disk: " + path)
+	}
 }
 
 // printTree prints the subscriptions to standard output, as Mosquitto does.

@@ -58,7 +58,7 @@ func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 	p.signal(syscall.SIGHUP)
 	p.waitFor(`Warning: listener 127\.0\.0\.1:1 is new and is not opened; this needs a restart$`)
 	p.signal(syscall.SIGUSR1)
-	p.waitFor(`^now: Nothing waits to be saved`)
+	p.waitFor(`^now: There is nothing to save`)
 	conn := dial(t, port)
 	exchange(t, conn, hello, "20020000")
 
@@ -84,7 +84,7 @@ func TestSIGRTMINRotatesTheLogAndDoesNotEndIt(t *testing.T) {
 	p.signal(syscall.Signal(sigRTMin + 1))
 	for {
 		p.signal(syscall.SIGUSR1) // signals of different kinds have no order
-		p.waitFor("Nothing waits to be saved")
+		p.waitFor("There is nothing to save")
 		if _, err := os.Stat(log); err == nil {
 			break
 		}

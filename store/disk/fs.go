@@ -102,6 +102,19 @@ func (fs *syncFS) syncLate() error {
 	return nil
 }
 
+// Sync forces everything that was written to the disk, whatever Options.Sync says.
+func (s *Store) Sync() error {
+	if err := s.failed(); err != nil {
+		return err
+	}
+	err := s.db.LogData(nil, pebble.Sync) // behind all that was written
+	if err == nil {
+		err = s.fs.syncLate()
+	}
+	s.fail(err)
+	return err
+}
+
 // watch looks after what comes with time: the space that is left, and late syncs.
 func (s *Store) watch() {
 	space := time.NewTicker(time.Second)
