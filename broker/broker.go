@@ -244,9 +244,9 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	return b.store.Close()
 }
 
-// Disconnect closes the connection of a client with a reason, which a v5 client is
-// told, and reports whether it was connected.
-func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {
+// Disconnect closes the connection of a client and reports whether it was connected. The cause is a
+// mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
+func (b *Broker) Disconnect(clientID string, cause error) bool {
 	sub := b.registry.find(clientID)
 	if sub == nil {
 		return false
@@ -255,6 +255,6 @@ func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {
 	if c == nil {
 		return false
 	}
-	c.interrupt(reason)
+	c.interrupt(cause)
 	return true
 }
