@@ -47,7 +47,7 @@ var questions = []struct {
 }
 
 func BenchmarkAuthorize(b *testing.B) {
-	z := New(Options{Rules: mustParse(b, manyRules(1000, 10)).Compile()})
+	z := New(Options{Rules: []*Rules{mustParse(b, manyRules(1000, 10)).Compile()}})
 	c := client("joe", "sensor-0001")
 	for _, q := range questions {
 		b.Run("1k-users/100-rules-each/"+q.name, func(b *testing.B) {
@@ -63,7 +63,7 @@ func BenchmarkAuthorize(b *testing.B) {
 }
 
 func TestAuthorizeDoesNotAllocate(t *testing.T) {
-	z := New(Options{Rules: mustParse(t, manyRules(2, 10)).Compile(), Listeners: map[string]*Rules{"x": nil}})
+	z := New(Options{Rules: []*Rules{mustParse(t, manyRules(2, 10)).Compile()}, Listeners: map[string][]*Rules{"x": nil}})
 	c := client("joe", "sensor-0001")
 	for _, q := range questions {
 		a := broker.Access{Client: c, Action: q.action, Topic: []byte(q.topic)}

@@ -46,7 +46,7 @@ const bypassRules = "user joe\ntopic readwrite open/#\nuser admin\ntopic readwri
 
 func TestNothingLeadsAroundTheRules(t *testing.T) {
 	t.Parallel()
-	address := serve(t, New(Options{Rules: mustParse(t, bypassRules).Compile()}))
+	address := serve(t, New(Options{Rules: []*Rules{mustParse(t, bypassRules).Compile()}}))
 	admin := dial(t, "tcp", address, named("admin"))
 	if code := admin.publishPacket(&mqtt.Publish{Topic: []byte("secret/retained"), Retain: true, Payload: []byte("x")}); code != mqtt.NoMatchingSubscribers {
 		t.Fatal(code)
@@ -90,7 +90,7 @@ func TestNothingLeadsAroundTheRules(t *testing.T) {
 
 func TestRevokedRightsHoldForWhatWaits(t *testing.T) {
 	t.Parallel()
-	z := New(Options{Rules: mustParse(t, bypassRules).Compile()})
+	z := New(Options{Rules: []*Rules{mustParse(t, bypassRules).Compile()}})
 	address := serve(t, z)
 	session := named("joe")
 	session.CleanStart = false
@@ -107,7 +107,7 @@ func TestRevokedRightsHoldForWhatWaits(t *testing.T) {
 			t.Fatalf("publish to %s: %v", name, code)
 		}
 	}
-	z.Set(Options{Rules: mustParse(t, bypassRules+"user joe\ntopic deny open/a\n").Compile()})
+	z.Set(Options{Rules: []*Rules{mustParse(t, bypassRules+"user joe\ntopic deny open/a\n").Compile()}})
 	joe = dial(t, "tcp", address, session)
 	if got, want := joe.received(), []string{"open/b"}; !slices.Equal(got, want) {
 		t.Errorf("joe receives %q, want %q", got, want)
