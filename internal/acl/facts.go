@@ -11,12 +11,12 @@ import (
 
 // facts are what rules look at in a client. They are worked out once for each client, and do not change.
 type facts struct {
-	client    *broker.Client
-	wild      bool       // + or # in the user name or client id
-	addr      netip.Addr // invalid: none, as of a Unix socket
-	address   string     // addr, written
-	port      int        // of ours; 0: none
-	groups    []string   // those of the rules and those that the authentication gave
+	client  *broker.Client
+	wild    bool       // + or # in the user name or client id
+	addr    netip.Addr // invalid: none, as of a Unix socket
+	address string     // addr, written
+	port    int        // of ours; 0: none
+	groups  []string   // those of the rules and those that the authentication gave
 }
 
 // newFacts returns a client's; the groups are those that the rules define.
@@ -54,7 +54,9 @@ func addrPort(a net.Addr) (netip.Addr, int) {
 	return netip.Addr{}, 0
 }
 
-func hasWildcard(s string) bool { return strings.IndexByte(s, '+') >= 0 || strings.IndexByte(s, '#') >= 0 }
+func hasWildcard(s string) bool {
+	return strings.IndexByte(s, '+') >= 0 || strings.IndexByte(s, '#') >= 0
+}
 
 // A Group has the clients that fulfil all conditions of one of its lines.
 type Group struct {

@@ -87,7 +87,7 @@ var keys = []key{
 	{id: keyHasWill, name: "has-will", kind: kindYesNo, doc: "Whether the client connected with a will."},
 	{id: keyQoS, name: "qos", kind: kindNumber, high: 2, question: true, actions: messages | ActionsOf(broker.ActionSubscribe), doc: "The QoS of the message; with `subscribe` the one that is asked for, with `receive` the one of the delivery."},
 	{id: keyRetain, name: "retain", kind: kindYesNo, question: true, actions: messages, doc: "Whether the message is to be retained; with `receive` whether it is delivered with RETAIN."},
-	{id: keyDup, name: "dup", kind: kindYesNo, question: true, actions: ActionsOf(broker.ActionPublish), doc: "Whether the client sends the message again, as it says (DUP)."},
+	{id: keyDup, name: "dup", kind: kindYesNo, question: true, actions: ActionsOf(broker.ActionPublish, broker.ActionWill), doc: "Whether the client sends the message again, as it says (DUP)."},
 	{id: keySize, name: "size", kind: kindNumber, high: maxNumber, question: true, actions: messages, doc: "The length of the payload in bytes."},
 	{id: keyShared, name: "shared", kind: kindYesNo, question: true, actions: filters, doc: "Whether the subscription is a shared one."},
 	{id: keyShare, name: "share", kind: kindText, question: true, actions: filters, doc: "The group of a shared subscription."},
