@@ -125,7 +125,7 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 // admit asks the hooks, and returns the code that refuses the message, or Success.
 func (c *conn) admit(bt *batch, p *mqtt.Publish) mqtt.ReasonCode {
 	b, o := c.b, c.b.options.Load()
-	if reserved(p.Topic) {
+	if Reserved(p.Topic) {
 		drop(b, c.client.ID, DropUnauthorized, p.Topic)
 		return mqtt.NotAuthorized
 	}

@@ -144,6 +144,7 @@ func (p *parser) listener(s *section, anonymous bool) Listener {
 	l.AutoIDPrefix = cmp.Or(s.idPrefix, p.security.idPrefix, defaultIDPrefix)
 	l.PasswordFile = cmp.Or(s.passwordFile, p.security.passwordFile)
 	l.ACLFile = cmp.Or(s.aclFile, p.security.aclFile)
+	l.RulesFile = cmp.Or(s.rulesFile, p.security.rulesFile)
 	return l
 }
 

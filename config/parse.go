@@ -63,8 +63,8 @@ type section struct {
 // security are the options that belong to the broker or to a listener; nil or empty
 // if no line gives them.
 type security struct {
-	anonymous, emptyID              *bool
-	idPrefix, passwordFile, aclFile string
+	anonymous, emptyID                         *bool
+	idPrefix, passwordFile, aclFile, rulesFile string
 }
 
 // target is where an option's value goes.

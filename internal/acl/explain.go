@@ -149,7 +149,7 @@ func (s *set) replacements(r *Rule) []Replacement {
 	return all
 }
 
-// nearMisses returns the rules that come before the one that decides, decide otherwise, and would but for one condition. Those that fail
+// nearMisses returns the rules that come before the one that decides, decide otherwise, and would but for one condition. Grants that fail
 // for the topic alone come last, and only if they have its first level.
 func (s *set) nearMisses(q *broker.Access, allow bool, decided *Rule) []NearMiss {
 	var misses []NearMiss
@@ -168,8 +168,7 @@ func (s *set) nearMisses(q *broker.Access, allow bool, decided *Rule) []NearMiss
 		}
 		n := 0
 		if miss.Condition == "" {
-			n = likeness(s.facts, r, q)
-			if n == 0 {
+			if n = likeness(s.facts, r, q); n == 0 || allow {
 				continue
 			}
 			miss.Condition, miss.Is = topicsOf(r), string(q.Topic)

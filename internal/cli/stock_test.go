@@ -137,7 +137,7 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 func sample(t *testing.T, o *config.Option, value string) string {
 	dir := t.TempDir()
 	switch o.Name {
-	case "acl_file", "password_file":
+	case "acl_file", "password_file", "rules_file":
 		path := filepath.Join(dir, "file")
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
