@@ -28,7 +28,7 @@ type Question struct {
 	Username   string
 	Anonymous  bool   // the client has no user name
 	Address    string // its IP address; empty: none
-	Listener   string // as the log names it; empty: the first
+	Listener   string // as the configuration has it; empty: the first
 	TLS        bool
 	CommonName string              // of the client certificate, as what follows
 	Subject    string              // as RFC 2253 writes it

@@ -74,7 +74,7 @@ var keys = []key{
 	{id: keyRole, name: "role", kind: kindText, doc: "A role of the client: of the attribute `role`."},
 	{id: keyAttribute, name: attributePrefix + "NAME", kind: kindText, doc: "A value of what the authentication knows of the client, such as the claim NAME of its token."},
 	{id: keyAddress, name: "address", kind: kindAddress, doc: "The client's IP address, or its network. A client of a Unix socket has none."},
-	{id: keyListener, name: "listener", kind: kindText, doc: "The listener, as the log names it: `ADDRESS:PORT`, `:PORT` for all addresses, or the path of a Unix socket."},
+	{id: keyListener, name: "listener", kind: kindText, doc: "The listener, as the configuration has it: `ADDRESS:PORT`, `:PORT` for all addresses, or the path of a Unix socket."},
 	{id: keyPort, name: "port", kind: kindNumber, low: 1, high: 65535, doc: "The port that the client has connected to."},
 	{id: keyTLS, name: "tls", kind: kindYesNo, doc: "Whether the connection is encrypted, with a certificate or a pre-shared key."},
 	{id: keyCN, name: "cn", kind: kindText, doc: "The common name of the client's certificate."},
