@@ -27,7 +27,7 @@
 //
 // conn.mu comes before the locks inside store and topic; registry shards, timers and the keep alive wheel lock
 // alone. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
-// with a connection's mutex held, other hooks are not.
+// with a connection's mutex held, and so may Events.Denied, Dropped and Sent; other hooks are not.
 package broker
 
 import (

@@ -68,13 +68,17 @@ func (p *peer) publishAll(topics ...string) {
 	}
 }
 
-func retained(topic, payload string) *mqtt.Publish {
-	return &mqtt.Publish{Topic: []byte(topic), Retain: true, Payload: []byte(payload)}
+// mustRetain publishes a retained message.
+func (p *peer) mustRetain(name string) {
+	p.t.Helper()
+	if code := p.publishPacket(&mqtt.Publish{Topic: []byte(name), Retain: true, Payload: []byte("x")}); code.Failed() {
+		p.t.Fatalf("publish to %s: %v", name, code)
+	}
 }
 
 func TestNoWayAroundBySubscriptions(t *testing.T) {
 	onBoth(t, func(t *testing.T, _ *frontEnd, _ *Authorizer, address string, admin *peer) {
-		admin.publishPacket(retained("secret/retained", "x"))
+		admin.mustRetain("secret/retained")
 		joe := dial(t, "tcp", address, named("joe"))
 		for _, filter := range []string{"#", "+/#", "$share/g/+/shared", "$share/g/#", "secret/retained", "+/a", "secret/+", "$SYS/#"} {
 			joe.subscribe(filter, 1)
@@ -193,8 +197,8 @@ func TestRevokedRightsHoldForWhatWaits(t *testing.T) {
 func TestRevokedRightsHoldForTheRetained(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *frontEnd, z *Authorizer, address string, admin *peer) {
 		joe := dial(t, "tcp", address, named("joe"))
-		joe.publishPacket(retained("open/a", "x"))
-		admin.publishPacket(retained("open/c", "x"))
+		joe.mustRetain("open/a")
+		admin.mustRetain("open/c")
 		for _, there := range []bool{true, false} { // joe, who is asked about
 			for _, denied := range []string{"", f.denyA} {
 				z.Set(f.options(denied))

@@ -124,12 +124,12 @@ func (r *Rules) newClass(places []int32) *class {
 }
 
 // byUserOnly reports whether the rule asks for nothing of a client but what index goes by.
-func (rule *Rule) byUserOnly() bool {
-	if rule.clients == 0 {
+func (r *Rule) byUserOnly() bool {
+	if r.clients == 0 {
 		return true
 	}
-	c := &rule.conditions[0]
-	return rule.clients == 1 && (c.key.id == keyAnonymous && c.on != c.negate || c.key.id == keyUser && c.names() != nil)
+	c := &r.conditions[0]
+	return r.clients == 1 && (c.key.id == keyAnonymous && c.on != c.negate || c.key.id == keyUser && c.names() != nil)
 }
 
 func (r *Rules) at(places []int32) []*Rule {
@@ -183,7 +183,7 @@ func (r *Rules) viewOf(f *facts) *view {
 // merge returns ascending places in one ascending list.
 func merge(a, b []int32) []int32 {
 	if len(a) == 0 || len(b) == 0 {
-		return append(a[:len(a):len(a)], b...)
+		return append(slices.Clip(a), b...)
 	}
 	m := append(slices.Clone(a), b...)
 	slices.Sort(m)

@@ -40,7 +40,7 @@ func newView(rules []*Rule) *view {
 
 // decide returns the rule that decides; nil: none.
 func (v *view) decide(f *facts, q *broker.Access) *Rule {
-	place := int32(nothing)
+	var place int32
 	switch q.Action {
 	case broker.ActionSubscribe, broker.ActionUnsubscribe:
 		place = v.decideFilter(f, q)
