@@ -72,7 +72,7 @@ func TestDeniedClientsAreToldWhy(t *testing.T) {
 			t.Errorf("%s says %q", name, got)
 		}
 	}
-	c.send(&mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte("open")})
+	c.send(&mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte("elsewhere")})
 	if got := reasonOf(c.read()); got != "" {
 		t.Errorf("what is allowed is explained by %q", got)
 	}

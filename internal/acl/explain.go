@@ -70,7 +70,7 @@ func (a *Authorizer) Explain(q broker.Access) (allow bool, why []Explanation) {
 	return allow, why
 }
 
-// Reason says in short why a client may not do that: "FILE:LINE: TEXT", or that no rule matched.
+// Reason says in short why a client may not do that: "FILE:LINE: TEXT", or that no rule matched, and of which file if there are several.
 func (a *Authorizer) Reason(q broker.Access) string {
 	r := a.rightsOf(q.Client)
 	for i := range r.sets {
@@ -79,6 +79,8 @@ func (a *Authorizer) Reason(q broker.Access) string {
 		case allow:
 		case rule != nil:
 			return rule.String()
+		case len(r.sets) > 1:
+			return r.sets[i].rules.model.Name + ": " + r.sets[i].reason(&q)
 		default:
 			return r.sets[i].reason(&q)
 		}

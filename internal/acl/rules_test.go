@@ -338,6 +338,12 @@ func TestAuthorizerHasRulesPerListenerAndReloads(t *testing.T) {
 			t.Errorf("listener %q: explained by %q", listener, got)
 		}
 	}
+	for listener, want := range map[string]string{"other": "no rule grants it", "both": "acl: no rule grants it", "": "it is allowed"} {
+		c := &broker.Client{ID: "c", Listener: listener}
+		if got := z.Reason(broker.Access{Client: c, Action: broker.ActionPublish, Topic: []byte("a")}); got != want {
+			t.Errorf("listener %q: reason %q, want %q", listener, got, want)
+		}
+	}
 	c := client("-", "c")
 	if !may(z, c, broker.ActionPublish, "a") || may(z, c, broker.ActionPublish, "b") {
 		t.Error("the first rules are not in force")
