@@ -166,7 +166,7 @@ func TestManyRetainedMessagesAllArrive(t *testing.T) {
 
 // TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether writes and closes at once.
 func TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether(t *testing.T) {
-	connect := sockets(t)
+	connect := sockets(t, nil)
 	sub := connect("sub", mqtt.V311, "t")
 	frame := (&mqtt.Publish{Topic: []byte("t"), Payload: []byte("last words")}).Append(nil, mqtt.V311)
 	for i := range 100 {
