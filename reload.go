@@ -1,15 +1,18 @@
 package unio
 
 import (
+	"context"
 	"errors"
 	"slices"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/mqtt"
 )
 
 // Reload puts another configuration in force: limits, what is asked of clients, the
-// password and ACL files, which are read again, and the interval of $SYS. All of it is
+// password, ACL and rules files, which are read again, and the interval of $SYS. All of it is
 // read before any of it is used: after an error, which is a config.Errors, the old one
 // is in force. Clients that would not be let in any more are disconnected. The log is
 // not the server's: see [Log].
@@ -56,16 +59,25 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
-	s.disconnectInvalid()
+	s.disconnectInvalid(cfg.ExplainToClient)
 	return nil
 }
 
 // disconnectInvalid disconnects the clients whose user is gone or has another password,
-// or that are anonymous where this is not allowed any more.
-func (s *Server) disconnectInvalid() {
+// that are anonymous where this is not allowed any more, or that the rules do not let connect any more.
+func (s *Server) disconnectInvalid(explain bool) {
 	for _, c := range s.broker.Clients() {
 		if !s.auth.Valid(c) {
 			s.broker.Disconnect(c.ID, mqtt.NotAuthorized)
+			continue
+		}
+		if a := (broker.Access{Client: c, Action: broker.ActionConnect}); !s.acl.Authorize(a) {
+			var cause error = mqtt.NotAuthorized
+			if explain {
+				cause = broker.WithReason(cause, s.acl.Reason(a))
+			}
+			s.log.Log(context.Background(), mosqlog.LevelNotice, "Client "+c.ID+" may not be connected any more: "+s.acl.Reason(a))
+			s.broker.Disconnect(c.ID, cause)
 		}
 	}
 }

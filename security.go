@@ -9,7 +9,7 @@ import (
 	"github.com/uniomq/unio/internal/auth"
 )
 
-// security is what the password and ACL files of a configuration say.
+// security is what the password, ACL and rules files of a configuration say.
 type security struct {
 	auth     auth.Options
 	acl      acl.Options
@@ -25,9 +25,9 @@ func loadSecurity(cfg *config.Config) (*security, error) {
 			Listener:  auth.Listener{RefuseAnonymous: true}, // of no listener
 			Listeners: map[string]auth.Listener{},
 		},
-		acl: acl.Options{Listeners: map[string]*acl.Rules{}},
+		acl: acl.Options{Listeners: map[string][]*acl.Rules{}},
 	}
-	passwords, rules := map[string]*auth.Passwords{}, map[string]*acl.Rules{}
+	passwords, rules := map[string]*auth.Passwords{}, ruleFiles{}
 	var mistakes config.Errors
 	for i, l := range cfg.Listeners {
 		if path := l.PasswordFile; path != "" && passwords[path] == nil {
@@ -38,16 +38,11 @@ func loadSecurity(cfg *config.Config) (*security, error) {
 			passwords[path] = p
 			mistakes = appendMistakes(mistakes, err, cfg.Origin("password_file", i), "password_file")
 		}
-		if path := l.ACLFile; path != "" && rules[path] == nil {
-			f, err := acl.Load(path)
-			if err == nil {
-				s.warnings = append(s.warnings, f.Warnings()...)
-				rules[path] = f.Compile()
-			}
-			mistakes = appendMistakes(mistakes, err, cfg.Origin("acl_file", i), "acl_file")
+		for _, f := range filesOf(l) {
+			mistakes = appendMistakes(mistakes, s.loadRules(rules, f), cfg.Origin(f.option, i), f.option)
 		}
 		s.auth.Listeners[name(l)] = auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
-		s.acl.Listeners[name(l)] = rules[l.ACLFile]
+		s.acl.Listeners[name(l)] = rules.of(l)
 	}
 	if len(mistakes) > 0 {
 		return nil, mistakes
@@ -56,16 +51,70 @@ func loadSecurity(cfg *config.Config) (*security, error) {
 	return s, nil
 }
 
+// The options that name files with rules.
+const (
+	aclOption   = "acl_file"
+	rulesOption = "rules_file"
+)
+
+// ruleFiles are files with rules that were read.
+type ruleFiles map[ruleFile]*acl.Rules
+
+type ruleFile struct{ option, path string }
+
+// loadRules reads a file with rules, unless it was read before.
+func (s *security) loadRules(rules ruleFiles, file ruleFile) error {
+	if rules[file] != nil {
+		return nil
+	}
+	var f interface {
+		Compile() *acl.Rules
+		Warnings() []config.Warning
+	}
+	var err error
+	if file.option == aclOption {
+		f, err = acl.Load(file.path)
+	} else {
+		f, err = acl.LoadRules(file.path)
+	}
+	if err != nil {
+		return err
+	}
+	rules[file] = f.Compile()
+	s.warnings = append(s.warnings, f.Warnings()...)
+	return nil
+}
+
+// of returns the rules of a listener: what one file denies, the other one cannot allow.
+func (f ruleFiles) of(l config.Listener) []*acl.Rules {
+	var rules []*acl.Rules
+	for _, file := range filesOf(l) {
+		rules = append(rules, f[file])
+	}
+	return rules
+}
+
+// filesOf returns the files with rules that a listener has.
+func filesOf(l config.Listener) []ruleFile {
+	var files []ruleFile
+	for _, f := range []ruleFile{{aclOption, l.ACLFile}, {rulesOption, l.RulesFile}} {
+		if f.path != "" {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
 // shared returns options that mean the same and are looked up faster, for each message,
 // if all listeners have the same rules or none has any.
 func shared(o acl.Options) acl.Options {
-	var first *acl.Rules
+	var first []*acl.Rules
 	for _, rules := range o.Listeners {
 		first = rules
 		break
 	}
 	for _, rules := range o.Listeners {
-		if rules != first {
+		if !slices.Equal(rules, first) {
 			return o
 		}
 	}
@@ -93,7 +142,7 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 	return all
 }
 
-// CheckFiles reads the password and ACL files, certificates and keys that a configuration names and returns what
+// CheckFiles reads the password, ACL and rules files, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
 	s, err := loadSecurity(cfg)

@@ -85,6 +85,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 		auth: auth.New(security.auth), acl: acl.New(security.acl),
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
+	s.observer.TellDenials(s.acl.Reason)
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
 	return s, nil
@@ -92,9 +93,13 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
-	return broker.Options{
+	o := broker.Options{
 		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
 	}
+	if cfg.ExplainToClient {
+		o.Explain = s.acl.Reason
+	}
+	return o
 }
 
 // Listen opens all listeners. If one cannot be opened the error is a [*ListenError] and

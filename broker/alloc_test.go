@@ -5,12 +5,13 @@ package broker_test
 import (
 	"testing"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
 )
 
 // Not under the race detector, which makes sync.Pool forget things at random.
 func TestMessageAllocatesNothing(t *testing.T) {
-	connect := sockets(t)
+	connect := sockets(t, authorizer(func(a broker.Access) bool { return len(a.Topic) > 0 || a.Action == broker.ActionConnect }))
 	for _, v := range []mqtt.Version{mqtt.V311, mqtt.V5} {
 		for qos := range byte(3) {
 			x := newExchange(connect, v, qos)

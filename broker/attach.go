@@ -256,7 +256,7 @@ func (b *Broker) recoverSession(s store.Session) error {
 	}
 	if s.Will != nil {
 		m := s.Will.Message
-		owner := &Client{ID: s.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener}
+		owner := &Client{ID: s.ClientID, Username: m.Username, HasUsername: m.Username != "", HasWill: true, Listener: m.Listener, Partial: true}
 		sub.will = &will{client: owner, Will: *s.Will}
 	}
 	b.timers.set(sub, sub.next())

@@ -37,6 +37,7 @@ type batch struct {
 	forwarded []byte
 	scratch   []byte
 	mounted   []byte // a topic behind its mount point
+	why       string // the client was just denied something, and is to know why; see because
 
 	traffic
 }
@@ -55,7 +56,7 @@ func (bt *batch) finish(c *conn) {
 	bt.settleUp(c)
 	bt.b.counters.add(&bt.traffic) // before a client can see what is counted
 	bt.flush()
-	bt.message, bt.handling = message{}, nil
+	bt.message, bt.handling, bt.why = message{}, nil, ""
 	bt.matches.Reset()
 	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil
 	bt.b, bt.o = nil, nil

@@ -27,7 +27,7 @@
 //
 // conn.mu comes before the locks inside store and topic; registry shards, timers and the keep alive wheel lock
 // alone. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
-// with a connection's mutex held, other hooks are not.
+// with a connection's mutex held, and so may Events.Denied, Dropped and Sent; other hooks are not.
 package broker
 
 import (
@@ -244,9 +244,9 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	return b.store.Close()
 }
 
-// Disconnect closes the connection of a client with a reason, which a v5 client is
-// told, and reports whether it was connected.
-func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {
+// Disconnect closes the connection of a client and reports whether it was connected. The cause is a
+// mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
+func (b *Broker) Disconnect(clientID string, cause error) bool {
 	sub := b.registry.find(clientID)
 	if sub == nil {
 		return false
@@ -255,6 +255,6 @@ func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {
 	if c == nil {
 		return false
 	}
-	c.interrupt(reason)
+	c.interrupt(cause)
 	return true
 }

@@ -13,6 +13,7 @@ type ack struct {
 	kind     mqtt.Type
 	reason   mqtt.ReasonCode
 	id       uint16
+	why      string             // what the client is told of a denial
 	reasons  []mqtt.ReasonCode  // SUBACK, UNSUBACK
 	retained []retainedDelivery // SUBACK: what follows it
 }
@@ -155,16 +156,21 @@ func (c *conn) acknowledge(bt *batch, acks []ack) {
 		a := &acks[i]
 		switch a.kind {
 		case mqtt.SUBACK:
-			bt.packet(c, &mqtt.Suback{PacketID: a.id, Reasons: a.reasons})
+			p := mqtt.Suback{PacketID: a.id, Reasons: a.reasons}
+			c.explain(&p.Properties, a)
+			bt.packet(c, &p)
 			c.backlog = append(c.backlog, a.retained...)
 			c.pump(bt)
 		case mqtt.UNSUBACK:
-			bt.packet(c, &mqtt.Unsuback{PacketID: a.id, Reasons: a.reasons})
+			p := mqtt.Unsuback{PacketID: a.id, Reasons: a.reasons}
+			c.explain(&p.Properties, a)
+			bt.packet(c, &p)
 		case mqtt.PINGRESP:
 			bt.packet(c, &mqtt.Pingresp{})
 		default:
 			bt.ack = mqtt.Ack{Kind: a.kind, PacketID: a.id, Reason: a.reason, Properties: bt.ack.Properties}
 			bt.ack.Properties.Reset()
+			c.explain(&bt.ack.Properties, a)
 			bt.packet(c, &bt.ack)
 		}
 	}

@@ -34,6 +34,7 @@ type conn struct {
 	expiry         uint32        // Session Expiry Interval, seconds
 	receiveMaximum uint16        // the client's
 	aliasMaximum   uint16        // the client's
+	terse          bool          // the client wants no reason strings [MQTT-3.1.2-29]
 	keepAlive      time.Duration // silence after which the connection is closed; 0: never
 	in             []byte        // the beginning of a packet whose end has not arrived
 	ended          chan struct{} // closed when the read loop has ended
@@ -269,6 +270,7 @@ func (c *conn) shut(cause error) {
 	var code mqtt.ReasonCode
 	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
 		d := mqtt.Disconnect{Reason: code}
+		setReason(&d.Properties, cause, c.maxPacket)
 		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
 			out := c.buffer()
 			out.p = append(out.p, p...)

@@ -41,13 +41,16 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 		c.refuse(err)
 		return nil, err
 	}
-	c.client.Version, c.client.CleanStart = p.Version, p.CleanStart
+	c.client.Version, c.client.CleanStart, c.client.HasWill = p.Version, p.CleanStart, p.Will != nil
 	c.client.ID, c.client.Username = p.ClientID, p.Username
 	c.client.HasUsername = p.HasUsername && p.Username != "" // an empty one is none, as for Mosquitto
 	c.received(&p)
 	connack := mqtt.Connack{}
 	if err = c.accept(&p, &connack); err == nil {
 		err = c.authenticateConnect(&in, &p, &connack, deadline)
+	}
+	if err == nil {
+		err = c.mayConnect()
 	}
 	if err == nil && p.Will != nil {
 		c.will, err = c.newWill(p.Will)
@@ -93,7 +96,9 @@ func (c *conn) refuse(err error) {
 	defer bt.finish(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	bt.packet(c, &mqtt.Connack{Reason: code})
+	connack := mqtt.Connack{Reason: code}
+	setReason(&connack.Properties, err, c.maxPacket)
+	bt.packet(c, &connack)
 }
 
 // handshakeReader reads the packets before CONNACK. Memory grows with what arrives, up to MaxConnectSize.
@@ -204,6 +209,7 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		return nil
 	}
 	props := &p.Properties
+	c.terse = props.Has(mqtt.PropRequestProblemInfo) && props.RequestProblemInfo == 0
 	if props.Has(mqtt.PropMaximumPacketSize) {
 		c.maxPacket = props.MaximumPacketSize
 	}

@@ -241,7 +241,7 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 		return false
 	}
 	bt.scratch = append(bt.scratch[:0], m.Topic...)
-	if !c.mayReceive(bt, bt.scratch, d) {
+	if !c.mayReceive(bt, bt.scratch, len(m.Payload), d) {
 		return false
 	}
 	p := &bt.out

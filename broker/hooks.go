@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"net"
+	"sync/atomic"
 
 	"github.com/uniomq/unio/mqtt"
 )
@@ -14,13 +15,28 @@ type Client struct {
 	HasUsername bool
 	Version     mqtt.Version
 	CleanStart  bool
+	HasWill     bool   // CONNECT had a will
 	KeepAlive   uint16 // seconds, in force
 	RemoteAddr  net.Addr
 	LocalAddr   net.Addr
 	Listener    string     // the name given in ListenerOptions
 	Transport   *Transport // what ListenerOptions.Identify knew; nil: nothing
 	Auth        any        // for the Authenticator's own use, while it authenticates
+	// Attributes are what the Authenticator knows besides: groups, roles, the claims of a token. It sets them
+	// while it authenticates; they do not change after that.
+	Attributes map[string][]string
+	// Partial says that of this client no more than ID, Username and Listener is known: it was remembered with a retained
+	// message, or with a will that a restart has survived.
+	Partial bool
+	// Rights is for the Authorizer's own use, from any goroutine: what it has worked out about the client. Nil at first.
+	Rights atomic.Pointer[any]
 }
+
+// The attributes that have a meaning for all who decide.
+const (
+	AttributeGroup = "group" // names of groups
+	AttributeRole  = "role"  // names of roles
+)
 
 // An Authenticator decides who may connect. Its methods may block until ctx ends;
 // they run in the connection's own goroutine. An error refuses: if it is, or wraps, a
@@ -45,18 +61,26 @@ type Action uint8
 
 // The actions that an Authorizer is asked about.
 const (
-	ActionPublish   Action = iota + 1 // a message to Topic; wills too, when the client connects
-	ActionReceive                     // a message on Topic, at its delivery, retained ones too
-	ActionSubscribe                   // to the filter Topic, without $share and group
+	ActionPublish     Action = iota + 1 // a message to Topic
+	ActionReceive                       // a message on Topic, at its delivery, retained ones too
+	ActionSubscribe                     // to the filter Topic, without $share and group
+	ActionUnsubscribe                   // from the filter Topic, without $share and group
+	ActionWill                          // a will to Topic: when the client connects, and again when it is published
+	ActionConnect                       // when the client is authenticated; Topic is empty
 )
 
-// Access is one question to an Authorizer. Topic is valid during the call.
+// Access is one question to an Authorizer. Topic is valid during the call. A field that means nothing for the action is zero.
 type Access struct {
 	Client *Client
 	Action Action
 	Topic  []byte
-	QoS    byte
+	Share  string // the group of a shared subscription
+	Size   int    // of the payload, in bytes
+	QoS    byte   // of a subscription: the one asked for
 	Retain bool
+	Dup    bool // as the publisher has set it
+	// Source says that the message was accepted before and is retained, maybe as a will: may its source still publish it?
+	Source bool
 }
 
 // An Authorizer decides what a client may do. It is on the hot path: it must not
@@ -84,6 +108,8 @@ type Events struct {
 	Received     func(c *Client, p mqtt.Packet)           // p is valid during the call
 	Sent         func(c *Client, p mqtt.Packet)           // p is valid during the call
 	Dropped      func(clientID string, cause DropCause, topic string)
+	// Denied is called for each question that the Authorizer has answered with no. a.Topic is valid during the call.
+	Denied func(a Access)
 	// Panicked is called for a panic that was contained: only this connection was closed. packet is what was being
 	// handled; nil: nothing, or a packet with secrets.
 	Panicked func(c *Client, value any, packet, stack []byte)

@@ -88,7 +88,8 @@ func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
 	b, l := serve(t, broker.Options{Authorizer: authorizer(func(a broker.Access) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return denied[a.Action] != string(a.Topic)
+		topic, there := denied[a.Action]
+		return !there || topic != string(a.Topic)
 	})})
 	pub, _ := connect(t, l, clean("pub"))
 	sub, _ := connect(t, l, clean("sub"))
@@ -106,6 +107,7 @@ func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
 		}
 	})
 	t.Run("will", func(t *testing.T) {
+		deny(broker.ActionWill, "secret")
 		p := clean("will")
 		p.Will = &mqtt.Will{Topic: "secret"}
 		if _, ack := connect(t, l, p); ack.Reason != mqtt.NotAuthorized {
@@ -120,7 +122,7 @@ func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
 		if ack.Reason != mqtt.Success {
 			t.Fatalf("got %v", ack.Reason)
 		}
-		deny(broker.ActionPublish, "secret")
+		deny(broker.ActionWill, "secret")
 		c.send(&mqtt.Disconnect{Reason: mqtt.DisconnectWithWill})
 		if p := c.read(); p != nil {
 			t.Errorf("got %v", p.Type())
@@ -159,6 +161,30 @@ func TestAuthorizerIsAskedForEveryWayToATopic(t *testing.T) {
 	})
 	if n := b.Stats().Dropped[broker.DropUnauthorized]; n != 6 { // two publishes, a will, three deliveries
 		t.Errorf("%d drops were counted, want 5", n)
+	}
+}
+
+func TestAuthorizerIsAskedToUnsubscribeAndToConnect(t *testing.T) {
+	var deny atomic.Bool
+	_, l := serve(t, broker.Options{Authorizer: authorizer(func(a broker.Access) bool {
+		return !deny.Load() || a.Action != broker.ActionConnect && (a.Action != broker.ActionUnsubscribe || string(a.Topic) != "keep/#")
+	})})
+	c, _ := connect(t, l, clean("c"))
+	for denied, want := range map[bool][]mqtt.ReasonCode{
+		true:  {mqtt.NotAuthorized, mqtt.NotAuthorized, mqtt.NoSubscriptionExisted},
+		false: {mqtt.Success, mqtt.Success, mqtt.NoSubscriptionExisted},
+	} {
+		deny.Store(denied)
+		c.subscribe("keep/#")
+		c.subscribe("$share/g/keep/#")
+		c.send(&mqtt.Unsubscribe{PacketID: 1, Filters: []string{"keep/#", "$share/g/keep/#", "other"}})
+		if ack, ok := c.read().(*mqtt.Unsuback); !ok || !slices.Equal(ack.Reasons, want) {
+			t.Errorf("got %+v, want %v", ack, want)
+		}
+	}
+	deny.Store(true)
+	if _, ack := connect(t, l, clean("new")); ack.Reason != mqtt.NotAuthorized {
+		t.Errorf("got %v", ack.Reason)
 	}
 }
 

@@ -167,7 +167,7 @@ func TestManyRetainedMessagesAllArrive(t *testing.T) {
 // TestManyRetainedMessagesAllArriveOverTCP has a socket that takes all that is written to it at once.
 func TestManyRetainedMessagesAllArriveOverTCP(t *testing.T) {
 	const count = 3000
-	connect := sockets(t)
+	connect := sockets(t, nil)
 	pub := connect("pub", mqtt.V311)
 	for i := range count {
 		pub.send((&mqtt.Publish{QoS: 1, PacketID: 1, Retain: true, Topic: fmt.Appendf(nil, "r/%d", i), Payload: make([]byte, 100)}).Append(nil, mqtt.V311))
@@ -185,7 +185,7 @@ func TestManyRetainedMessagesAllArriveOverTCP(t *testing.T) {
 
 // TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether writes and closes at once.
 func TestReceivedMessageIsNeverLostWhenDataAndEndArriveTogether(t *testing.T) {
-	connect := sockets(t)
+	connect := sockets(t, nil)
 	sub := connect("sub", mqtt.V311, "t")
 	frame := (&mqtt.Publish{Topic: []byte("t"), Payload: []byte("last words")}).Append(nil, mqtt.V311)
 	for i := range 100 {

@@ -18,9 +18,9 @@ type socket struct {
 }
 
 // sockets starts a broker on a loopback socket and returns what connects to it.
-func sockets(t testing.TB) func(id string, v mqtt.Version, filters ...string) socket {
+func sockets(t testing.TB, z broker.Authorizer) func(id string, v mqtt.Version, filters ...string) socket {
 	t.Helper()
-	b, err := broker.New(broker.Options{})
+	b, err := broker.New(broker.Options{Authorizer: z})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func (x *exchange) answer(s socket, publish []byte, kind mqtt.Type) {
 
 // BenchmarkMessage takes one message at a time from a publisher through a socket to a subscriber.
 func BenchmarkMessage(b *testing.B) {
-	connect := sockets(b)
+	connect := sockets(b, nil)
 	for qos := range byte(3) {
 		b.Run(fmt.Sprint("QoS", qos), func(b *testing.B) {
 			x := newExchange(connect, mqtt.V311, qos)

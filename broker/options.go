@@ -16,6 +16,8 @@ type Options struct {
 	Authorizer    Authorizer    // nil: everything is allowed
 	Interceptors  []Interceptor // asked in order, for each message that a client publishes
 	Events        Events
+	// Explain says why the Authorizer denied something, for the reason string that a v5 client is sent. Nil or "": none.
+	Explain func(Access) string
 	// ResponseInformation gives a v5 client that asks for it the text of CONNACK's Response
 	// Information [MQTT-3.1.2-28], by convention a topic prefix for responses. Nil or "": none.
 	ResponseInformation func(*Client) string

@@ -74,7 +74,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 			return nil
 		}
 	}
-	code := c.admit(p)
+	code := c.admit(bt, p)
 	if !code.Failed() {
 		bt.load(c, p)
 		if c.b.full() && c.b.mustStore(bt) {
@@ -123,9 +123,9 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 }
 
 // admit asks the hooks, and returns the code that refuses the message, or Success.
-func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
+func (c *conn) admit(bt *batch, p *mqtt.Publish) mqtt.ReasonCode {
 	b, o := c.b, c.b.options.Load()
-	if reserved(p.Topic) {
+	if Reserved(p.Topic) {
 		drop(b, c.client.ID, DropUnauthorized, p.Topic)
 		return mqtt.NotAuthorized
 	}
@@ -134,9 +134,12 @@ func (c *conn) admit(p *mqtt.Publish) mqtt.ReasonCode {
 		return mqtt.QuotaExceeded
 	}
 	if o.Authorizer != nil {
-		a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain}
-		if !o.Authorizer.Authorize(a) {
+		a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup, Size: len(p.Payload)}
+		if !o.may(a) {
 			drop(b, c.client.ID, DropUnauthorized, p.Topic)
+			if p.QoS > 0 {
+				bt.why = c.why(o, a)
+			}
 			return mqtt.NotAuthorized
 		}
 	}
@@ -168,10 +171,10 @@ func (bt *batch) load(c *conn, p *mqtt.Publish) {
 func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
 	switch p.QoS {
 	case 1:
-		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code})
+		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code, why: bt.because()})
 		bt.owed++
 	case 2:
-		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code})
+		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code, why: bt.because()})
 		if code.Failed() && c.version == mqtt.V5 {
 			return // [MQTT-4.3.3-9] the packet id is free again
 		}

@@ -140,12 +140,23 @@ func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id
 // mayStillPublish reports whether the source of a retained message would be allowed to publish it today. The
 // embedding program's own messages have no source.
 func (bt *batch) mayStillPublish(m *store.Message) bool {
-	z := bt.o.Authorizer
-	if z == nil || !bt.o.CheckRetainSource || m.ClientID == "" {
+	if bt.o.Authorizer == nil || !bt.o.CheckRetainSource || m.ClientID == "" {
 		return true
 	}
-	source := Client{ID: m.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener}
-	return z.Authorize(Access{Client: &source, Action: ActionPublish, Topic: []byte(m.Topic), QoS: m.QoS, Retain: true})
+	return bt.o.may(Access{
+		Client: bt.b.source(m), Action: ActionPublish, Topic: []byte(m.Topic),
+		QoS: m.QoS, Retain: true, Size: len(m.Payload), Source: true,
+	})
+}
+
+// source returns the client that a message came from, or what is remembered of it.
+func (b *Broker) source(m *store.Message) *Client {
+	if sub := b.registry.find(m.ClientID); sub != nil {
+		if c := sub.conn.Load(); c != nil && c.client.Username == m.Username && c.client.Listener == m.Listener {
+			return c.client
+		}
+	}
+	return &Client{ID: m.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener, Partial: true}
 }
 
 // sendBacklog sends retained messages that wait for the buffer or the window. They wait here as

@@ -173,15 +173,14 @@ func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
 		bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
 		return
 	}
-	if c == nil || !c.mayReceive(bt, m.topic, &d) {
+	if c == nil || !c.mayReceive(bt, m.topic, len(m.payload), &d) {
 		return
 	}
 	c.send(bt, &d)
 }
 
-func (c *conn) mayReceive(bt *batch, name []byte, d *store.Delivery) bool {
-	z := bt.o.Authorizer
-	if z == nil || z.Authorize(Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain}) {
+func (c *conn) mayReceive(bt *batch, name []byte, size int, d *store.Delivery) bool {
+	if bt.o.may(Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain, Size: size}) {
 		return true
 	}
 	drop(bt.b, c.client.ID, DropUnauthorized, name)

@@ -33,6 +33,7 @@ func (c *conn) handleSubscribe(frame []byte, bt *batch) error {
 		var retained []retainedDelivery
 		out.reasons[i], retained = c.subscribe(bt, s.Filter, s.Options, id)
 		out.retained = append(out.retained, retained...)
+		out.because(bt)
 	}
 	bt.acks = append(bt.acks, out)
 	return nil
@@ -53,11 +54,11 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 // [MQTT-3.2.2-10, MQTT-3.8.4-4]
 func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
 	b := c.b
-	_, rest, shared := topic.SplitShare(filter)
+	group, rest, shared := topic.SplitShare(filter)
 	if topic.Levels(rest) > bt.o.MaxTopicLevels {
 		return mqtt.TopicFilterInvalid, nil // it is well-formed: a limit of ours
 	}
-	if z := bt.o.Authorizer; z != nil && !z.Authorize(Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), QoS: o.QoS()}) {
+	if !c.mayChange(bt, Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: o.QoS()}) {
 		return mqtt.NotAuthorized, nil
 	}
 	if c.sub.ref != 0 && b.full() && !c.sub.filters.has(filter) { // clients subscribe again when they come back
@@ -123,6 +124,12 @@ func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 	out := ack{kind: mqtt.UNSUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Filters))}
 	for i, filter := range p.Filters {
 		filter = c.mountFilter(filter)
+		group, rest, _ := topic.SplitShare(filter)
+		if !c.mayChange(bt, Access{Client: c.client, Action: ActionUnsubscribe, Topic: []byte(rest), Share: group}) {
+			out.reasons[i] = mqtt.NotAuthorized
+			out.because(bt)
+			continue
+		}
 		if !c.b.unsubscribe(c.sub, filter) {
 			out.reasons[i] = mqtt.NoSubscriptionExisted
 			continue

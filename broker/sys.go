@@ -10,6 +10,6 @@ var (
 // isSys reports whether a topic is in the tree in which the broker speaks of itself.
 func isSys(topic []byte) bool { return bytes.HasPrefix(topic, sysPrefix) }
 
-// reserved reports whether only the broker may publish on a topic: those of $SYS, but for the state
+// Reserved reports whether only the broker may publish on a topic: those of $SYS, but for the state
 // that bridges of other brokers keep there, as in Mosquitto.
-func reserved(topic []byte) bool { return isSys(topic) && !bytes.HasPrefix(topic, bridgeConnection) }
+func Reserved(topic []byte) bool { return isSys(topic) && !bytes.HasPrefix(topic, bridgeConnection) }

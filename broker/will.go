@@ -26,14 +26,12 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]
 	}
 	w.Topic = c.lo.MountPoint + w.Topic
-	if reserved([]byte(w.Topic)) {
+	if Reserved([]byte(w.Topic)) {
 		return nil, mqtt.NotAuthorized
 	}
-	if z := l.Authorizer; z != nil {
-		a := Access{Client: c.client, Action: ActionPublish, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain}
-		if !z.Authorize(a) {
-			return nil, mqtt.NotAuthorized
-		}
+	a := Access{Client: c.client, Action: ActionWill, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain, Size: len(w.Payload)}
+	if !l.may(a) {
+		return nil, l.denial(a)
 	}
 	p := &w.Properties
 	return &will{
@@ -62,12 +60,10 @@ func (b *Broker) publishWill(w *will) {
 		}
 	}()
 	m := *w.Message
-	if z := bt.o.Authorizer; z != nil { // again: the rules may have changed since CONNECT
-		a := Access{Client: w.client, Action: ActionPublish, Topic: []byte(m.Topic), QoS: m.QoS, Retain: m.Retain}
-		if !z.Authorize(a) {
-			drop(b, w.client.ID, DropUnauthorized, m.Topic)
-			return
-		}
+	a := Access{Client: w.client, Action: ActionWill, Topic: []byte(m.Topic), QoS: m.QoS, Retain: m.Retain, Size: len(m.Payload)}
+	if !bt.o.may(a) { // again: the rules may have changed since CONNECT
+		drop(b, w.client.ID, DropUnauthorized, m.Topic)
+		return
 	}
 	if w.HasExpiry { // [MQTT-3.1.3.2] the interval counts from the publication
 		m.Expires = bt.now.Add(time.Duration(w.Expiry) * time.Second)

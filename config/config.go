@@ -101,6 +101,9 @@ type Config struct {
 	// SysInterval is the time between two refreshes of the $SYS topics; 0 for none.
 	SysInterval time.Duration
 
+	// ExplainToClient tells 5.0 clients which rule denies them something.
+	ExplainToClient bool
+
 	// Warnings are what the file says and Unio does not do, in the order of the file.
 	Warnings []Warning
 
@@ -147,6 +150,8 @@ type Listener struct {
 	PasswordFile string
 	// ACLFile says what clients may do; empty for all.
 	ACLFile string
+	// RulesFile says it with conditions, and has to allow it, too; empty for all.
+	RulesFile string
 	// AllowAnonymous lets clients in that give no user name.
 	AllowAnonymous bool
 	// AllowZeroLengthClientID lets clients in that leave their client id to the broker.

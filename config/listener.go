@@ -145,6 +145,7 @@ func (p *parser) listener(s *section, anonymous bool) Listener {
 	l.PasswordFile = cmp.Or(s.passwordFile, p.security.passwordFile)
 	l.ACLFile = cmp.Or(s.aclFile, p.security.aclFile)
 	l.TLS.PSKFile = cmp.Or(s.pskFile, p.security.pskFile)
+	l.RulesFile = cmp.Or(s.rulesFile, p.security.rulesFile)
 	return l
 }
 

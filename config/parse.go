@@ -63,9 +63,9 @@ type section struct {
 // security are the options that belong to the broker or to a listener; nil or empty
 // if no line gives them.
 type security struct {
-	anonymous, emptyID              *bool
-	idPrefix, passwordFile, aclFile string
-	pskFile                         string
+	anonymous, emptyID                         *bool
+	idPrefix, passwordFile, aclFile, rulesFile string
+	pskFile                                    string
 }
 
 // target is where an option's value goes.

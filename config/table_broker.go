@@ -51,6 +51,8 @@ var globalOptions = []Option{
 	brokerBool("connection_messages", "true", "Logs each connect and disconnect.",
 		func(c *Config) *bool { return &c.ConnectionMessages }),
 	warned("enable_control_api", Global, Bool, "false", "There is no $CONTROL/broker/v1."),
+	brokerBool("explain_to_client", "false", "Tells clients of 5.0 in the reason string which rule of which file denies them what they asked for. It names files and"+
+		" rules: for the time of the search for a mistake.", func(c *Config) *bool { return &c.ExplainToClient }),
 	brokerNumber("global_max_clients", NoLimit, 1<<31-1, "clients", "-1",
 		"Clients that may have a session at once, connected or not; 0 or -1 for no limit. A new client beyond it is"+
 			" refused with 0x89, server busy, before 5.0 with 3, server unavailable.",
@@ -190,6 +192,8 @@ var globalOptions = []Option{
 	},
 	noEffect("retry_interval", Global, Number, "Mosquitto has none either any more: messages are sent again on"+
 		" reconnect alone [MQTT-4.4.0-1]."),
+	securityText("rules_file", "Access rules with conditions from a file, as docs/rules.md says. With acl_file, too, a client may do what both allow.",
+		func(s *security) *string { return &s.rulesFile }),
 	brokerBool("set_tcp_nodelay", "true", "Switches Nagle's algorithm off on client connections. Mosquitto's default is false.",
 		func(c *Config) *bool { return &c.SetTCPNoDelay }),
 	noEffect("store_clean_interval", Global, Number, "Mosquitto has none either any more."),

@@ -1,22 +1,19 @@
-// Package acl decides what a client may do, by the rules of ACL files in Mosquitto's
-// format.
+// Package acl decides what a client may do, by the rules of ACL files in Mosquitto's format and of rules files, and says why.
 //
-// A rule grants or denies the messages whose topic its filter matches. "read" is about
-// the messages that a client receives, "write" about those that it publishes. A file has
-// three kinds of rules: those of one user, those of clients without a user name, and
-// patterns, which hold for everybody and in which %u and %c stand for the user name and
-// the client id. What no rule grants is denied. See docs/access.md for the details.
+// All front ends compile into one model. A [Rule] grants or denies some actions, under conditions on the client and on the
+// single question, on topics that its filters match. A [Model] puts rules into the one order in which they decide: the first one that matches does. See
+// docs/access.md and docs/rules.md for what users see, and docs/adr/0011 for why.
 //
-// [Rules.Explain] is the definition: it goes through the rules as they are written.
-// [Rules.Authorize] gives the same answers from filters compiled into trees, without
-// allocation, and serves every message. Nothing is computed or kept per connection: the
-// user's tree is found by name, and patterns are compared with the client's own values
-// where they stand, without being written out.
+// When a client is first asked about, what its rules ask of the client itself is evaluated, and the rules that are left are a view: a list
+// with a tree of filters, which all clients share for which the same rules are left. It is kept in broker.Client.Rights and found anew
+// when the rules change. Placeholders are compared with the client's own values where they stand in the tree, without being written out. So
+// [Authorizer.Authorize] serves every message without allocation. [Authorizer.Explain] uses the same search.
 //
-// The package has no goroutines, and no state that changes except for [Authorizer.Set].
+// The package decides nothing about passwords, and disconnects nobody.
+// It has no goroutines, and no state that changes except for [Authorizer.Set] and the views that are in use.
 //
-//	f, err := acl.Load("/etc/unio/acl")
+//	f, err := acl.LoadRules("/etc/unio/rules")
 //	b, err := broker.New(broker.Options{
-//		Authorizer: acl.New(acl.Options{Rules: f.Compile()}),
+//		Authorizer: acl.New(acl.Options{Rules: []*acl.Rules{f.Compile()}}),
 //	})
 package acl

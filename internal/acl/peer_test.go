@@ -16,7 +16,7 @@ const patience = 20 * time.Second
 // peer is a client's connection to a broker.
 type peer struct {
 	t      *testing.T
-	client broker.Client
+	client *broker.Client
 	conn   net.Conn
 	in     []byte
 	id     uint16

@@ -138,7 +138,7 @@ func (p *process) giveTo(who *account) error {
 func (p *process) warnUnreadable() {
 	paths := map[string]bool{p.flags.configFile: true}
 	for _, l := range p.cfg.Listeners {
-		paths[l.PasswordFile], paths[l.ACLFile] = true, true
+		paths[l.PasswordFile], paths[l.ACLFile], paths[l.RulesFile] = true, true, true
 	}
 	for path := range paths {
 		if path == "" {

@@ -183,7 +183,7 @@ func sample(t *testing.T, o *config.Option, value string, a *authority) string {
 		return "TLS_AES_128_GCM_SHA256"
 	case "tls_version":
 		return "tlsv1.3"
-	case "acl_file", "password_file", "psk_file":
+	case "acl_file", "password_file", "psk_file", "rules_file":
 		path := filepath.Join(dir, "file")
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)

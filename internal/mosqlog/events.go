@@ -22,7 +22,9 @@ type Observer struct {
 	log      *slog.Logger
 	messages atomic.Bool // connection_messages
 	flood    flood       // of refused connections
-	wills    sync.Map    // *broker.Client to the lines on the will of its CONNECT, until it is accepted or refused
+	denials  denials
+	why      func(broker.Access) string // see TellDenials
+	wills    sync.Map                   // *broker.Client to the lines on the will of its CONNECT, until it is accepted or refused
 }
 
 // NewObserver returns an observer that logs to log. connectionMessages is the option
@@ -42,6 +44,9 @@ func (o *Observer) Events(packets bool) broker.Events {
 	e := broker.Events{
 		Opened: o.opened, Connected: o.connected, Refused: o.refused, Disconnected: o.disconnected,
 		Subscribed: o.subscribed, Unsubscribed: o.unsubscribed, Panicked: o.panicked,
+	}
+	if o.why != nil {
+		e.Denied = o.denied
 	}
 	if packets || o.takes(LevelDebug) {
 		e.Received, e.Sent, e.Dropped = o.received, o.sent, o.dropped

@@ -21,19 +21,34 @@ func mustParse(t testing.TB, text string) *File {
 	return f
 }
 
-// written returns rules as "ACCESS FILTER".
-func written(rules []Rule) []string {
+// written returns the rules of a user, "-" for those without a name, "%" for patterns, as "ACCESS FILTER".
+func written(f *File, whose string) []string {
 	var out []string
-	for _, r := range rules {
-		word := ""
-		for w, a := range accessWords {
-			if a == r.access {
-				word = w
-			}
+	for _, r := range f.rules {
+		if ownerOf(r) == whose {
+			out = append(out, wordOf(r)+" "+r.Topics[0].text)
 		}
-		out = append(out, word+" "+r.filter)
 	}
 	return out
+}
+
+func wordOf(r *Rule) string {
+	for w, a := range accessWords {
+		if a.actions == r.Actions && a.deny != r.Allow {
+			return w
+		}
+	}
+	return "?"
+}
+
+func ownerOf(r *Rule) string {
+	if r.plain {
+		return "%"
+	}
+	if r.conditions[0].key.id == keyAnonymous {
+		return "-"
+	}
+	return strings.TrimPrefix(r.conditions[0].text, "user ")
 }
 
 func TestLinesOfEveryKindAreRead(t *testing.T) {
@@ -54,19 +69,18 @@ func TestLinesOfEveryKindAreRead(t *testing.T) {
 		"topic write write")
 	for _, c := range []struct {
 		name string
-		got  []Rule
 		want []string
 	}{
-		{"anonymous", f.anonymous, []string{"read $SYS/#", "write with spaces in/the filter", "readwrite a/b"}},
-		{"joe smith", f.users["joe smith"], []string{"deny +/secret", "readwrite read", "write write"}},
-		{"anne", f.users["anne"], []string{"readwrite #"}},
-		{"patterns", f.patterns, []string{"read home/%u/#", "readwrite %c/x"}},
+		{"-", []string{"read $SYS/#", "write with spaces in/the filter", "readwrite a/b"}},
+		{"joe smith", []string{"deny +/secret", "readwrite read", "write write"}},
+		{"anne", []string{"readwrite #"}},
+		{"%", []string{"read home/%u/#", "readwrite %c/x"}},
 	} {
-		if got := written(c.got); !slices.Equal(got, c.want) {
+		if got := written(f, c.name); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	if got, want := f.anonymous[1].String(), "acl:4: topic   write   with spaces in/the filter"; got != want {
+	if got, want := f.rules[1].String(), "acl:4: topic   write   with spaces in/the filter"; got != want {
 		t.Errorf("rule is %q, want %q", got, want)
 	}
 }
@@ -145,7 +159,7 @@ func TestUnreadableFileIsAnError(t *testing.T) {
 	if err := os.WriteFile(path, []byte("topic a\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := Load(path); err != nil || len(f.anonymous) != 1 {
+	if f, err := Load(path); err != nil || len(f.rules) != 1 {
 		t.Errorf("Load of a correct file = %v, %v", f, err)
 	}
 }
@@ -162,6 +176,6 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		compare(t, file.Compile(), user, id, name)
+		compare(t, file, file.Compile(), user, id, name)
 	})
 }

@@ -8,45 +8,47 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/topic"
 )
 
-// A Rule is one line of an ACL file that grants or denies something.
-type Rule struct {
-	File   string
-	Line   int    // from 1; 0 if no line decided, and then Text says why
-	Text   string // the line, without blanks around it
-	filter string
-	access access
-}
-
-// String returns "FILE:LINE: TEXT".
-func (r Rule) String() string {
-	if r.Line == 0 {
-		return r.Text
-	}
-	return fmt.Sprintf("%s:%d: %s", r.File, r.Line, r.Text)
-}
-
-// access is a set of what a rule says.
-type access uint8
-
-const (
-	read  access = 1 << iota // receive messages
-	write                    // publish messages
-	deny                     // neither, whatever other rules say
-)
-
 // accessWords are the access types of a line.
-var accessWords = map[string]access{"read": read, "write": write, "readwrite": read | write, "deny": deny}
+var accessWords = map[string]struct {
+	actions Actions
+	deny    bool
+}{
+	"read":      {actions: ActionsOf(broker.ActionReceive)},
+	"write":     {actions: ActionsOf(broker.ActionPublish, broker.ActionWill)},
+	"readwrite": {actions: messages},
+	"deny":      {actions: messages, deny: true}, // neither, whatever other rules say
+}
+
+// ownPriority is the priority of a user's own rules: they go before patterns, which have 0.
+const ownPriority = 1
 
 // A File is an ACL file as it was read. It does not change.
 type File struct {
-	anonymous []Rule            // for clients without a user name
-	users     map[string][]Rule // for clients with one, never the anonymous rules besides
-	patterns  []Rule            // for all
-	warnings  []config.Warning
+	name     string
+	rules    []*Rule
+	warnings []config.Warning
+}
+
+// Compile makes the rules of the file ready.
+func (f *File) Compile() *Rules {
+	return Model{
+		Name: f.name, Rules: f.rules, DenyWins: true,
+		Allow: all &^ messages, // it limits no subscription: each message is checked at its delivery
+		Default: func(a broker.Action) string {
+			if messages.has(a) {
+				return "no rule grants it"
+			}
+			if a == broker.ActionConnect {
+				return "an ACL file does not limit who may connect"
+			}
+			return "an ACL file does not limit subscriptions: each message is checked at its delivery"
+		},
+	}.Compile()
 }
 
 // Load reads an ACL file. Its error is a config.Errors with all mistakes of the file.
@@ -67,8 +69,7 @@ type parser struct {
 	file     *File
 	path     string
 	line     int
-	user     string // whose rules follow
-	named    bool   // a user line was there
+	whose    condition // the rules that follow
 	mistakes config.Errors
 }
 
@@ -76,7 +77,7 @@ type parser struct {
 const blanks = " \t\n\v\f\r"
 
 func parse(path string, text []byte) (*File, error) {
-	p := &parser{path: path, file: &File{users: map[string][]Rule{}}}
+	p := &parser{path: path, file: &File{name: path}, whose: condition{key: keyNamed("anonymous"), text: "no user name", on: true}}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	for line := range strings.Lines(string(text)) {
 		p.line++
@@ -120,7 +121,8 @@ func (p *parser) statement(line string) {
 }
 
 func (p *parser) setUser(name string) {
-	p.user, p.named = name, true // wrong or not, the rules that follow are not somebody else's
+	// Wrong or not, the rules that follow are not somebody else's.
+	p.whose = condition{key: keyNamed("user"), text: "user " + name, globs: []*glob{{fixed: []string{name}}}}
 	if name == "" {
 		p.wrong("expected `user NAME`")
 	} else if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
@@ -134,29 +136,33 @@ func (p *parser) rule(line string, pattern bool, rest string) {
 	if pattern {
 		kind = "pattern"
 	}
-	r := Rule{File: p.path, Line: p.line, Text: line, access: read | write, filter: rest}
-	if word, filter, found := strings.Cut(rest, " "); found {
+	access, filter := accessWords["readwrite"], rest
+	if word, behind, found := strings.Cut(rest, " "); found {
 		var known bool
-		if r.access, known = accessWords[word]; !known {
+		if access, known = accessWords[word]; !known {
 			p.wrong("expected `%s [read|write|readwrite|deny] FILTER`, not access type %q", kind, word)
 			return
 		}
-		r.filter = strings.Trim(filter, blanks)
-	} else if accessWords[rest] != 0 {
+		filter = strings.Trim(behind, blanks)
+	} else if _, known := accessWords[rest]; known {
 		p.warn("the filter is %q, for reading and writing: was a filter behind it forgotten?", rest)
 	}
-	if !p.checkFilter(kind, r.filter) {
+	if !p.checkFilter(kind, filter) {
 		return
 	}
-	p.surprise(pattern, r.filter)
-	switch f := p.file; {
-	case pattern:
-		f.patterns = append(f.patterns, r)
-	case p.named:
-		f.users[p.user] = append(f.users[p.user], r)
-	default:
-		f.anonymous = append(f.anonymous, r)
+	p.surprise(pattern, filter)
+	r := &Rule{
+		ID: uint32(len(p.file.rules)), File: p.path, Line: p.line, Text: line,
+		Allow: !access.deny, Actions: access.actions, plain: pattern,
 	}
+	if pattern {
+		f, _ := newFilter(filter, Covers, readACL) // its placeholders cannot be wrong
+		r.Topics = []Filter{f}
+	} else {
+		r.Topics, r.Priority = []Filter{literalFilter(filter)}, ownPriority
+		r.conditions, r.clients = []condition{p.whose}, 1
+	}
+	p.file.rules = append(p.file.rules, r)
 }
 
 func (p *parser) checkFilter(kind, filter string) bool {
@@ -190,4 +196,14 @@ func (p *parser) surprise(pattern bool, filter string) {
 	case pattern && partial(filter):
 		p.warn("%%u and %%c are not a whole level of %q: Mosquitto 2.1 does not replace them there", filter)
 	}
+}
+
+// partial reports whether a placeholder of the filter is not a level by itself.
+func partial(filter string) bool {
+	for level := range strings.SplitSeq(filter, "/") {
+		if parts, marked, _ := splitParts(level, readACL); marked && len(parts) > 1 {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,172 @@
+package unio
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// withRules returns a configuration with both kinds of files, by listener, as a file.
+func withRules(t *testing.T, dir string) *config.Config {
+	t.Helper()
+	write(t, filepath.Join(dir, "acl"), "user ann\ntopic readwrite plant/#\n")
+	write(t, filepath.Join(dir, "rules"), "# who\ngroup ops user=ann,bob\n"+
+		"deny write topic=plant/secret/#\n"+
+		"allow read,write topic=plant/%u/# address=10.0.0.0/8 group=ops\n"+
+		"allow publish topic=plant/%u/x qos=0\n")
+	conf := filepath.Join(dir, "unio.conf")
+	write(t, conf, "per_listener_settings true\n"+
+		"listener 1883\nacl_file "+dir+"/acl\nrules_file "+dir+"/rules\n"+
+		"listener 1884\nmount_point plant/\nrules_file "+dir+"/rules\n"+
+		"listener 1885\n")
+	cfg, err := config.Load(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestExplainNamesRulesPlaceholdersAndNearMisses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := withRules(t, dir)
+	ann := Question{ClientID: "c", Username: "ann", Version: mqtt.V5}
+	for _, c := range []struct {
+		change func(*Question)
+		allow  bool
+		want   string // the files' reasons; {} is the folder
+	}{
+		{
+			func(q *Question) { q.Action, q.Topic, q.Address = "publish", "plant/ann/x", "10.1.1.1" }, true,
+			"{}/acl:2: topic readwrite plant/#; {}/rules:4: allow read,write topic=plant/%u/# address=10.0.0.0/8 group=ops [%u=ann]",
+		},
+		{
+			func(q *Question) { q.Action, q.Topic, q.Address, q.QoS = "publish", "plant/ann/x", "11.1.1.1", 1 }, false,
+			"{}/acl:2: topic readwrite plant/#; no rule matched, default deny (4: address=10.0.0.0/8 is 11.1.1.1) (5: qos=0 is 1)",
+		},
+		{
+			func(q *Question) { q.Action, q.Topic = "will", "plant/secret/x" }, false,
+			"{}/acl:2: topic readwrite plant/#; {}/rules:3: deny write topic=plant/secret/#",
+		},
+		{
+			func(q *Question) { q.Action, q.Topic, q.Username = "receive", "plant/bob/x", "bob" }, false,
+			"no rule grants it (2: user ann is bob); no rule matched, default deny (4: address=10.0.0.0/8 is none)",
+		},
+		{func(q *Question) { q.Action = "connect" }, true, "an ACL file does not limit who may connect; no rule matched, default allow"},
+		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "ann/x", ":1884" }, true, "{}/rules:5: allow publish topic=plant/%u/x qos=0 [%u=ann]"},
+		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "x", ":1885" }, true, "the listener has neither acl_file nor rules_file"},
+		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS/x" }, false, "only the broker publishes below $SYS, whatever the rules say"},
+	} {
+		q := ann
+		c.change(&q)
+		a, err := Explain(cfg, q)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var parts []string
+		if a.Reason != "" {
+			parts = append(parts, a.Reason)
+		}
+		for i := range a.Files {
+			f := &a.Files[i]
+			text := f.String()
+			for _, p := range f.Placeholders {
+				text += " [" + p.Placeholder + "=" + strings.Join(p.Values, ",") + "]"
+			}
+			for _, m := range f.NearMisses {
+				text += " (" + string(rune('0'+m.Rule.Line)) + ": " + m.Condition + " is " + m.Is + ")"
+			}
+			parts = append(parts, text)
+		}
+		if got := strings.ReplaceAll(strings.Join(parts, "; "), dir, "{}"); got != c.want || a.Allow != c.allow {
+			t.Errorf("%s %s:\n%v %s\nwant\n%v %s", q.Action, q.Topic, a.Allow, got, c.allow, c.want)
+		}
+	}
+	for _, q := range []Question{
+		{Action: "fly", Topic: "a"},
+		{Action: "publish", Topic: "a/+"},
+		{Action: "subscribe", Topic: "a+"},
+		{Action: "connect", Topic: "a"},
+		{Action: "publish", Topic: "a", Address: "ten"},
+		{Action: "publish", Topic: "a", Listener: "9"},
+	} {
+		if a, err := Explain(cfg, q); err == nil || !strings.HasPrefix(err.Error(), "expected ") {
+			t.Errorf("%+v: %+v, %v", q, a, err)
+		}
+	}
+}
+
+func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules")
+	write(t, rules, "allow read,write topic=a\ndeny connect user=eve\n")
+	cfg := onSockets(t, "a")
+	cfg.Listeners[0].RulesFile, cfg.ExplainToClient = rules, true
+	var out lockedBuffer
+	s := start(t, cfg, slog.New(slog.NewTextHandler(&out, nil)))
+	why := "no rule matched, default deny"
+	conn, _ := login(t, s, "ann", "x")
+	p := mqtt.Publish{Topic: []byte("b"), QoS: 1, PacketID: 1}
+	if _, err := conn.Write(p.Append(nil, mqtt.V5)); err != nil {
+		t.Fatal(err)
+	}
+	if ack, ok := receiveV5(t, conn).(*mqtt.Ack); !ok || ack.Reason != mqtt.NotAuthorized || string(ack.Properties.ReasonString) != why {
+		t.Errorf("PUBACK is %+v", ack)
+	}
+	_, ack := connect(t, s.Addrs()[0], mqtt.Connect{Version: mqtt.V5, CleanStart: true, ClientID: "e", HasUsername: true, Username: "eve"})
+	if got, want := string(ack.Properties.ReasonString), rules+":2: deny connect user=eve"; got != want || ack.Reason != mqtt.NotAuthorized {
+		t.Errorf("CONNACK says %v, %q", ack.Reason, got)
+	}
+	write(t, rules, "allow read,write topic=a\ndeny connect user=eve\ndeny connect user=ann\n")
+	if err := s.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if d, ok := receiveV5(t, conn).(*mqtt.Disconnect); !ok || d.Reason != mqtt.NotAuthorized || string(d.Properties.ReasonString) != rules+":3: deny connect user=ann" {
+		t.Errorf("DISCONNECT is %+v", d)
+	}
+	log := out.String()
+	for _, want := range []string{
+		"Denied publish of client id-ann to 'b' (q1, r0): no rule matched, default deny",
+		"Denied connect of client e: " + rules + ":2: deny connect user=eve",
+		"Client id-ann may not be connected any more: " + rules + ":3: deny connect user=ann",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log has no line %q:\n%s", want, log)
+		}
+	}
+}
+
+// receiveV5 reads one short packet of MQTT 5.0.
+func receiveV5(t *testing.T, conn net.Conn) mqtt.Packet {
+	t.Helper()
+	frame := make([]byte, 2, 256)
+	if _, err := io.ReadFull(conn, frame); err != nil {
+		t.Fatal(err)
+	}
+	n := int(frame[1])
+	if n >= 0x80 {
+		frame = append(frame, 0)
+		if _, err := io.ReadFull(conn, frame[2:]); err != nil {
+			t.Fatal(err)
+		}
+		n = n&0x7F + int(frame[2])<<7
+	}
+	head := len(frame)
+	frame = append(frame, make([]byte, n)...)
+	if _, err := io.ReadFull(conn, frame[head:]); err != nil {
+		t.Fatal(err)
+	}
+	p, err := mqtt.Decode(mqtt.V5, frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

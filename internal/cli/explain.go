@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/uniomq/unio"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/mqttscript"
+)
+
+// explanation is one call of unio explain.
+type explanation struct {
+	unio.Question
+	file       string
+	version    string
+	groups     []string
+	roles      []string
+	attributes []string
+	asJSON     bool
+}
+
+// explainCommand returns the command "unio explain".
+func explainCommand() *cobra.Command {
+	var e explanation
+	cmd := &cobra.Command{
+		Use:   "explain -c FILE --client ID [--user NAME] [FLAGS] ACTION [TOPIC]",
+		Short: "Say what a client may do, and by which rule",
+		Long: `Explain says whether a client may connect, publish, receive, subscribe or unsubscribe,
+or leave a will, by the acl_file and the rules_file of a configuration. It names the
+rule that decides with its file and line, what each placeholder stands for, and the
+rules that would have decided otherwise but for one condition. It asks the same rules
+in the same way as the broker does. Passwords are not asked for.
+
+The exit status is 0 if it is allowed, 1 if it is denied, and 3 for wrong usage.`,
+		Example: `  unio explain -c /etc/unio/unio.conf --client dev-7 --user ann --address 10.1.2.3 publish plant/ann/t --qos 1
+  unio explain -c /etc/unio/unio.conf --client dev-7 --group ops subscribe 'plant/#' --json`,
+		Args:          cobra.RangeArgs(1, 2),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.run(cmd, args)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVarP(&e.file, "config", "c", "", "the configuration `FILE` of the broker")
+	fs.StringVar(&e.ClientID, "client", "", "the client `ID`")
+	fs.StringVar(&e.Username, "user", "", "the user `NAME`; none without this flag")
+	fs.StringVar(&e.Address, "address", "", "the client's `IP` address")
+	fs.StringVar(&e.Listener, "listener", "", "the `ADDRESS:PORT`, :PORT or path of the listener; the first one without this flag")
+	fs.BoolVar(&e.TLS, "tls", false, "the connection is encrypted; the flags of certificates and keys imply it")
+	fs.StringVar(&e.CommonName, "cn", "", "the common `NAME` of the client's certificate")
+	fs.StringVar(&e.Subject, "subject", "", "the `DN` of the client's certificate")
+	fs.StringArrayVar(&e.Names, "san", nil, "an alternative `NAME` of the client's certificate; may be repeated")
+	fs.StringVar(&e.SHA256, "fingerprint", "", "the SHA-256 of the client's certificate in `HEX`")
+	fs.StringVar(&e.PSK, "psk", "", "the `IDENTITY` of the pre-shared key")
+	fs.StringArrayVar(&e.groups, "group", nil, "a `GROUP` that the authentication gives the client; may be repeated")
+	fs.StringArrayVar(&e.roles, "role", nil, "a `ROLE` that the authentication gives the client; may be repeated")
+	fs.StringArrayVar(&e.attributes, "attribute", nil, "another attribute of the client, as `NAME=VALUE`; may be repeated")
+	fs.StringVar(&e.version, "mqtt-version", "5", "3.1, 3.1.1 or 5")
+	fs.BoolVar(&e.CleanStart, "clean-start", false, "the client connects with Clean Start")
+	fs.BoolVar(&e.HasWill, "has-will", false, "the client connects with a will")
+	fs.Uint8Var(&e.QoS, "qos", 0, "the QoS of the message or subscription")
+	fs.BoolVar(&e.Retain, "retain", false, "the message is to be retained")
+	fs.BoolVar(&e.Dup, "dup", false, "the message is sent again")
+	fs.IntVar(&e.Size, "size", 0, "the `BYTES` of the payload")
+	fs.BoolVar(&e.asJSON, "json", false, "print JSON")
+	cmd.SetFlagErrorFunc(invalid)
+	return cmd
+}
+
+func (e *explanation) run(cmd *cobra.Command, args []string) error {
+	e.Action = args[0]
+	if len(args) > 1 {
+		e.Topic = args[1]
+	}
+	e.Anonymous = !cmd.Flags().Changed("user")
+	if err := e.complete(); err != nil {
+		return invalid(cmd, err)
+	}
+	cfg, err := config.Load(e.file)
+	if err != nil {
+		return invalid(cmd, err)
+	}
+	answer, err := unio.Explain(cfg, e.Question)
+	if err != nil {
+		return invalid(cmd, err)
+	}
+	if e.asJSON {
+		out := json.NewEncoder(cmd.OutOrStdout())
+		out.SetIndent("", "  ")
+		out.SetEscapeHTML(false)
+		err = out.Encode(answer)
+	} else {
+		_, err = io.WriteString(cmd.OutOrStdout(), e.text(answer))
+	}
+	if err != nil {
+		return &statusError{StatusFailure, err}
+	}
+	if !answer.Allow {
+		return &statusError{StatusFailure, errReported}
+	}
+	return nil
+}
+
+// complete turns flags into the question.
+func (e *explanation) complete() error {
+	if e.file == "" {
+		return fmt.Errorf("expected -c FILE, the configuration of the broker")
+	}
+	if e.QoS > 2 {
+		return fmt.Errorf("expected --qos 0, 1 or 2, not %d", e.QoS)
+	}
+	versions, err := mqttscript.ParseVersion(e.version)
+	if err != nil {
+		return err
+	}
+	e.Version = versions[0]
+	e.Attributes = map[string][]string{}
+	if len(e.groups) > 0 {
+		e.Attributes["group"] = e.groups
+	}
+	if len(e.roles) > 0 {
+		e.Attributes["role"] = e.roles
+	}
+	for _, a := range e.attributes {
+		name, value, ok := strings.Cut(a, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("expected --attribute NAME=VALUE, not %q", a)
+		}
+		e.Attributes[name] = append(e.Attributes[name], value)
+	}
+	return nil
+}
+
+// text writes an answer for people.
+func (e *explanation) text(a *unio.Answer) string {
+	var b strings.Builder
+	word := "denied"
+	if a.Allow {
+		word = "allowed"
+	}
+	fmt.Fprintf(&b, "%s: %s", word, a.Action)
+	if a.Topic != "" {
+		fmt.Fprintf(&b, " %q", a.Topic)
+	}
+	fmt.Fprintf(&b, ", client %q", a.Client)
+	if !e.Anonymous {
+		fmt.Fprintf(&b, ", user %q", a.Username)
+	}
+	fmt.Fprintf(&b, ", listener %s\n", a.Listener)
+	if a.Reason != "" {
+		fmt.Fprintf(&b, "  %s\n", a.Reason)
+	}
+	for i := range a.Files {
+		f := &a.Files[i]
+		word := "denies"
+		if f.Allow {
+			word = "allows"
+		}
+		fmt.Fprintf(&b, "%s %s it:\n  %s\n", f.File, word, f)
+		for _, p := range f.Placeholders {
+			fmt.Fprintf(&b, "    %s is %s\n", p.Placeholder, orNothing(p.Values))
+		}
+		if len(f.NearMisses) > 0 {
+			fmt.Fprint(&b, "  Near misses, which would have decided otherwise but for one condition:\n")
+		}
+		for _, m := range f.NearMisses {
+			fmt.Fprintf(&b, "  %s:%d: %s\n    %s, and it is %s\n", m.Rule.File, m.Rule.Line, m.Rule.Text, m.Condition, m.Is)
+			for _, p := range m.Placeholders {
+				fmt.Fprintf(&b, "    %s is %s\n", p.Placeholder, orNothing(p.Values))
+			}
+		}
+	}
+	return b.String()
+}
+
+// orNothing lists what a placeholder stands for.
+func orNothing(values []string) string {
+	if len(values) == 0 {
+		return "nothing, and matches nothing"
+	}
+	return strings.Join(values, ", ")
+}
