@@ -18,9 +18,10 @@
 //
 // # Goroutines
 //
-// A connection has one goroutine, which reads CONNECT, parks in reads, and runs the protocol
-// on what it reads; it ends when the connection closes, and Shutdown waits for it.
-// Another exists only while its socket is full (drain) or an enhanced re-authentication runs.
+// A connection has one goroutine up to CONNACK. From then on, on Linux, a few event loops read all bare sockets (engine_linux.go); elsewhere, and
+// where a layer such as TLS lies between, the goroutine parks in reads and runs the protocol on what it reads. Either way one owner at a time
+// reads a connection, and Shutdown waits for its end. Other goroutines exist only while its socket is full (drain), while it is held up by a store or ends, or while an
+// enhanced re-authentication runs.
 // The broker has three more: one for keep alive, one for timers (session expiry, delayed wills), one that sweeps retained messages.
 //
 // # Locks
@@ -57,6 +58,7 @@ type Broker struct {
 	registry registry
 	timers   timers
 	wheel    keepAliveWheel
+	engine   engine
 	counters counters
 	door     door
 	short    atomic.Bool // of memory
@@ -241,6 +243,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		}
 		<-done
 	}
+	b.engine.close()
 	return b.store.Close()
 }
 

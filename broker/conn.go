@@ -22,6 +22,7 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: not a socket, or not known yet; see write.go
 	layer  *layer          // nil: MQTT lies directly on the socket
+	event  *eventConn      // nil: it has a goroutine that reads
 	ln     *listener
 	lo     *ListenerOptions // of ln, when the connection was accepted
 	client *Client          // for hooks and events; complete when sub is set
@@ -37,6 +38,7 @@ type conn struct {
 	terse          bool          // the client wants no reason strings [MQTT-3.1.2-29]
 	keepAlive      time.Duration // silence after which the connection is closed; 0: never
 	in             []byte        // the beginning of a packet whose end has not arrived
+	unread         bool          // in has packets that were not handled, because of throttle
 	ended          chan struct{} // closed when the read loop has ended
 	slot           wheelSlot
 	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
@@ -143,6 +145,10 @@ func (c *conn) pause(while func() bool) {
 
 // unpause lets a paused read loop look again. mu is held.
 func (c *conn) unpause() {
+	if c.event != nil && c.event.parked {
+		c.event.parked = false
+		go c.goOn()
+	}
 	if c.resumed != nil {
 		close(c.resumed)
 		c.resumed = nil
@@ -173,6 +179,12 @@ func (c *conn) data(p []byte, bt *batch) error {
 		}
 		if c.fenced.Load() {
 			return net.ErrClosed
+		}
+		if hold, err := c.throttle(frame, bt); err != nil {
+			return err
+		} else if hold {
+			c.unread = true
+			break
 		}
 		bt.packetsReceived++
 		bt.handling = frame
@@ -285,7 +297,10 @@ func (c *conn) shut(cause error) {
 // because its client reads slowly.
 func (c *conn) interrupt(cause error) {
 	c.fenced.Store(true)
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.mu.Lock()
+	nc := c.nc
+	c.mu.Unlock()
+	_ = nc.SetReadDeadline(time.Unix(1, 0))
 	c.shut(cause)
 }
 

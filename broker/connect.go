@@ -60,6 +60,7 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	}
 	if err == nil {
 		c.lastSeen.Store(time.Now().UnixNano())
+		c.adopt()
 		err = c.b.attach(c, p.CleanStart, &connack)
 	}
 	if err != nil {

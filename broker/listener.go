@@ -50,13 +50,17 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	go c.run()
 }
 
-// run is a connection's whole life.
+// run is a connection's whole life, or its first part, up to CONNACK, if the engine takes it over.
 func (c *conn) run() {
 	b := c.b
-	defer b.wg.Done()
-	defer b.forget(c)
 	rest, err := c.handshake()
 	b.counters.unaccepted.Add(-1)
+	if err == nil && c.event != nil {
+		c.watch(rest)
+		return
+	}
+	defer b.wg.Done()
+	defer b.forget(c)
 	if err != nil && c.sub != nil { // a panic behind the attach
 		c.finish(err)
 		return
