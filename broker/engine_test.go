@@ -136,7 +136,9 @@ func TestClientThatReadsLateGetsAll(t *testing.T) {
 
 // TestTakeoverOfAClientThatReadsNothing ends a connection whose socket is full.
 func TestTakeoverOfAClientThatReadsNothing(t *testing.T) {
-	o := func() broker.Options { return broker.Options{Limits: broker.Limits{WriteTimeout: 300 * time.Millisecond}} }
+	o := func() broker.Options {
+		return broker.Options{Limits: broker.Limits{WriteTimeout: 300 * time.Millisecond}}
+	}
 	onSockets(t, o, func(t *testing.T, b *broker.Broker, dial func() *client) {
 		stuck := dial()
 		stuck.begin(clean("c"))
