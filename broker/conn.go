@@ -300,8 +300,8 @@ func (c *conn) interrupt(cause error) {
 	c.mu.Lock()
 	nc := c.nc
 	c.mu.Unlock()
+	c.shut(cause) // before the read loop sees an end, which would be the cause then
 	_ = nc.SetReadDeadline(time.Unix(1, 0))
-	c.shut(cause)
 }
 
 // tell reports a packet that was appended to the Sent event.

@@ -163,6 +163,14 @@ func TestTakeoverOfAClientThatReadsNothing(t *testing.T) {
 		if n := b.Stats().Connections; n != 2 {
 			t.Errorf("%d clients", n)
 		}
+		for range 50 { // the old one is told, each time
+			old := again
+			again = dial()
+			again.begin(clean("c"))
+			if d, ok := old.read().(*mqtt.Disconnect); !ok || d.Reason != mqtt.SessionTakenOver {
+				t.Fatalf("the old connection got %+v", d)
+			}
+		}
 	})
 }
 
