@@ -244,6 +244,20 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	return b.store.Close()
 }
 
+// DisconnectClient is Disconnect for one connection: another one that has the client id meanwhile stays.
+func (b *Broker) DisconnectClient(client *Client, reason mqtt.ReasonCode) bool {
+	sub := b.registry.find(client.ID)
+	if sub == nil {
+		return false
+	}
+	c := sub.conn.Load()
+	if c == nil || c.client != client {
+		return false
+	}
+	c.interrupt(reason)
+	return true
+}
+
 // Disconnect closes the connection of a client with a reason, which a v5 client is
 // told, and reports whether it was connected.
 func (b *Broker) Disconnect(clientID string, reason mqtt.ReasonCode) bool {

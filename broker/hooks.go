@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/uniomq/unio/mqtt"
 )
@@ -20,6 +21,10 @@ type Client struct {
 	Listener    string     // the name given in ListenerOptions
 	Transport   *Transport // what ListenerOptions.Identify knew; nil: nothing
 	Auth        any        // for the Authenticator's own use, while it authenticates
+
+	// Attributes and Expires are set by the Authenticator, while it authenticates a CONNECT.
+	Attributes map[string][]string // of the Authenticator, for the Authorizer: groups, roles, claims
+	Expires    time.Time           // the connection is closed then with MaximumConnectTime; zero: never
 }
 
 // An Authenticator decides who may connect. Its methods may block until ctx ends;
