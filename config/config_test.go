@@ -61,7 +61,7 @@ func dump(cfg *config.Config, err error) string {
 		switch {
 		case name == "Listeners":
 			for _, l := range cfg.Listeners {
-				fmt.Fprintf(&b, "Listener: %+v\n", l)
+				fmt.Fprintln(&b, strings.Replace(fmt.Sprintf("Listener: %+v", l), " Auth:<nil>", "", 1))
 			}
 		case name == "Warnings":
 			for _, w := range cfg.Warnings {
@@ -93,6 +93,9 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 		LocalOnly: true, MaxConnections: config.NoLimit, MaxClients: config.NoLimit, MaxInflightMessages: 20,
 		MaxQueuedMessages: 1000, CheckRetainSource: true,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
+		Ban: config.Ban{
+			Attempts: 20, Window: 5 * time.Minute, Time: 10 * time.Minute, Delay: 2 * time.Second, Exempt: []string{"127.0.0.0/8", "::1"},
+		},
 		PersistenceFile: "mosquitto.db", User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{
 			Facility: config.NoFacility,

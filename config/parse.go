@@ -65,6 +65,7 @@ type section struct {
 type security struct {
 	anonymous, emptyID              *bool
 	idPrefix, passwordFile, aclFile string
+	auth                            []authLine
 }
 
 // target is where an option's value goes.

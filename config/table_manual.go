@@ -10,7 +10,7 @@ var newOptions = map[string]string{
 	"max_topic_alias_broker": "2.1", "mptcp": "2.1", "packet_buffer_size": "2.1", "plugin_load": "2.1",
 	"plugin_use": "2.1", "proxy_protocol_v2_require_tls": "2.1", "retain_expiry_interval": "2.1",
 	"websockets_origin": "2.1",
-	"log_format":        "Unio", "persistence_sync": "Unio",
+	"audit_log":         "Unio", "log_format": "Unio", "persistence_sync": "Unio",
 }
 
 // laterWorks are the works that are to bring the options that are not available. A "*"
