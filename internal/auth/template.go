@@ -92,3 +92,14 @@ func ValueOf(letter byte, c *broker.Client, password []byte) string {
 	}
 	return ""
 }
+
+// SplitList returns what stands between the commas of a text, without blanks and without what is empty.
+func SplitList(text string) []string {
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
