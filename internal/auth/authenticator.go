@@ -93,7 +93,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c *broker.Client, pass
 	c.Auth = nil
 	g := a.use()
 	defer g.users.Done()
-	return g.judge(ctx, c, credential(c.Username, password), c.HasUsername || password != nil, func() *Decision {
+	return g.judge(ctx, c, Login{addressOf(c), c.Username, credential(c.Username, password)}, c.HasUsername || password != nil, func() *Decision {
 		return g.listener(c.Listener).ask(ctx, &Request{c, password})
 	})
 }

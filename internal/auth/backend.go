@@ -72,7 +72,7 @@ type Exchanger interface {
 // Exchange is one enhanced authentication.
 type Exchange interface {
 	// Next takes the client's data and returns what to send to it. A nil Answer says that the client has to say more.
-	// Answer.Username is the name that was proved.
+	// Answer.Username is the name that was proved or, with Deny, that was to be.
 	Next(ctx context.Context, data []byte) (reply []byte, a *Answer, err error)
 }
 

@@ -171,9 +171,8 @@ type Guard interface {
 }
 
 // judge makes a decision on a client, as far as the Guard lets it. guess says that the client presents something that may be a guess.
-func (g *generation) judge(ctx context.Context, c *broker.Client, tag uint64, guess bool, ask func() *Decision) error {
+func (g *generation) judge(ctx context.Context, c *broker.Client, who Login, guess bool, ask func() *Decision) error {
 	start := time.Now()
-	who := Login{addressOf(c), c.Username, tag}
 	if g.Guard != nil && g.Guard.Banned(who) {
 		d := &Decision{Banned: true, Code: mqtt.Banned, Said: []Said{{"ban", Denied("banned"), nil}}}
 		g.tell(c, d)

@@ -49,7 +49,11 @@ func (x *exchange) Next(ctx context.Context, data []byte) (reply []byte, done bo
 	if x.c.Auth != nil {
 		return reply, true, x.again(g, answer, err)
 	}
-	err = g.judge(ctx, x.c, random(), true, func() *Decision {
+	who := Login{addressOf(x.c), x.c.Username, random()}
+	if answer != nil && who.User == "" {
+		who.User = answer.Username
+	}
+	err = g.judge(ctx, x.c, who, true, func() *Decision {
 		d := &Decision{}
 		if err != nil {
 			d.add(x.backend, Answer{}, err)
