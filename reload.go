@@ -2,10 +2,10 @@ package unio
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/uniomq/unio/config"
-	"github.com/uniomq/unio/mqtt"
 )
 
 // Reload puts another configuration in force: limits, what is asked of clients, the
@@ -22,8 +22,13 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	security, err := loadSecurity(cfg)
+	build := s.who.maker.Begin(cfg)
+	security, err := loadSecurity(cfg, build)
+	if err == nil {
+		err = s.who.reloadAudit(cfg.AuditLog, build)
+	}
 	if err != nil {
+		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
 		return err
 	}
 	for _, w := range append(slices.Clone(cfg.Warnings), security.warnings...) {
@@ -32,7 +37,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	for _, w := range s.unchangeable(cfg) {
 		s.log.Warn(w + "; this needs a restart")
 	}
-	s.auth.Set(security.auth)
+	s.who.use(security, build)
 	s.acl.Set(security.acl)
 	s.broker.Reconfigure(s.options(cfg))
 	for _, l := range s.listeners {
@@ -47,7 +52,10 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
+	s.who.audit.write("reload")
 	s.disconnectInvalid()
+	ctx := s.who.nextRecheck()
+	s.serving.Go(func() { s.recheck(ctx) })
 	return nil
 }
 
@@ -55,8 +63,8 @@ func (s *Server) Reload(cfg *config.Config) error {
 // or that are anonymous where this is not allowed any more.
 func (s *Server) disconnectInvalid() {
 	for _, c := range s.broker.Clients() {
-		if !s.auth.Valid(c) {
-			s.broker.Disconnect(c.ID, mqtt.NotAuthorized)
+		if !s.who.auth.Valid(c) {
+			s.revoke(c)
 		}
 	}
 }
