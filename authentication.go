@@ -77,7 +77,9 @@ func (a *authentication) decided(c *broker.Client, d *auth.Decision) {
 			a.fault(s.Backend, s.Err)
 		}
 	}
-	a.log.Debug("Authentication of "+c.ID, slog.Bool("allowed", d.Allowed), slog.String("said", d.String()), slog.Duration("took", d.Took))
+	if a.log.Enabled(context.Background(), slog.LevelDebug) {
+		a.log.Debug(fmt.Sprintf("Authentication of %s: %s (%v).", c.ID, d, d.Took.Round(time.Microsecond)))
+	}
 	if d.Allowed {
 		return
 	}

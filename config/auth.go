@@ -119,7 +119,7 @@ type authLine struct {
 
 // auth returns what the broker's lines and the section's say of authentication; nil for nothing.
 func (p *parser) auth(s *section) *Auth {
-	lines := append(slices.Clone(p.security.auth), s.security.auth...)
+	lines := append(slices.Clone(p.security.auth), s.auth...)
 	if len(lines) == 0 {
 		return nil
 	}

@@ -118,7 +118,7 @@ var authOptions = []Option{
 
 // setAuthChain handles auth_chain.
 func setAuthChain(a *Auth, v value) error {
-	for _, name := range strings.Fields(v.text) {
+	for name := range strings.FieldsSeq(v.text) {
 		if !slices.Contains(AuthLinks, name) {
 			return expected("%s, not %q", orList(AuthLinks), name)
 		}

@@ -150,7 +150,9 @@ func TestReplacedBackendsAreClosedOnceWhenNobodyWaits(t *testing.T) {
 		if gone.closed.Load() != 0 {
 			t.Error("a backend is closed while it is asked")
 		}
-		<-done
+		if err := <-done; err == nil {
+			t.Error("nobody knows joe, and he is let in")
+		}
 		a.Close()
 		if gone.closed.Load() != 1 || kept.closed.Load() != 1 {
 			t.Errorf("closed %d and %d times, want once each", gone.closed.Load(), kept.closed.Load())

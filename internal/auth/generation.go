@@ -14,7 +14,7 @@ type generation struct {
 // newGeneration returns options in which each listener has its chain.
 func newGeneration(o Options, gate *Gate) *generation {
 	g := &generation{Options: o}
-	g.Listener.complete(gate)
+	g.complete(gate)
 	g.Listeners = make(map[string]Listener, len(o.Listeners))
 	for name, l := range o.Listeners {
 		l.complete(gate)

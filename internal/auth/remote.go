@@ -55,7 +55,7 @@ func (r *remote) Check(ctx context.Context, q *Request) (Answer, error) {
 	switch {
 	case err != nil:
 		if ctx.Err() != nil { // what a driver says then is less clear, and loses the cause
-			err = fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+			err = fmt.Errorf("%w (%s)", context.Cause(ctx), err.Error())
 		}
 		return Answer{}, err
 	case a.Verdict == Allow:

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -140,8 +141,7 @@ func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, erro
 
 // plain takes the URL, which may hold a password, out of an error.
 func plain(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err
@@ -176,9 +176,7 @@ func (b *Backend) request(ctx context.Context, r *auth.Request) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range b.o.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, b.o.Header)
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	gojwt "github.com/golang-jwt/jwt/v5"
@@ -213,10 +214,5 @@ func texts(v any) []string {
 }
 
 func contains(v any, want string) bool {
-	for _, text := range texts(v) {
-		if text == want {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(texts(v), want)
 }

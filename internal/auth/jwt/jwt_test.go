@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -175,9 +176,7 @@ func TestNoAlgorithmCanBeTalkedInto(t *testing.T) {
 	b := backend(t, Options{Keys: [][]byte{public}, Secret: secret, Algorithms: []string{"RS256", "HS256"}})
 	sign := func(m gojwt.SigningMethod, key any, header map[string]any) string {
 		token := gojwt.NewWithClaims(m, with(nil))
-		for name, v := range header {
-			token.Header[name] = v
-		}
+		maps.Copy(token.Header, header)
 		text, err := token.SignedString(key)
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -156,8 +157,7 @@ func (k *keys) fetch(ctx context.Context) ([]key, error) {
 	}
 	res, err := k.client.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) { // its text repeats the URL
+		if u, ok := errors.AsType[*url.Error](err); ok { // its text repeats the URL
 			err = u.Err
 		}
 		return nil, err
@@ -209,7 +209,7 @@ func (k *keys) await(ctx context.Context, next <-chan struct{}) {
 func (k *keys) matching(id, algorithm string) []gojwt.VerificationKey {
 	all := k.fixed
 	if set := k.fetched.Load(); set != nil {
-		all = append(all[:len(all):len(all)], *set...)
+		all = append(slices.Clip(all), *set...)
 	}
 	var found []gojwt.VerificationKey
 	for _, key := range all {

@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -57,21 +56,6 @@ func freePort(t testing.TB) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-// account is who runs the servers: nobody if the tests run as root; nil: whoever runs the tests.
-func account(t testing.TB) *syscall.Credential {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("nobody")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
 // folder returns a folder for a server's data that belongs to who runs it. Its path is short, since sockets lie in it.
 func folder(t testing.TB) string {
 	t.Helper()
@@ -82,15 +66,6 @@ func folder(t testing.TB) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	give(t, dir)
 	return dir
-}
-
-func give(t testing.TB, path string) {
-	t.Helper()
-	if c := account(t); c != nil {
-		if err := os.Chown(path, int(c.Uid), int(c.Gid)); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // write makes a file for a server.
@@ -109,7 +84,7 @@ func command(t testing.TB, dir, program string, args ...string) (*exec.Cmd, *byt
 	var out bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
 	cmd.Env = append(os.Environ(), "HOME="+dir, "TZ=UTC", "LC_ALL=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account(t)}
+	asNobody(t, cmd)
 	return cmd, &out
 }
 
@@ -134,10 +109,13 @@ func start(t testing.TB, dir, port string, stop os.Signal, program string, args 
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(stop)
 		select {
-		case <-ended:
+		case err := <-ended:
+			if err != nil && cmd.ProcessState.ExitCode() > 0 {
+				t.Logf("%s ended: %v", program, err)
+			}
 		case <-time.After(patience):
 			_ = cmd.Process.Kill()
-			<-ended
+			t.Logf("%s was killed: %v", program, <-ended)
 		}
 	})
 	tick := time.NewTicker(20 * time.Millisecond)
