@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -96,7 +97,18 @@ func rename(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Write writes an event. Attributes that are empty texts are left out.
+// maxText is how much of a text is written, in bytes: names come from clients.
+const maxText = 256
+
+// cut shortens a text.
+func cut(a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindString && len(a.Value.String()) > maxText {
+		return slog.String(a.Key, strings.ToValidUTF8(a.Value.String()[:maxText], "")+"...")
+	}
+	return a
+}
+
+// Write writes an event. Attributes that are empty texts are left out, and long ones are cut.
 func (l *Log) Write(event string, attrs ...slog.Attr) {
 	if l == nil {
 		return
@@ -104,7 +116,7 @@ func (l *Log) Write(event string, attrs ...slog.Attr) {
 	kept := make([]slog.Attr, 0, len(attrs)+1)
 	for _, a := range attrs {
 		if a.Value.Kind() != slog.KindString || a.Value.String() != "" {
-			kept = append(kept, a)
+			kept = append(kept, cut(a))
 		}
 	}
 	l.mu.Lock()

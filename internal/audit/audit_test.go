@@ -44,9 +44,9 @@ func TestEventsAreLinesOfJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit")
 		l := open(t, path)
-		l.Write("login_failed", slog.String("user", "joe\n\x01\""), slog.String("client", ""), slog.Int("attempts", 3))
+		l.Write("login_failed", slog.String("long", strings.Repeat("ä", 1000)), slog.String("user", "joe\n\x01\""), slog.String("client", ""), slog.Int("attempts", 3))
 		got := events(t, path)
-		if len(got) != 1 || got[0]["event"] != "login_failed" || got[0]["user"] != "joe\n\x01\"" || got[0]["attempts"] != 3.0 || got[0]["time"] != "2000-01-01T00:00:00Z" || len(got[0]) != 4 {
+		if len(got) != 1 || got[0]["event"] != "login_failed" || got[0]["user"] != "joe\n\x01\"" || got[0]["attempts"] != 3.0 || got[0]["time"] != "2000-01-01T00:00:00Z" || len(got[0]) != 5 || len(got[0]["long"].(string)) > maxText+3 {
 			t.Errorf("events %v", got)
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {

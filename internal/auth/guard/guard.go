@@ -2,6 +2,8 @@ package guard
 
 import (
 	"container/list"
+	"crypto/sha256"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -27,7 +29,9 @@ const (
 	maxSubjects = 20_000         // of each kind
 	maxTime     = 24 * time.Hour // of a ban, and how long earlier ones count
 	firstDelay  = 50 * time.Millisecond
-	freeDelays  = 2 // failures whose answers are not kept back
+	freeDelays  = 2   // failures whose answers are not kept back
+	sharedUsers = 5   // users that have logged in from an address which make it one of many: it is not banned as a whole
+	maxName     = 128 // bytes of a name that is kept as it is
 )
 
 // Kind is what a ban is of.
@@ -92,6 +96,7 @@ type subject struct {
 	bans     int  // in a row
 	known    bool // of a Pair: it has logged in
 	attempts int
+	users    int // of an Address: that have logged in
 }
 
 type failure struct {
@@ -129,6 +134,16 @@ func (s *subjects) see(k key) *subject {
 	return v
 }
 
+// nameOf returns what stands for a user name: long ones are cut, so that they cost no memory.
+func nameOf(user string) string {
+	if len(user) <= maxName {
+		return user
+	}
+	sum := sha256.Sum256([]byte(user))
+	const shown = maxName / 2
+	return fmt.Sprintf("%s...%x", strings.ToValidUTF8(user[:shown], ""), sum[:8])
+}
+
 // network returns what an address stands for.
 func network(a netip.Addr) netip.Prefix {
 	bits := a.BitLen()
@@ -150,29 +165,35 @@ func (g *Guard) Banned(l auth.Login) bool {
 	if g.o.Attempts <= 0 || g.exempt(l.Address) {
 		return false
 	}
-	now, at := time.Now(), network(l.Address)
-	if p := g.subjects[Pair].find(key{at, l.User}); p != nil && p.known {
+	now, at, user := time.Now(), network(l.Address), nameOf(l.User)
+	if p := g.subjects[Pair].find(key{at, user}); p != nil && p.known {
 		return now.Before(p.until)
 	}
-	a, u := g.subjects[Address].find(key{address: at}), g.subjects[User].find(key{user: l.User})
-	return at.IsValid() && a != nil && now.Before(a.until) || l.User != "" && u != nil && now.Before(u.until)
+	a, u := g.subjects[Address].find(key{address: at}), g.subjects[User].find(key{user: user})
+	return at.IsValid() && a != nil && now.Before(a.until) || user != "" && u != nil && now.Before(u.until)
 }
 
 // Succeeded notes that a user has logged in from an address.
 func (g *Guard) Succeeded(l auth.Login) {
-	at := network(l.Address)
+	at, user := network(l.Address), nameOf(l.User)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.o.Attempts <= 0 || g.exempt(l.Address) || l.User == "" {
 		return
 	}
-	p := g.subjects[Pair].see(key{at, l.User})
+	p := g.subjects[Pair].see(key{at, user})
+	if !p.known && at.IsValid() {
+		a := g.subjects[Address].see(key{address: at})
+		if a.users++; a.users >= sharedUsers {
+			a.until = time.Time{}
+		}
+	}
 	p.known, p.failures, p.bans = true, nil, 0
 }
 
 // Failed notes a failed login, and returns how long to keep the answer back.
 func (g *Guard) Failed(l auth.Login) time.Duration {
-	now, at := time.Now(), network(l.Address)
+	now, at, user := time.Now(), network(l.Address), nameOf(l.User)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.exempt(l.Address) {
@@ -185,15 +206,15 @@ func (g *Guard) Failed(l auth.Login) time.Duration {
 	if g.o.Attempts <= 0 {
 		return delay
 	}
-	if p := g.subjects[Pair].find(key{at, l.User}); p != nil && p.known {
+	if p := g.subjects[Pair].find(key{at, user}); p != nil && p.known {
 		g.count(Pair, p, l.Credential, now)
 		return delay
 	}
-	if at.IsValid() {
-		g.count(Address, g.subjects[Address].see(key{address: at}), l.Credential, now)
+	if a := g.subjects[Address].find(key{address: at}); at.IsValid() && a.users < sharedUsers {
+		g.count(Address, a, l.Credential, now)
 	}
-	if l.User != "" {
-		g.count(User, g.subjects[User].see(key{user: l.User}), l.Credential, now)
+	if user != "" {
+		g.count(User, g.subjects[User].see(key{user: user}), l.Credential, now)
 	}
 	return delay
 }

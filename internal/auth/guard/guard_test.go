@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,45 @@ func TestNeighboursOfAnAttackerGoOn(t *testing.T) {
 			t.Error("the user is banned everywhere for what happened at one address")
 		}
 	})
+}
+
+func TestAddressesThatManyShareAreNotBanned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := New(options())
+		for i := range sharedUsers - 1 {
+			g.Succeeded(login("192.0.2.1", fmt.Sprint("user", i), 1))
+			g.Succeeded(login("192.0.2.1", fmt.Sprint("user", i), 1))
+		}
+		fail(g, "192.0.2.1", "x", 3)
+		if !g.Banned(login("192.0.2.1", "new", 1)) {
+			t.Error("an address of few users is not banned")
+		}
+		g.Succeeded(login("192.0.2.1", "last", 1))
+		if g.Banned(login("192.0.2.1", "new", 1)) {
+			t.Error("an address of many users is banned still")
+		}
+		fail(g, "192.0.2.1", "y", 30)
+		if g.Banned(login("192.0.2.1", "new", 1)) || !g.Banned(login("192.0.2.1", "y", 1)) {
+			t.Error("an address of many users is banned, or the name that is guessed at is not")
+		}
+	})
+}
+
+func TestLongNamesAreCut(t *testing.T) {
+	t.Parallel()
+	g := New(options())
+	long := strings.Repeat("x", 60_000)
+	fail(g, "192.0.2.1", long+"a", 3)
+	g.Set(Options{Attempts: 3, Window: time.Minute, Time: time.Minute, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")}})
+	if !g.Banned(login("192.0.2.3", long+"a", 1)) || g.Banned(login("192.0.2.3", long+"b", 1)) {
+		t.Error("the name is not banned, or another one is")
+	}
+	for _, b := range g.Bans() {
+		if len(b.User) > maxName || !g.Lift(b) {
+			t.Errorf("a ban has a name of %d bytes, or cannot be lifted", len(b.User))
+		}
+	}
 }
 
 func TestExemptAddressesAreNotCounted(t *testing.T) {
