@@ -22,6 +22,7 @@ import (
 
 	"github.com/xdg-go/scram"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	stored "github.com/uniomq/unio/internal/auth/scram"
 	"github.com/uniomq/unio/internal/mosqlog"
@@ -90,7 +91,7 @@ func TestAClientIsDisconnectedWhenItsTokenEnds(t *testing.T) {
 		t.Fatalf("joe: %v", code)
 	}
 	for _, c := range s.Broker().Clients() {
-		if c.Username == "joe" && !slices.Equal(c.Attributes["groups"], []string{"g"}) {
+		if c.Username == "joe" && !slices.Equal(c.Attributes[broker.AttributeGroup], []string{"g"}) {
 			t.Errorf("joe has the attributes %v", c.Attributes)
 		}
 	}

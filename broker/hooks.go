@@ -27,6 +27,12 @@ type Client struct {
 	Expires    time.Time           // the connection is closed then with MaximumConnectTime; zero: never
 }
 
+// The attributes that have a meaning for all who decide.
+const (
+	AttributeGroup = "group" // names of groups
+	AttributeRole  = "role"  // names of roles
+)
+
 // An Authenticator decides who may connect. Its methods may block until ctx ends;
 // they run in the connection's own goroutine. An error refuses: if it is, or wraps, a
 // mqtt.ReasonCode, the client is told that one, else NotAuthorized.

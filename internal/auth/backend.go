@@ -26,7 +26,7 @@ type Answer struct {
 	Verdict    Verdict
 	Reason     string
 	Username   string              // that was proved, for a client that gave none in CONNECT
-	Attributes map[string][]string // for broker.Client.Attributes
+	Attributes map[string][]string // for broker.Client.Attributes; groups and roles become group and role
 	Expires    time.Time           // for broker.Client.Expires
 	Proof      any                 // for Valid and Recheck of the same Backend
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -122,13 +123,14 @@ func TestTransportAuthenticates(t *testing.T) {
 func TestAnswerDescribesTheClient(t *testing.T) {
 	t.Parallel()
 	end := time.Now().Add(time.Hour)
-	f := &fake{name: "f", users: map[string]Answer{"": {Verdict: Allow, Username: "joe", Attributes: map[string][]string{"groups": {"g"}}, Expires: end}}}
+	f := &fake{name: "f", users: map[string]Answer{"": {Verdict: Allow, Username: "joe", Attributes: map[string][]string{"groups": {"g"}, "roles": {"r"}, "site": {"x"}}, Expires: end}}}
 	a := New(Options{Listener: Listener{Chain: []Backend{f}}})
 	c := &broker.Client{}
 	if err := a.Authenticate(t.Context(), c, nil); err != nil {
 		t.Fatal(err)
 	}
-	if c.Username != "joe" || !c.HasUsername || c.Attributes["groups"][0] != "g" || !c.Expires.Equal(end) {
+	got := fmt.Sprint(c.Attributes)
+	if c.Username != "joe" || !c.HasUsername || got != "map[group:[g] role:[r] site:[x]]" || !c.Expires.Equal(end) {
 		t.Errorf("the client is %+v", c)
 	}
 }

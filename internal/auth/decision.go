@@ -149,7 +149,25 @@ func (d *Decision) settle(c *broker.Client) {
 	if a.Username != "" {
 		c.Username, c.HasUsername = a.Username, true
 	}
-	c.Attributes, c.Expires, c.Auth = a.Attributes, a.Expires, d.proof
+	c.Attributes, c.Expires, c.Auth = usualNames(a.Attributes), a.Expires, d.proof
+}
+
+// attributeNames are what others call the attributes of broker.
+var attributeNames = map[string]string{"groups": broker.AttributeGroup, "roles": broker.AttributeRole}
+
+// usualNames returns attributes under the names of broker. The map may be a remembered one, so it stays as it is.
+func usualNames(attributes map[string][]string) map[string][]string {
+	if len(attributes) == 0 {
+		return nil
+	}
+	all := make(map[string][]string, len(attributes))
+	for name, values := range attributes {
+		if usual, ok := attributeNames[name]; ok {
+			name = usual
+		}
+		all[name] = append(all[name], values...)
+	}
+	return all
 }
 
 // Login is who tries to log in, for a Guard.
