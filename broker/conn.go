@@ -273,8 +273,8 @@ func (c *conn) shut(cause error) {
 // because its client reads slowly.
 func (c *conn) interrupt(cause error) {
 	c.fenced.Store(true)
+	c.shut(cause) // first: the read loop's own error, once it is awake, must not be the one that counts
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-	c.shut(cause)
 }
 
 // tell reports a packet that was appended to the Sent event.
