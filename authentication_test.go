@@ -249,9 +249,9 @@ func enhanced(t *testing.T, s *Server, method, user, password string) (net.Conn,
 	c := mqtt.Connect{Version: mqtt.V5, ClientID: "scram-" + user, CleanStart: true}
 	c.Properties.SetAuthMethod(method)
 	c.Properties.SetAuthData([]byte(first))
-	sendV5(t, conn, &c)
+	tell(t, conn, &c)
 	for {
-		switch p := receiveV5(t, conn).(type) {
+		switch p := hear(t, conn).(type) {
 		case *mqtt.Auth:
 			next, err := talk.Step(string(p.Properties.AuthData))
 			if err != nil {
@@ -260,7 +260,7 @@ func enhanced(t *testing.T, s *Server, method, user, password string) (net.Conn,
 			a := mqtt.Auth{Reason: mqtt.ContinueAuthentication}
 			a.Properties.SetAuthMethod(method)
 			a.Properties.SetAuthData([]byte(next))
-			sendV5(t, conn, &a)
+			tell(t, conn, &a)
 		case *mqtt.Connack:
 			if p.Reason == mqtt.Success {
 				if _, err := talk.Step(string(p.Properties.AuthData)); err != nil || !talk.Valid() {
@@ -274,14 +274,14 @@ func enhanced(t *testing.T, s *Server, method, user, password string) (net.Conn,
 	}
 }
 
-func sendV5(t *testing.T, conn net.Conn, p mqtt.Packet) {
+func tell(t *testing.T, conn net.Conn, p mqtt.Packet) {
 	t.Helper()
 	if _, err := conn.Write(p.Append(nil, mqtt.V5)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func receiveV5(t *testing.T, conn net.Conn) mqtt.Packet {
+func hear(t *testing.T, conn net.Conn) mqtt.Packet {
 	t.Helper()
 	var in []byte
 	for {
@@ -329,15 +329,15 @@ func TestClientsAuthenticateBySCRAM(t *testing.T) {
 	if err := s.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
-	sendV5(t, conns[1], &mqtt.Pingreq{})
-	if _, ok := receiveV5(t, conns[1]).(*mqtt.Pingresp); !ok {
+	tell(t, conns[1], &mqtt.Pingreq{})
+	if _, ok := hear(t, conns[1]).(*mqtt.Pingresp); !ok {
 		t.Error("a reload that changes nothing disconnects")
 	}
 	write(t, path, credentials(t, "NEW"))
 	if err := s.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
-	if d, ok := receiveV5(t, conns[1]).(*mqtt.Disconnect); !ok || d.Reason != mqtt.NotAuthorized {
+	if d, ok := hear(t, conns[1]).(*mqtt.Disconnect); !ok || d.Reason != mqtt.NotAuthorized {
 		t.Errorf("joe, whose password changed, got %+v", d)
 	}
 }

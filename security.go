@@ -19,8 +19,8 @@ type security struct {
 	warnings []config.Warning
 }
 
-// loadSecurity reads the files. Each is read once, however many listeners name it. The
-// error is a config.Errors with all mistakes of all files: a file that cannot be read
+// loadSecurity reads the files, each once, however many listeners name it, and makes the chains of the listeners with build, which may be
+// nil for who asks about rules alone. The error is a config.Errors with all mistakes of all files: a file that cannot be read
 // never means that there are no rules.
 func loadSecurity(cfg *config.Config, build *wiring.Build) (*security, error) {
 	s := &security{
@@ -50,18 +50,26 @@ func loadSecurity(cfg *config.Config, build *wiring.Build) (*security, error) {
 			}
 			mistakes = appendMistakes(mistakes, err, cfg.Origin("acl_file", i), "acl_file")
 		}
-		s.auth.Listeners[name(l)] = auth.Listener{Chain: build.Chain(i, passwords[l.PasswordFile]), RefuseAnonymous: !l.AllowAnonymous}
+		who := auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
+		if build != nil {
+			who.Chain = build.Chain(i, who.Passwords)
+		}
+		s.auth.Listeners[name(l)] = who
 		s.acl.Listeners[name(l)] = rules[l.ACLFile]
 	}
-	mistakes = append(mistakes, build.Mistakes()...)
+	if build != nil {
+		mistakes = append(mistakes, build.Mistakes()...)
+		s.warnings = append(s.warnings, build.Warnings()...)
+	}
 	if s.bans, err = bans(cfg); err != nil {
 		mistakes = appendMistakes(mistakes, err, cfg.Origin("auth_ban_exempt", -1), "auth_ban_exempt")
 	}
 	if len(mistakes) > 0 {
-		build.Discard()
+		if build != nil {
+			build.Discard()
+		}
 		return nil, mistakes
 	}
-	s.warnings = append(s.warnings, build.Warnings()...)
 	s.acl = shared(s.acl)
 	return s, nil
 }
