@@ -38,6 +38,7 @@ type conn struct {
 	in             []byte        // the beginning of a packet whose end has not arrived
 	ended          chan struct{} // closed when the read loop has ended
 	slot           wheelSlot
+	lease          *time.Timer  // ends the connection at client.Expires; nil: never
 	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
 	owed           atomic.Int32 // PUBACKs that wait for a commit
 	accepted       atomic.Bool  // CONNACK was sent with success
@@ -211,6 +212,9 @@ func (c *conn) contain(err *error, handling *[]byte) {
 // finish ends a connection that had a session.
 func (c *conn) finish(cause error) {
 	c.b.wheel.remove(c)
+	if c.lease != nil {
+		c.lease.Stop()
+	}
 	c.end(cause)
 	c.b.detach(c)
 	if event := c.b.options.Load().Events.Disconnected; event != nil {

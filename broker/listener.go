@@ -2,7 +2,6 @@ package broker
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -69,14 +68,8 @@ func (c *conn) run() {
 		b.refused(c.client, err)
 		return
 	}
-	if at := c.client.Expires; !at.IsZero() {
-		defer time.AfterFunc(time.Until(at), func() { c.interrupt(errExpired) }).Stop()
-	}
 	c.finish(c.loop(rest))
 }
-
-// errExpired ends a connection at Client.Expires. A will is published: the client did not say goodbye [MQTT-3.1.2-8].
-var errExpired = fmt.Errorf("what the client was let in with has expired: %w", mqtt.MaximumConnectTime)
 
 // handshake brings the connection to CONNACK with success, or to an error. It
 // returns what the client sent behind CONNECT.

@@ -147,7 +147,9 @@ func PostgreSQL(t testing.TB) string {
 	dir, port := folder(t), freePort(t)
 	data := filepath.Join(dir, "data")
 	run(t, dir, initdb, "-D", data, "-A", "scram-sha-256", "-U", "mqtt", "--pwfile", write(t, filepath.Join(dir, "pw"), Password), "-N")
+	ready := find(t, "pg_isready", "postgresql", folders)
 	start(t, dir, port, os.Interrupt, server, "-D", data, "-k", dir, "-h", host, "-p", port, "-F")
+	run(t, dir, "sh", "-c", `n=600; until "$0" -q -h "$1" -p "$2"; do n=$((n-1)); [ $n -gt 0 ] || exit 1; sleep 0.1; done`, ready, host, port) // it listens before it answers
 	return fmt.Sprintf("postgres://mqtt@%s:%s/postgres?sslmode=disable", host, port)
 }
 
