@@ -58,7 +58,7 @@ type Answer struct {
 // Explain decides by the rules of a configuration, as a broker does that is started with it, and says why. Whether the client would be
 // let in by its password is not asked.
 func Explain(cfg *config.Config, q Question) (*Answer, error) {
-	s, err := loadSecurity(cfg)
+	s, err := loadSecurity(cfg, nil)
 	if err != nil {
 		return nil, err
 	}

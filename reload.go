@@ -3,6 +3,7 @@ package unio
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/uniomq/unio/broker"
@@ -25,8 +26,13 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	security, err := loadSecurity(cfg)
+	build := s.who.maker.Begin(cfg)
+	security, err := loadSecurity(cfg, build)
+	if err == nil {
+		err = s.who.reloadAudit(cfg.AuditLog, build)
+	}
 	if err != nil {
+		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
 		return err
 	}
 	doors, more, err := openDoors(cfg, s.KeyLog)
@@ -42,7 +48,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	for _, w := range s.unchangeable(cfg, doors) {
 		s.log.Warn(w + "; this needs a restart")
 	}
-	s.auth.Set(security.auth)
+	s.who.use(security, build)
 	s.acl.Set(security.acl)
 	s.reloadDoors(cfg, doors)
 	s.broker.Reconfigure(s.options(cfg))
@@ -59,7 +65,10 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
+	s.who.audit.write("reload")
 	s.disconnectInvalid(cfg.ExplainToClient)
+	ctx := s.who.nextRecheck()
+	s.serving.Go(func() { s.recheck(ctx) })
 	return nil
 }
 
@@ -67,8 +76,8 @@ func (s *Server) Reload(cfg *config.Config) error {
 // that are anonymous where this is not allowed any more, or that the rules do not let connect any more.
 func (s *Server) disconnectInvalid(explain bool) {
 	for _, c := range s.broker.Clients() {
-		if !s.auth.Valid(c) {
-			s.broker.Disconnect(c.ID, mqtt.NotAuthorized)
+		if !s.who.auth.Valid(c) {
+			s.revoke(c)
 			continue
 		}
 		if a := (broker.Access{Client: c, Action: broker.ActionConnect}); !s.acl.Authorize(a) {

@@ -7,19 +7,22 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/auth/guard"
+	"github.com/uniomq/unio/internal/auth/wiring"
 )
 
 // security is what the password, ACL and rules files of a configuration say.
 type security struct {
 	auth     auth.Options
 	acl      acl.Options
+	bans     guard.Options
 	warnings []config.Warning
 }
 
-// loadSecurity reads the files. Each is read once, however many listeners name it. The
-// error is a config.Errors with all mistakes of all files: a file that cannot be read
+// loadSecurity reads the files, each once, however many listeners name it, and makes the chains of the listeners with build, which may be
+// nil for who asks about rules alone. The error is a config.Errors with all mistakes of all files: a file that cannot be read
 // never means that there are no rules.
-func loadSecurity(cfg *config.Config) (*security, error) {
+func loadSecurity(cfg *config.Config, build *wiring.Build) (*security, error) {
 	s := &security{
 		auth: auth.Options{
 			Listener:  auth.Listener{RefuseAnonymous: true}, // of no listener
@@ -29,6 +32,7 @@ func loadSecurity(cfg *config.Config) (*security, error) {
 	}
 	passwords, rules := map[string]*auth.Passwords{}, ruleFiles{}
 	var mistakes config.Errors
+	var err error
 	for i, l := range cfg.Listeners {
 		if path := l.PasswordFile; path != "" && passwords[path] == nil {
 			p, err := auth.LoadPasswords(path)
@@ -41,10 +45,24 @@ func loadSecurity(cfg *config.Config) (*security, error) {
 		for _, f := range filesOf(l) {
 			mistakes = appendMistakes(mistakes, s.loadRules(rules, f), cfg.Origin(f.option, i), f.option)
 		}
-		s.auth.Listeners[name(l)] = auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
+		who := auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
+		if build != nil {
+			who.Chain = build.Chain(i, who.Passwords)
+		}
+		s.auth.Listeners[name(l)] = who
 		s.acl.Listeners[name(l)] = rules.of(l)
 	}
+	if build != nil {
+		mistakes = append(mistakes, build.Mistakes()...)
+		s.warnings = append(s.warnings, build.Warnings()...)
+	}
+	if s.bans, err = bans(cfg); err != nil {
+		mistakes = appendMistakes(mistakes, err, cfg.Origin("auth_ban_exempt", -1), "auth_ban_exempt")
+	}
 	if len(mistakes) > 0 {
+		if build != nil {
+			build.Discard()
+		}
 		return nil, mistakes
 	}
 	s.acl = shared(s.acl)
@@ -145,10 +163,12 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 // CheckFiles reads the password, ACL and rules files, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
-	s, err := loadSecurity(cfg)
+	build := wiring.NewMaker(auth.NewGate(), nil).Begin(cfg)
+	s, err := loadSecurity(cfg, build)
 	if err != nil {
 		return nil, err
 	}
+	build.Discard()
 	_, warnings, err := openDoors(cfg, nil)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,6 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
-	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/store/disk"
@@ -42,7 +41,7 @@ type Server struct {
 
 	log      *slog.Logger
 	observer *mosqlog.Observer
-	auth     *auth.Authenticator
+	who      *authentication
 	acl      *acl.Authorizer
 	noDelay  atomic.Bool
 
@@ -53,7 +52,7 @@ type Server struct {
 	opened    []config.Listener
 	listeners []*listener    // their sockets
 	failed    chan error     // of a listener that ended by itself, or of the store
-	serving   sync.WaitGroup // one for each listener, one for memory
+	serving   sync.WaitGroup // one for each listener, one for memory, one for each recheck
 	done      chan struct{}  // closed by Shutdown
 
 	memoryLimit atomic.Int64
@@ -73,16 +72,27 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("unio: a configuration without listeners")
 	}
-	security, err := loadSecurity(cfg)
+	who := newAuthentication(log)
+	build := who.maker.Begin(cfg)
+	security, err := loadSecurity(cfg, build)
 	if err != nil {
 		return nil, err
 	}
+	file, err := who.openAudit(cfg.AuditLog)
+	if err != nil {
+		build.Discard()
+		return nil, err
+	}
+	if err := who.audit.use(file); err != nil {
+		return nil, err
+	}
+	who.use(security, build)
 	for _, w := range security.warnings {
 		log.Warn(w.String())
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		auth: auth.New(security.auth), acl: acl.New(security.acl),
+		who: who, acl: acl.New(security.acl),
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
 	s.observer.TellDenials(s.acl.Reason)
@@ -94,7 +104,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
+		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason
@@ -188,16 +198,17 @@ func (s *Server) Wait(ctx context.Context) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.broker == nil {
 		closeAll(s.listeners)
-		return nil
+		return s.who.close()
 	}
 	s.sys.Close()
 	s.closeDoors()
+	s.who.endRecheck()
 	if err := s.broker.Shutdown(ctx); err != nil {
 		return err
 	}
 	close(s.done)
 	s.serving.Wait()
-	return nil
+	return s.who.close()
 }
 
 // Run is Start, Wait and Shutdown.

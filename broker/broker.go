@@ -247,6 +247,20 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	return b.store.Close()
 }
 
+// DisconnectClient is Disconnect for one connection: another one that has the client id meanwhile stays.
+func (b *Broker) DisconnectClient(client *Client, cause error) bool {
+	sub := b.registry.find(client.ID)
+	if sub == nil {
+		return false
+	}
+	c := sub.conn.Load()
+	if c == nil || c.client != client {
+		return false
+	}
+	c.interrupt(cause)
+	return true
+}
+
 // Disconnect closes the connection of a client and reports whether it was connected. The cause is a
 // mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
 func (b *Broker) Disconnect(clientID string, cause error) bool {

@@ -41,6 +41,7 @@ type conn struct {
 	unread         bool          // in has packets that were not handled, because of throttle
 	ended          chan struct{} // closed when the read loop has ended
 	slot           wheelSlot
+	lease          *time.Timer  // ends the connection at client.Expires; nil: never
 	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
 	owed           atomic.Int32 // PUBACKs that wait for a commit
 	accepted       atomic.Bool  // CONNACK was sent with success
@@ -232,6 +233,9 @@ func (b *Broker) panicked(c *Client, v any, packet []byte) {
 // finish ends a connection that had a session.
 func (c *conn) finish(cause error) {
 	c.b.wheel.remove(c)
+	if c.lease != nil {
+		c.lease.Stop()
+	}
 	c.end(cause)
 	c.b.detach(c)
 	if event := c.b.options.Load().Events.Disconnected; event != nil {

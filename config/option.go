@@ -44,6 +44,8 @@ type Option struct {
 
 	// inert is the value of a not available option that asks for nothing.
 	inert string
+	// auth stores a value in an Auth; nil for an option that is none of authentication.
+	auth func(*Auth, value) error
 	// set stores a value; nil for an option that is not available.
 	set func(*target, value) error
 }

@@ -66,6 +66,7 @@ type security struct {
 	anonymous, emptyID                         *bool
 	idPrefix, passwordFile, aclFile, rulesFile string
 	pskFile                                    string
+	auth                                       []authLine
 }
 
 // target is where an option's value goes.

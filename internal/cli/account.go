@@ -123,6 +123,9 @@ func (p *process) giveTo(who *account) error {
 	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
 		return fmt.Errorf("give the log to %s: %w", who.name, err)
 	}
+	if err := p.server.GiveAuditTo(who.uid, who.gid); err != nil {
+		return fmt.Errorf("give the audit log to %s: %w", who.name, err)
+	}
 	for _, l := range p.cfg.Listeners {
 		if l.Path == "" {
 			continue
@@ -139,6 +142,9 @@ func (p *process) warnUnreadable() {
 	paths := map[string]bool{p.flags.configFile: true}
 	for _, l := range p.cfg.Listeners {
 		paths[l.PasswordFile], paths[l.ACLFile], paths[l.RulesFile] = true, true, true
+		for _, path := range l.Auth.Files() {
+			paths[path] = true
+		}
 	}
 	for path := range paths {
 		if path == "" {
