@@ -59,6 +59,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
+	s.inForce.Store(cfg)
 	s.disconnectInvalid(cfg.ExplainToClient)
 	return nil
 }

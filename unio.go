@@ -58,8 +58,9 @@ type Server struct {
 
 	memoryLimit atomic.Int64
 
-	reloading sync.Mutex     // held by Reload
-	cfg       *config.Config // in force; guarded by reloading once Listen has returned
+	reloading sync.Mutex                    // held by Reload
+	cfg       *config.Config                // in force; guarded by reloading once Listen has returned
+	inForce   atomic.Pointer[config.Config] // the same, for who does not want to wait for a reload
 }
 
 // New returns a server for a configuration that listens nowhere yet. It reads the
@@ -85,6 +86,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 		auth: auth.New(security.auth), acl: acl.New(security.acl),
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
+	s.inForce.Store(cfg)
 	s.observer.TellDenials(s.acl.Reason)
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
@@ -144,6 +146,7 @@ func (s *Server) Start() error {
 	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
 	s.sys.Start()
+	s.mountAPIs()
 	for _, l := range s.listeners {
 		s.serving.Go(func() { s.serve(l) })
 		<-l.served // so that Reload reaches it
@@ -153,6 +156,12 @@ func (s *Server) Start() error {
 
 // serve accepts connections until Shutdown or until the listener fails.
 func (s *Server) serve(l *listener) {
+	if l.api != nil {
+		if err := l.api.Serve(l); err != nil {
+			s.fail(err)
+		}
+		return
+	}
 	err := s.broker.ServeListener(l, l.options)
 	if errors.Is(err, broker.ErrClosed) {
 		return
@@ -190,6 +199,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		closeAll(s.listeners)
 		return nil
 	}
+	s.closeAPIs()
 	s.sys.Close()
 	s.closeDoors()
 	if err := s.broker.Shutdown(ctx); err != nil {
