@@ -158,8 +158,7 @@ func (c *conn) pump(bt *batch) {
 	defer func() { // this may be any goroutine
 		if v := recover(); v != nil {
 			c.b.panicked(c.client, v, nil)
-			c.doom = mqtt.ImplementationSpecificError
-			bt.doomed = append(bt.doomed, c)
+			bt.doomAfter(c, mqtt.ImplementationSpecificError)
 		}
 	}()
 	if c.sub.ref != 0 {

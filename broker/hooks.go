@@ -99,7 +99,7 @@ type Interceptor interface {
 }
 
 // ErrTaken is what an Interceptor returns of a message that was for itself: it goes to nobody, is not retained, and is acknowledged
-// as accepted. No other Interceptor is asked.
+// as accepted. No other Interceptor is asked. If the error wraps a mqtt.ReasonCode besides, the connection then ends with that.
 var ErrTaken = errors.New("broker: message taken by an interceptor")
 
 // Events tells an observer what happens. A nil func costs one branch. They are called in the

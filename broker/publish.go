@@ -145,6 +145,9 @@ func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bo
 	}
 	for _, i := range o.Interceptors {
 		if err := i.Intercept(c.client, p); errors.Is(err, ErrTaken) {
+			if code := reason(err, mqtt.Success); code.Failed() {
+				bt.end(c, code)
+			}
 			return mqtt.Success, true
 		} else if err != nil {
 			drop(b, c.client.ID, DropRefused, p.Topic)

@@ -16,6 +16,7 @@ package control
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -35,10 +36,14 @@ const ResponseSuffix = "/response"
 // as long as the client may wait for its acknowledgement, and is called from many goroutines.
 type Handler func(c *broker.Client, payload []byte) (response []byte)
 
+// A ThenHandler is a Handler with something to do once the response is sent, nil for nothing. If then returns an error, which
+// wraps a mqtt.ReasonCode, the client is disconnected with it, when its request is acknowledged.
+type ThenHandler func(c *broker.Client, payload []byte) (response []byte, then func() error)
+
 // Endpoints are the handlers by topic. All methods may be called at any time.
 type Endpoints struct {
 	mu     sync.Mutex // held by Handle
-	table  atomic.Pointer[map[string]Handler]
+	table  atomic.Pointer[map[string]ThenHandler]
 	broker atomic.Pointer[broker.Broker]
 }
 
@@ -47,12 +52,21 @@ var _ broker.Interceptor = (*Endpoints)(nil)
 // New returns no endpoints yet.
 func New() *Endpoints {
 	e := &Endpoints{}
-	e.table.Store(&map[string]Handler{})
+	e.table.Store(&map[string]ThenHandler{})
 	return e
 }
 
 // Handle makes h the handler of a topic, from the next request on; nil takes the endpoint away. A listener's mount point is a part of the topic.
 func (e *Endpoints) Handle(topic string, h Handler) {
+	if h == nil {
+		e.HandleThen(topic, nil)
+		return
+	}
+	e.HandleThen(topic, func(c *broker.Client, payload []byte) ([]byte, func() error) { return h(c, payload), nil })
+}
+
+// HandleThen is Handle for a ThenHandler.
+func (e *Endpoints) HandleThen(topic string, h ThenHandler) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	table := maps.Clone(*e.table.Load())
@@ -73,13 +87,19 @@ func (e *Endpoints) Intercept(c *broker.Client, p *mqtt.Publish) error {
 		return nil
 	}
 	topic := string(p.Topic)
-	response := NotAvailable()
+	response, then := NotAvailable(), func() error { return nil }
 	if h := (*e.table.Load())[topic]; h != nil {
-		response = h(c, p.Payload)
+		var after func() error
+		if response, after = h(c, p.Payload); after != nil {
+			then = after
+		}
 	}
 	if b := e.broker.Load(); b != nil && response != nil {
 		// The topic is a name, and short enough, or nobody has a subscription to it.
 		_, _ = b.PublishTo(c.ID, &store.Message{Topic: topic + ResponseSuffix, Payload: response})
+	}
+	if err := then(); err != nil {
+		return fmt.Errorf("%w: %w", broker.ErrTaken, err)
 	}
 	return broker.ErrTaken
 }

@@ -2,6 +2,8 @@ package control_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -35,7 +37,9 @@ func withEndpoints(t *testing.T, test func(t *testing.T, b *bench)) {
 		if err := engine.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
-		<-served
+		if err := <-served; !errors.Is(err, broker.ErrClosed) {
+			t.Error(err)
+		}
 	})
 }
 
@@ -153,5 +157,32 @@ func TestEachSubscriptionGetsTheAnswer(t *testing.T) {
 		c := b.connect("c", "$CONTROL/#", endpoint+"/+")
 		c.publish(endpoint, "hi", 1) // of 5.0: one for each subscription [MQTT-3.3.4-2]
 		c.got(endpoint+"/response c said hi", endpoint+"/response c said hi")
+	})
+}
+
+func TestWhatComesThenComesBehindTheAnswer(t *testing.T) {
+	withEndpoints(t, func(t *testing.T, b *bench) {
+		var other *person
+		b.endpoints.HandleThen(endpoint, func(c *broker.Client, payload []byte) ([]byte, func() error) {
+			return echo(c, payload), func() error {
+				if string(payload) == "stay" {
+					return nil
+				}
+				return fmt.Errorf("enough of it: %w", mqtt.AdministrativeAction)
+			}
+		})
+		c := b.connect("c", "$CONTROL/#")
+		other = b.connect("other", "$CONTROL/#")
+		c.publish(endpoint, "stay", 1)
+		c.got(endpoint + "/response c said stay")
+		c.publish(endpoint, "go", 1) // is acknowledged
+		c.got(endpoint + "/response c said go")
+		<-c.Done()
+		var d *client.DisconnectedError
+		if err := c.Err(); !errors.As(err, &d) || d.Packet.Reason != mqtt.AdministrativeAction {
+			t.Errorf("ended with %v", err)
+		}
+		other.publish(endpoint, "stay", 1)
+		other.got(endpoint + "/response other said stay")
 	})
 }
