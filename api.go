@@ -2,6 +2,8 @@ package unio
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -9,6 +11,8 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/control"
+	"github.com/uniomq/unio/internal/mosqlog"
 )
 
 // newAPI returns the HTTP API of a listener, without endpoints; nil for a listener that has none.
@@ -67,4 +71,18 @@ func (s *Server) listing() []config.Listener {
 		all = append(all, l)
 	}
 	return all
+}
+
+// enableControl opens or closes the endpoint that tells clients of the broker.
+func (s *Server) enableControl(on bool) {
+	if !on {
+		s.control.Handle(control.BrokerTopic, nil)
+		return
+	}
+	s.control.Handle(control.BrokerTopic, control.BrokerAPI{
+		Listeners: s.listing,
+		Asked: func(c *broker.Client, command string) {
+			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("Broker: %s/%s | %s", c.ID, cmp.Or(c.Username, "(null)"), command))
+		},
+	}.Handler())
 }

@@ -56,6 +56,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
+	s.enableControl(cfg.EnableControlAPI)
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg

@@ -25,6 +25,7 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/store/disk"
@@ -44,6 +45,7 @@ type Server struct {
 	observer *mosqlog.Observer
 	auth     *auth.Authenticator
 	acl      *acl.Authorizer
+	control  *control.Endpoints
 	noDelay  atomic.Bool
 
 	waiting   waiting
@@ -83,7 +85,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		auth: auth.New(security.auth), acl: acl.New(security.acl),
+		auth: auth.New(security.auth), acl: acl.New(security.acl), control: control.New(),
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
 	s.inForce.Store(cfg)
@@ -96,7 +98,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
+		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control}, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason
@@ -142,6 +144,8 @@ func (s *Server) Start() error {
 	}
 	s.broker = b
 	s.waiting.broker.Store(b)
+	s.control.Attach(b)
+	s.enableControl(s.cfg.EnableControlAPI)
 	s.watchDoors()
 	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
