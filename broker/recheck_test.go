@@ -2,7 +2,9 @@ package broker_test
 
 import (
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -27,6 +29,14 @@ func (r *rules) set(action broker.Action, what ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.deny = map[broker.Action][]string{action: what}
+}
+
+// accepted publishes a message, which may be for nobody.
+func accepted(t *testing.T, c *client, topic, payload string) {
+	t.Helper()
+	if code := c.publish(topic, payload); code.Failed() {
+		t.Fatalf("publish to %s: %v", topic, code)
+	}
 }
 
 // subscriptions lists all, as "CLIENT FILTER".
@@ -72,9 +82,9 @@ func TestRecheckEndsSubscriptionsOfConnectedClients(t *testing.T) {
 		t.Errorf("ended %q, want %q", ended, want)
 	}
 	pub, _ := connect(t, l, clean("pub"))
-	pub.publish("a/x", "1")
-	pub.publish("c", "2")
-	pub.publish("b", "3")
+	accepted(t, pub, "a/x", "1")
+	accepted(t, pub, "c", "2")
+	accepted(t, pub, "b", "3")
 	if m := kept.message(); string(m.Topic) != "b" {
 		t.Errorf("kept got %s", m.Topic)
 	}
@@ -85,7 +95,7 @@ func TestRecheckEndsSubscriptionsOfConnectedClients(t *testing.T) {
 	plain.quiet()
 	r.set(broker.ActionSubscribe)
 	kept.subscribe("a/+") // and it is delivered again
-	pub.publish("a/x", "4")
+	accepted(t, pub, "a/x", "4")
 	if m := kept.message(); string(m.Topic) != "a/x" {
 		t.Errorf("kept got %s", m.Topic)
 	}
@@ -109,7 +119,7 @@ func TestStoredSubscriptionsAreAskedAboutWhenTheClientComesBack(t *testing.T) {
 		}
 		pub, _ := connect(t, l, clean("pub"))
 		for _, name := range []string{"a/1", "a/2", "b"} {
-			pub.publish(name, "x")
+			accepted(t, pub, name, "x")
 		}
 		again := stored("c")
 		again.CleanStart = false
@@ -178,5 +188,56 @@ func TestAPanicOfTheAuthorizerAtRecheckClosesOneConnection(t *testing.T) {
 	good.quiet()
 	if n := b.Stats().Panics; n != 1 {
 		t.Errorf("%d panics were counted", n)
+	}
+}
+
+// TestRecheckAmongClientsThatComeAndGo leaves nobody with a subscription that is denied, whatever it crossed.
+func TestRecheckAmongClientsThatComeAndGo(t *testing.T) {
+	var denied atomic.Bool
+	b, l := serve(t, broker.Options{Authorizer: authorizer(func(a broker.Access) bool {
+		return a.Action != broker.ActionSubscribe || !denied.Load() || string(a.Topic) != "secret"
+	})})
+	const clients, rounds = 8, 30
+	var going sync.WaitGroup
+	for i := range clients {
+		going.Go(func() {
+			for round := range rounds {
+				p := stored(string(rune('a' + i)))
+				p.CleanStart = round%7 == 0
+				c, _ := connect(t, l, p)
+				c.trySubscribe("secret")
+				c.subscribe("open")
+				if round%3 == 0 {
+					c.send(&mqtt.Disconnect{})
+				}
+				_ = c.nc.Close()
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		going.Wait()
+		close(ended)
+	}()
+	for round := 0; ; round++ {
+		denied.Store(round%2 == 0)
+		b.Recheck(nil)
+		select {
+		case <-ended:
+		default:
+			continue
+		}
+		break
+	}
+	denied.Store(true)
+	b.Recheck(nil)
+	for i := range clients { // also those that were away
+		p := stored(string(rune('a' + i)))
+		p.CleanStart = false
+		c, _ := connect(t, l, p)
+		c.quiet()
+	}
+	if got := subscriptions(b); len(got) != clients || slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, "secret") }) {
+		t.Errorf("subscriptions %q", got)
 	}
 }

@@ -92,15 +92,15 @@ func proper(r *http.Request, api bool) bool {
 
 // allow returns the methods that a path has.
 func (s *Server) allow(r *http.Request) string {
-	methods := "GET, HEAD"
+	methods := []string{http.MethodGet, http.MethodHead}
 	for _, m := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := *r
 		other.Method = m
 		if _, pattern := s.mux.Handler(&other); pattern != "" {
-			methods += ", " + m
+			methods = append(methods, m)
 		}
 	}
-	return methods
+	return strings.Join(methods, ", ")
 }
 
 // may asks who the client is and whether it may do that.

@@ -91,8 +91,14 @@ func serveOn(t *testing.T, l net.Listener, o admin.Options, endpoints ...admin.E
 	return l.Addr().String()
 }
 
+// reply is an answer that was read to its end.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // ask sends a request, as "METHOD PATH [USER:PASSWORD]" and headers, and returns the answer with its body.
-func ask(t *testing.T, addr, request string, headers ...string) (*http.Response, string) {
+func ask(t *testing.T, addr, request string, headers ...string) (reply, string) {
 	t.Helper()
 	words := strings.Fields(request)
 	text := words[0] + " " + words[1] + " HTTP/1.1\r\nHost: " + addr + "\r\nConnection: close\r\n"
@@ -114,16 +120,22 @@ func ask(t *testing.T, addr, request string, headers ...string) (*http.Response,
 		t.Fatal(err)
 	}
 	r.Method = words[0]
-	a, err := http.ReadResponse(bufio.NewReader(conn), r)
+	a, body, err := read(conn, r)
 	if err != nil {
 		t.Fatalf("%s: %v", request, err)
 	}
-	body, err := io.ReadAll(a.Body)
-	_ = a.Body.Close()
+	return a, body
+}
+
+// read reads an answer.
+func read(conn net.Conn, r *http.Request) (reply, string, error) {
+	a, err := http.ReadResponse(bufio.NewReader(conn), r)
 	if err != nil {
-		t.Fatal(err)
+		return reply{}, "", err
 	}
-	return a, string(body)
+	defer a.Body.Close()
+	body, err := io.ReadAll(a.Body)
+	return reply{a.StatusCode, a.Header}, string(body), err
 }
 
 // statuses checks the statuses of requests.
@@ -342,7 +354,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		defer conn.Close()
 		fmt.Fprintf(conn, "GET /api/v1/version HTTP/1.1\r\nHost: x\r\n\r\n")
-		if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+		if _, _, err := read(conn, nil); err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, conn)
@@ -362,7 +374,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(conn, "GET /api/v1/version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		a, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		a, _, err := read(conn, nil)
 		_ = conn.Close()
 		if err == nil && a.StatusCode == http.StatusOK {
 			return
