@@ -135,7 +135,7 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 		RequireCertificate: t.RequireCertificate, DisableClientDateChecks: t.NoDateChecks,
 		MinVersion: t.Version, Ciphers: t.Ciphers, CiphersTLS13: t.Ciphers13, KeyLog: keyLog, ALPN: []string{"mqtt"},
 	}
-	if l.Protocol == config.WebSockets {
+	if l.Protocol == config.WebSockets || l.Protocol == config.HTTPAPI {
 		o.ALPN = []string{"http/1.1"}
 	}
 	if a := &t.ACME; len(a.Domains) > 0 {

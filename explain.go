@@ -62,6 +62,13 @@ func Explain(cfg *config.Config, q Question) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return explain(cfg, acl.New(s.acl), &q)
+}
+
+// Explain is the function of that name for the rules that are in force.
+func (s *Server) Explain(q Question) (*Answer, error) { return explain(s.inForce.Load(), s.acl, &q) }
+
+func explain(cfg *config.Config, by *acl.Authorizer, q *Question) (*Answer, error) {
 	a, l, err := q.access(cfg)
 	if err != nil {
 		return nil, err
@@ -74,7 +81,7 @@ func Explain(cfg *config.Config, q Question) (*Answer, error) {
 		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
 		return answer, nil
 	default:
-		answer.Allow, answer.Files = acl.New(s.acl).Explain(a)
+		answer.Allow, answer.Files = by.Explain(a)
 	}
 	if len(answer.Files) == 0 {
 		answer.Reason = "the listener has neither acl_file nor rules_file"

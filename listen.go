@@ -16,6 +16,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
@@ -46,6 +47,7 @@ type listener struct {
 	net.Listener
 	from    config.Listener
 	door    *door                  // nil: MQTT lies directly on the socket
+	api     *admin.Server          // nil: it speaks MQTT
 	options broker.ListenerOptions // at the start
 	served  chan struct{}          // closed when the engine knows the listener
 	serve   sync.Once              // closes it
@@ -96,8 +98,14 @@ func (s *Server) openAll() ([]*listener, error) {
 			closeAll(all)
 			return nil, err
 		}
+		api, err := s.newAPI(l, doors[i])
+		if err != nil {
+			closeSockets(sockets)
+			closeAll(all)
+			return nil, fmt.Errorf("listener %s: %w", name(l), err)
+		}
 		for n, socket := range sockets {
-			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], options: listenerOptions(cfg, l), served: make(chan struct{})}
+			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
 			if d := doors[i]; d != nil {
 				at.options.Identify = d.identify
 				at.options.Admitted = l.Protocol == config.WebSockets
@@ -105,9 +113,7 @@ func (s *Server) openAll() ([]*listener, error) {
 			}
 			if err != nil {
 				closeAll(all)
-				for _, left := range sockets[n:] {
-					_ = left.Close()
-				}
+				closeSockets(sockets[n:])
 				return nil, fmt.Errorf("listener %s: %w", name(l), err)
 			}
 			all = append(all, at)
@@ -120,6 +126,12 @@ func (s *Server) openAll() ([]*listener, error) {
 func closeAll(all []*listener) {
 	for _, l := range all {
 		_ = l.Close() // nobody connected yet
+	}
+}
+
+func closeSockets(sockets []net.Listener) {
+	for _, s := range sockets {
+		_ = s.Close()
 	}
 }
 

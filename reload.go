@@ -15,7 +15,7 @@ import (
 // Reload puts another configuration in force: limits, what is asked of clients, the
 // password, ACL and rules files, which are read again, and the interval of $SYS. All of it is
 // read before any of it is used: after an error, which is a config.Errors, the old one
-// is in force. Clients that would not be let in any more are disconnected. The log is
+// is in force. Clients that would not be let in any more are disconnected, and subscriptions that the rules deny now end. The log is
 // not the server's: see [Log].
 //
 // What a running broker cannot change stays as it is, with a warning: listeners, the
@@ -62,11 +62,14 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
+	s.enableControl(cfg.EnableControlAPI)
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
+	s.inForce.Store(cfg)
 	s.who.audit.write("reload")
 	s.disconnectInvalid(cfg.ExplainToClient)
+	s.broker.Recheck(nil)
 	ctx := s.who.nextRecheck()
 	s.serving.Go(func() { s.recheck(ctx) })
 	return nil

@@ -24,6 +24,7 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/store/disk"
@@ -43,6 +44,7 @@ type Server struct {
 	observer *mosqlog.Observer
 	who      *authentication
 	acl      *acl.Authorizer
+	control  *control.Endpoints
 	noDelay  atomic.Bool
 
 	waiting   waiting
@@ -57,8 +59,9 @@ type Server struct {
 
 	memoryLimit atomic.Int64
 
-	reloading sync.Mutex     // held by Reload
-	cfg       *config.Config // in force; guarded by reloading once Listen has returned
+	reloading sync.Mutex                    // held by Reload
+	cfg       *config.Config                // in force; guarded by reloading once Listen has returned
+	inForce   atomic.Pointer[config.Config] // the same, for who does not want to wait for a reload
 }
 
 // New returns a server for a configuration that listens nowhere yet. It reads the
@@ -92,9 +95,10 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		who: who, acl: acl.New(security.acl),
+		who: who, acl: acl.New(security.acl), control: control.New(),
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
+	s.inForce.Store(cfg)
 	s.observer.TellDenials(s.acl.Reason)
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
@@ -104,7 +108,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
+		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control}, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason
@@ -150,10 +154,13 @@ func (s *Server) Start() error {
 	}
 	s.broker = b
 	s.waiting.broker.Store(b)
+	s.control.Attach(b)
+	s.enableControl(s.cfg.EnableControlAPI)
 	s.watchDoors()
 	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
 	s.sys.Start()
+	s.mountAPIs()
 	for _, l := range s.listeners {
 		s.serving.Go(func() { s.serve(l) })
 		<-l.served // so that Reload reaches it
@@ -163,6 +170,12 @@ func (s *Server) Start() error {
 
 // serve accepts connections until Shutdown or until the listener fails.
 func (s *Server) serve(l *listener) {
+	if l.api != nil {
+		if err := l.api.Serve(l); err != nil {
+			s.fail(err)
+		}
+		return
+	}
 	err := s.broker.ServeListener(l, l.options)
 	if errors.Is(err, broker.ErrClosed) {
 		return
@@ -200,6 +213,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		closeAll(s.listeners)
 		return s.who.close()
 	}
+	s.closeAPIs()
 	s.sys.Close()
 	s.closeDoors()
 	s.who.endRecheck()

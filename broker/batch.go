@@ -94,13 +94,25 @@ func (bt *batch) packet(c *conn, p mqtt.Packet) bool {
 	size := len(out.p) - n
 	if size > int(c.maxPacket) {
 		out.p = out.p[:n]
-		c.doom = mqtt.PacketTooLarge
-		bt.doomed = append(bt.doomed, c)
+		bt.doomAfter(c, mqtt.PacketTooLarge)
 		return false
 	}
 	bt.touch(c, size)
 	c.tell(p)
 	return true
+}
+
+// doomAfter ends the connection of c, whose mu is held, when the batch is flushed.
+func (bt *batch) doomAfter(c *conn, why mqtt.ReasonCode) {
+	c.doom = why
+	bt.doomed = append(bt.doomed, c)
+}
+
+// end is doomAfter for a connection whose mu is not held.
+func (bt *batch) end(c *conn, why mqtt.ReasonCode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	bt.doomAfter(c, why)
 }
 
 // touch notes that c got n bytes of output.

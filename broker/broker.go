@@ -27,7 +27,7 @@
 // # Locks
 //
 // conn.mu comes before the locks inside store and topic; registry shards, timers and the keep alive wheel lock
-// alone. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
+// alone, and so does a filterSet, which may come behind conn.mu. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
 // with a connection's mutex held, and so may Events.Denied, Dropped and Sent; other hooks are not.
 package broker
 
@@ -61,7 +61,8 @@ type Broker struct {
 	engine   engine
 	counters counters
 	door     door
-	short    atomic.Bool // of memory
+	short    atomic.Bool   // of memory
+	rechecks atomic.Uint64 // how often Recheck has begun
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc

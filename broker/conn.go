@@ -66,6 +66,7 @@ type conn struct {
 	cursor  uint64     // ordinal of the newest delivery pulled from the store
 	pending []*commit  // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
+	revoked []string // filters that the Authorizer denied when it was asked again; $share and the group are taken off
 	doom    mqtt.ReasonCode
 	held    bool          // something waits for the buffer, which was full, and no acknowledgement will come for it
 	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused

@@ -158,8 +158,7 @@ func (c *conn) pump(bt *batch) {
 	defer func() { // this may be any goroutine
 		if v := recover(); v != nil {
 			c.b.panicked(c.client, v, nil)
-			c.doom = mqtt.ImplementationSpecificError
-			bt.doomed = append(bt.doomed, c)
+			bt.doomAfter(c, mqtt.ImplementationSpecificError)
 		}
 	}()
 	if c.sub.ref != 0 {
@@ -242,6 +241,10 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 	}
 	bt.scratch = append(bt.scratch[:0], m.Topic...)
 	if !c.mayReceive(bt, bt.scratch, len(m.Payload), d) {
+		return false
+	}
+	if len(c.revoked) > 0 && c.isRevoked(m.Topic) {
+		drop(c.b, c.client.ID, DropUnauthorized, m.Topic)
 		return false
 	}
 	p := &bt.out

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -94,10 +95,15 @@ type Authorizer interface {
 
 // An Interceptor may change or refuse a message that a client publishes, after it
 // was authorized. p points into the connection's read buffer; an Interceptor may set
-// its fields to memory of its own. A non-nil error refuses, as for Authenticator.
+// its fields to memory of its own. A non-nil error refuses, as for Authenticator, unless it is ErrTaken. It runs in the
+// goroutine of the client's connection, which it may hold up; no lock is held.
 type Interceptor interface {
 	Intercept(c *Client, p *mqtt.Publish) error
 }
+
+// ErrTaken is what an Interceptor returns of a message that was for itself: it goes to nobody, is not retained, and is acknowledged
+// as accepted. No other Interceptor is asked. If the error wraps a mqtt.ReasonCode besides, the connection then ends with that.
+var ErrTaken = errors.New("broker: message taken by an interceptor")
 
 // Events tells an observer what happens. A nil func costs one branch. They are called in the
 // goroutine in which it happens, so they must not block.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/memnet"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/memory"
@@ -403,5 +404,39 @@ func TestSourceOfARetainedMessageIsAskedAbout(t *testing.T) {
 				t.Errorf("got %q", m.Payload)
 			}
 		})
+	}
+}
+
+func TestInterceptorTakesAMessage(t *testing.T) {
+	later := interceptor(func(*broker.Client, *mqtt.Publish) error { t.Error("the next interceptor was asked"); return nil })
+	var b *broker.Broker
+	takes := interceptor(func(c *broker.Client, p *mqtt.Publish) error {
+		if n, err := b.PublishTo(c.ID, &store.Message{Topic: "answer", Payload: p.Payload}); !n || err != nil {
+			t.Errorf("answered: %v, %v", n, err)
+		}
+		return fmt.Errorf("mine: %w", broker.ErrTaken)
+	})
+	var l *memnet.Listener
+	b, l = serve(t, broker.Options{Interceptors: []broker.Interceptor{takes, later}})
+	c, _ := connect(t, l, clean("c"))
+	other, _ := connect(t, l, clean("other"))
+	c.subscribe("#")
+	other.subscribe("#")
+	c.send(&mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte("a"), Payload: []byte("hi"), Retain: true})
+	if m := c.message(); string(m.Topic) != "answer" || string(m.Payload) != "hi" {
+		t.Errorf("got %q on %q", m.Payload, m.Topic)
+	}
+	if ack, ok := c.read().(*mqtt.Ack); !ok || ack.Reason != mqtt.Success {
+		t.Errorf("got %+v", ack)
+	}
+	other.quiet()
+	late, _ := connect(t, l, clean("late"))
+	late.subscribe("#")
+	late.quiet()
+	if n, err := b.PublishTo("nobody", &store.Message{Topic: "answer"}); n || err != nil {
+		t.Errorf("sent to nobody: %v, %v", n, err)
+	}
+	if _, err := b.PublishTo("c", &store.Message{Topic: "#"}); err == nil {
+		t.Error("a filter is no name")
 	}
 }

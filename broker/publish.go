@@ -69,8 +69,8 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 			return nil
 		}
 	}
-	code := c.admit(bt, p)
-	if !code.Failed() {
+	code, taken := c.admit(bt, p)
+	if !code.Failed() && !taken {
 		bt.load(c, p)
 		if c.b.full() && c.b.mustStore(bt) {
 			drop(c.b, c.client.ID, DropStoreFull, p.Topic)
@@ -131,16 +131,16 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 	}
 }
 
-// admit asks the hooks, and returns the code that refuses the message, or Success.
-func (c *conn) admit(bt *batch, p *mqtt.Publish) mqtt.ReasonCode {
+// admit asks the hooks, and returns the code that refuses the message, or Success, and whether an Interceptor has taken it.
+func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bool) {
 	b, o := c.b, c.b.options.Load()
 	if Reserved(p.Topic) {
 		drop(b, c.client.ID, DropUnauthorized, p.Topic)
-		return mqtt.NotAuthorized
+		return mqtt.NotAuthorized, false
 	}
 	if n := o.MaxMessageSize; n > 0 && len(p.Payload) > int(n) {
 		drop(b, c.client.ID, DropOversize, p.Topic)
-		return mqtt.QuotaExceeded
+		return mqtt.QuotaExceeded, false
 	}
 	if o.Authorizer != nil {
 		a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup, Size: len(p.Payload)}
@@ -149,16 +149,21 @@ func (c *conn) admit(bt *batch, p *mqtt.Publish) mqtt.ReasonCode {
 			if p.QoS > 0 {
 				bt.why = c.why(o, a)
 			}
-			return mqtt.NotAuthorized
+			return mqtt.NotAuthorized, false
 		}
 	}
 	for _, i := range o.Interceptors {
-		if err := i.Intercept(c.client, p); err != nil {
+		if err := i.Intercept(c.client, p); errors.Is(err, ErrTaken) {
+			if code := reason(err, mqtt.Success); code.Failed() {
+				bt.end(c, code)
+			}
+			return mqtt.Success, true
+		} else if err != nil {
 			drop(b, c.client.ID, DropRefused, p.Topic)
-			return reason(err, mqtt.NotAuthorized)
+			return reason(err, mqtt.NotAuthorized), false
 		}
 	}
-	return mqtt.Success
+	return mqtt.Success, false
 }
 
 // load makes p the message that the batch routes.

@@ -198,3 +198,27 @@ func (b *Broker) Publish(m *store.Message) error {
 	b.publish(bt)
 	return nil
 }
+
+// PublishTo gives one client a message of the embedding program's own, once for each subscription of the client to its topic, shared ones aside, and
+// reports whether there was one. The message is not retained. It may be called from an Interceptor.
+func (b *Broker) PublishTo(clientID string, m *store.Message) (bool, error) {
+	if err := topic.ValidName(m.Topic); err != nil {
+		return false, err
+	}
+	bt := b.newBatch()
+	defer bt.finish(nil)
+	bt.message.use(m, bt.now)
+	for i := range bt.frames {
+		bt.frames[i].ok = false
+	}
+	bt.matches.Reset()
+	b.index.Match(bt.message.topic, &bt.matches)
+	bt.matches.Subs = slices.DeleteFunc(bt.matches.Subs, func(s topic.Subscription[*subscriber]) bool { return s.Key.id != clientID })
+	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
+		bt.once()
+	}
+	for i := range bt.matches.Subs {
+		b.deliver(bt, &bt.matches.Subs[i])
+	}
+	return len(bt.matches.Subs) > 0, nil
+}

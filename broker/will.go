@@ -26,7 +26,7 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]
 	}
 	w.Topic = c.lo.MountPoint + w.Topic
-	if Reserved([]byte(w.Topic)) {
+	if Reserved([]byte(w.Topic)) || isControl([]byte(w.Topic)) {
 		return nil, mqtt.NotAuthorized
 	}
 	a := Access{Client: c.client, Action: ActionWill, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain, Size: len(w.Payload)}

@@ -105,6 +105,8 @@ type Config struct {
 	// SysInterval is the time between two refreshes of the $SYS topics; 0 for none.
 	SysInterval time.Duration
 
+	// EnableControlAPI answers requests on $CONTROL/broker/v1.
+	EnableControlAPI bool
 	// ExplainToClient tells 5.0 clients which rule denies them something.
 	ExplainToClient bool
 

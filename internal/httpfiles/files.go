@@ -1,4 +1,4 @@
-package websocket
+package httpfiles
 
 import (
 	"fmt"
@@ -36,16 +36,30 @@ var contentTypes = map[string]string{
 	".woff2":       "font/woff2",
 }
 
-// serveFile serves a file of HTTPDir, for a folder its index.html. What is not to be served, for whatever reason, is
-// not found.
-func (l *Listener) serveFile(w http.ResponseWriter, r *http.Request) {
+// Dir is a folder whose files are served.
+type Dir struct {
+	Path     string
+	Patience time.Duration // for a client to take a file, besides what its size needs
+}
+
+// Check reports why the folder cannot be served. Its files are looked at with each request: it may be replaced.
+func (d Dir) Check() error {
+	root, err := os.OpenRoot(d.Path)
+	if err != nil {
+		return fmt.Errorf("folder to serve over HTTP: %w", err)
+	}
+	return root.Close()
+}
+
+// ServeHTTP serves a file, for a folder its index.html. What is not to be served, for whatever reason, is not found.
+func (d Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	name, ok := fileName(r.URL.Path)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	root, err := os.OpenRoot(l.o.HTTPDir)
+	root, err := os.OpenRoot(d.Path)
 	if err != nil {
 		http.Error(w, "the folder of files is not there", http.StatusInternalServerError)
 		return
@@ -72,15 +86,15 @@ func (l *Listener) serveFile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
-	l.sendFile(w, r, f, info)
+	d.send(w, r, f, info)
 }
 
-func (l *Listener) sendFile(w http.ResponseWriter, r *http.Request, f *os.File, info fs.FileInfo) {
+func (d Dir) send(w http.ResponseWriter, r *http.Request, f *os.File, info fs.FileInfo) {
 	if t := contentTypes[strings.ToLower(path.Ext(info.Name()))]; t != "" {
 		w.Header().Set("Content-Type", t)
 	}
 	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
-	patience := l.o.HandshakeTimeout + time.Duration(info.Size()/minFileRate)*time.Second
+	patience := d.Patience + time.Duration(info.Size()/minFileRate)*time.Second
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	http.ServeContent(w, r, info.Name(), info.ModTime(), f)
 }
