@@ -10,8 +10,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
-	"fmt"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -26,7 +26,6 @@ import (
 
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/admin"
-	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/mqtt"
 )
 
