@@ -99,8 +99,7 @@ func (s *Server) openAll() ([]*listener, error) {
 		for n, socket := range sockets {
 			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], options: listenerOptions(cfg, l), served: make(chan struct{})}
 			if d := doors[i]; d != nil {
-				at.options.Identify = d.identify
-				at.options.Admitted = l.Protocol == config.WebSockets
+				d.describe(&at.options)
 				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting)
 			}
 			if err != nil {

@@ -125,20 +125,30 @@ func addressOf(a net.Addr) (netip.Addr, bool) {
 }
 
 // Admit judges a connection that was just accepted, and from which something else is to come before it is served, such as an HTTP request.
-// waiting is how many of these there are. What is refused has been counted and told. See ListenerOptions.Admitted.
-func (b *Broker) Admit(remote, local net.Addr, waiting int) error {
+// waiting is how many of these there are. proxied says that remote is a load balancer, about whose clients AdmitAddress is asked later.
+// What is refused has been counted and told. See ListenerOptions.Admitted.
+func (b *Broker) Admit(remote, local net.Addr, waiting int, proxied bool) error {
 	o := b.options.Load()
 	var err error
 	switch {
 	case o.MaxUnaccepted > 0 && b.counters.unaccepted.Load()+int64(waiting) >= int64(o.MaxUnaccepted):
 		err = ErrUnaccepted
-	case o.MaxConnectionRate > 0 && !b.door.enter(remote, o.MaxConnectionRate, time.Now()):
-		err = ErrConnectionRate
-	default:
-		return nil
+	case !proxied:
+		err = b.AdmitAddress(remote)
 	}
-	b.Refuse(remote, local, err)
+	if err != nil {
+		b.Refuse(remote, local, err)
+	}
 	return err
+}
+
+// AdmitAddress judges one more connection of a client by its address alone: ErrConnectionRate, or nil. The refusal is counted and told when
+// the handshake that it ends has failed.
+func (b *Broker) AdmitAddress(client net.Addr) error {
+	if o := b.options.Load(); o.MaxConnectionRate > 0 && !b.door.enter(client, o.MaxConnectionRate, time.Now()) {
+		return ErrConnectionRate
+	}
+	return nil
 }
 
 // Refuse counts and tells a connection that failed before it could be served.

@@ -28,7 +28,8 @@ func isResourceError(err error) bool {
 
 // accept starts the goroutine of a new connection.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
-	if !ln.options.Load().Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), 0) != nil {
+	lo := ln.options.Load()
+	if !lo.Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), 0, lo.Proxied) != nil {
 		_ = nc.Close()
 		return
 	}
@@ -44,10 +45,17 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.mu.Unlock()
 	b.counters.accepted.Add(1)
 	b.counters.unaccepted.Add(1)
-	if event := b.options.Load().Events.Opened; event != nil {
-		event(nc.RemoteAddr(), nc.LocalAddr())
+	if !lo.Proxied {
+		c.opened()
 	}
 	go c.run()
+}
+
+// opened tells of the connection.
+func (c *conn) opened() {
+	if event := c.b.options.Load().Events.Opened; event != nil {
+		event(c.client.RemoteAddr, c.client.LocalAddr)
+	}
 }
 
 // run is a connection's whole life.
@@ -63,7 +71,9 @@ func (c *conn) run() {
 	}
 	if err != nil {
 		c.abandon()
-		b.refused(c.client, err)
+		if !c.harmless(err) {
+			b.refused(c.client, err)
+		}
 		return
 	}
 	c.finish(c.loop(rest))
