@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -68,7 +69,7 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 		}
 	}
 	if err := c.tls.HandshakeContext(ctx); err != nil {
-		return explain(err)
+		return explain(err, c.link.alert)
 	}
 	if c.tls.ConnectionState().NegotiatedProtocol == challengeProtocol {
 		return ErrChallenge
@@ -77,10 +78,13 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 	return nil
 }
 
-// explain finds out what a client speaks instead of TLS.
-func explain(err error) error {
+// explain finds out what a client speaks instead of TLS, or what it has said last, in the clear.
+func explain(err error, alert tls.AlertError) error {
 	e, ok := errors.AsType[tls.RecordHeaderError](err)
 	if !ok || e.Conn == nil { // not at the beginning
+		if alert != 0 && strings.Contains(err.Error(), "bad record MAC") {
+			err = fmt.Errorf("remote error: %w", alert)
+		}
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	const connect = 0x10 // the first byte of CONNECT
