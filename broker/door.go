@@ -56,6 +56,21 @@ type handshakeError struct{ error }
 
 func (e handshakeError) Unwrap() error { return e.error }
 
+// lateError is the error of a connection that took longer than ConnectTimeout.
+type lateError struct {
+	timeout time.Duration
+	cause   error // says little: which call had to wait last
+}
+
+func (e lateError) Unwrap() error { return e.cause }
+
+func (e lateError) Error() string {
+	if errors.As(e.cause, &handshakeError{}) {
+		return fmt.Sprintf("the handshake was not over within %v", e.timeout)
+	}
+	return fmt.Sprintf("no CONNECT was accepted within %v", e.timeout)
+}
+
 // refuseCause is the cause that an error stands for.
 func refuseCause(err error) RefuseCause {
 	var code mqtt.ReasonCode

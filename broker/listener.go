@@ -71,9 +71,11 @@ func (c *conn) run() {
 	}
 	if err != nil {
 		c.abandon()
-		if !c.harmless(err) {
-			b.refused(c.client, err)
+		if c.harmless(err) {
+			b.counters.probes.Add(1)
+			return
 		}
+		b.refused(c.client, err)
 		return
 	}
 	c.finish(c.loop(rest))
@@ -83,14 +85,18 @@ func (c *conn) run() {
 // returns what the client sent behind CONNECT.
 func (c *conn) handshake() (rest []byte, err error) {
 	defer c.contain(&err, nil)
-	deadline := time.Now().Add(c.b.options.Load().ConnectTimeout)
+	timeout := c.b.options.Load().ConnectTimeout
+	deadline := time.Now().Add(timeout)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	if err := c.open(deadline); err != nil {
-		return nil, err
+	if err = c.open(deadline); err == nil {
+		rest, err = c.connect(deadline)
 	}
-	return c.connect(deadline)
+	if err != nil && refuseCause(err) == RefuseTimeout {
+		err = lateError{timeout, err}
+	}
+	return rest, err
 }
 
 func (b *Broker) forget(c *conn) {

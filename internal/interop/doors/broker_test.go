@@ -20,8 +20,8 @@ import (
 // patience bounds every wait for an event; what works takes a small part of it.
 const patience = 30 * time.Second
 
-// binary is the path of the built command.
-var binary string
+// program is the path of the built command.
+var program string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
@@ -32,8 +32,8 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "unio")
-	build := exec.Command("go", "build", "-o", binary)
+	program = filepath.Join(dir, "unio")
+	build := exec.Command("go", "build", "-o", program)
 	if raceDetector {
 		build.Args = append(build.Args, "-race")
 	}
@@ -71,7 +71,7 @@ func startCommand(t *testing.T, change func(*exec.Cmd), lines ...string) *broker
 	b := &broker{t: t, conf: filepath.Join(t.TempDir(), "unio.conf"), ended: make(chan struct{})}
 	b.grown = sync.NewCond(&b.mu)
 	b.configure(lines...)
-	b.cmd = exec.Command(binary, "-c", b.conf)
+	b.cmd = exec.Command(program, "-c", b.conf)
 	if change != nil {
 		change(b.cmd)
 	}
@@ -95,7 +95,7 @@ func (b *broker) configure(lines ...string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	all := append([]string{"user " + me.Username, "log_type all"}, lines...)
+	all := append([]string{"user " + me.Username}, lines...)
 	writeFile(b.t, b.conf, []byte(strings.Join(all, "\n")+"\n"))
 }
 

@@ -45,8 +45,13 @@ func TestSocketDomainAndInterface(t *testing.T) {
 		host  string
 		works bool
 	}{
-		{four, "127.0.0.1", true}, {four, "::1", false}, {six, "::1", true}, {six, "127.0.0.1", false},
-		{both, "127.0.0.1", true}, {both, "::1", true}, {bound, "127.0.0.1", true},
+		{four, "127.0.0.1", true},
+		{four, "::1", false},
+		{six, "::1", true},
+		{six, "127.0.0.1", false},
+		{both, "127.0.0.1", true},
+		{both, "::1", true},
+		{bound, "127.0.0.1", true},
 	} {
 		o := run(t, "", "mosquitto_pub", "-h", c.host, "-p", fmt.Sprint(c.port), "-t", "t", "-m", "m", "-q", "1")
 		if (o.status == 0) != c.works {

@@ -49,7 +49,7 @@ func TestMQTTJSOverWebSocket(t *testing.T) {
 	needJS(t)
 	p := newPKI(t)
 	plain, secure := freePort(t), freePort(t)
-	b := startBroker(t, append(p.listen(secure, "protocol websockets"), listen(plain), "protocol websockets")...)
+	startBroker(t, append(p.listen(secure, "protocol websockets"), listen(plain), "protocol websockets")...)
 	for url, options := range map[string]map[string]any{
 		fmt.Sprintf("ws://127.0.0.1:%d/mqtt", plain):   nil,
 		fmt.Sprintf("wss://127.0.0.1:%d/mqtt", secure): {"ca": p.ca.file},
@@ -58,11 +58,9 @@ func TestMQTTJSOverWebSocket(t *testing.T) {
 			t.Errorf("%s: %+v", url, o)
 		}
 	}
-	mark := b.mark()
 	if o := mqttJS(t, fmt.Sprintf("wss://127.0.0.1:%d/mqtt", secure), nil); o.status == 0 {
 		t.Error("a client has trusted an authority that it does not know")
 	}
-	b.awaitFrom(mark, "^Client <unknown> disconnected: TLS handshake: remote error: tls: unknown certificate authority")
 }
 
 func TestOriginsOfWebSocket(t *testing.T) {
