@@ -149,8 +149,7 @@ func (p *pki) trust() []string { return []string{"--cafile", p.ca.file} }
 // dialTLS connects to a port of this machine with crypto/tls.
 func (p *pki) dialTLS(t *testing.T, port int, change ...func(*tls.Config)) *tls.Conn {
 	t.Helper()
-	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
-	config.RootCAs.AddCert(p.ca.x509)
+	config := p.clientConfig()
 	for _, f := range change {
 		f(config)
 	}
@@ -158,5 +157,12 @@ func (p *pki) dialTLS(t *testing.T, port int, change ...func(*tls.Config)) *tls.
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// clientConfig trusts the authority.
+func (p *pki) clientConfig() *tls.Config {
+	c := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
+	c.RootCAs.AddCert(p.ca.x509)
 	return c
 }

@@ -34,6 +34,9 @@ const challengeProtocol = "acme-tls/1"
 // ErrChallenge is the error of a handshake that was the check of a domain by an ACME authority: nothing is wrong.
 var ErrChallenge = errors.New("the connection was an ACME authority's check of a domain, which is over")
 
+// ErrRenegotiation is the end of a connection of TLS 1.2 whose client wants another handshake. There is none, as in TLS 1.3.
+var ErrRenegotiation = errors.New("the client asks for renegotiation, which is not to be had")
+
 // ErrNoSocket says that the connection underneath is no socket.
 var ErrNoSocket = errors.New("the connection under TLS is no socket")
 
@@ -134,6 +137,9 @@ func (c *Conn) read(p []byte) (int, error) {
 		return 0, c.readErr
 	}
 	n, err := c.tls.Read(p)
+	if err != nil && strings.Contains(err.Error(), "*tls.clientHelloMsg") { // crypto/tls names what it got, and has sent an alert
+		err = ErrRenegotiation
+	}
 	if e, ok := errors.AsType[net.Error](err); err != nil && (!ok || !e.Timeout()) {
 		c.readErr = err
 	}
