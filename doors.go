@@ -425,7 +425,7 @@ func (s *Server) watchDoors() {
 	})
 }
 
-// tellExpiries warns of certificates that end within a month, each once.
+// tellExpiries warns of certificates that end within a month, and have lived three quarters of their time, each once.
 func (s *Server) tellExpiries(now time.Time) {
 	told := map[string]bool{}
 	for _, d := range s.doors() {
@@ -433,6 +433,9 @@ func (s *Server) tellExpiries(now time.Time) {
 			continue
 		}
 		for _, i := range d.certs.Expiring(now, certs.MonthAhead) {
+			if life := i.NotAfter.Sub(i.NotBefore); now.Before(i.NotAfter.Add(-life / 4)) {
+				continue // made for a short life, as lists of revoked certificates are
+			}
 			what := "expires"
 			if i.NotAfter.Before(now) {
 				what = "has expired"

@@ -19,9 +19,13 @@ import (
 // nobody has to wait for it, and returns their ports.
 func haproxy(t *testing.T, frontends ...[]string) []int {
 	t.Helper()
-	need(t, "haproxy", "haproxy")
+	path, err := exec.LookPath("haproxy")
+	if err != nil {
+		path = "/usr/sbin/haproxy" // which is not in everybody's path
+	}
+	need(t, path, "haproxy")
 	conf := []string{"global", "maxconn 200", "defaults", "mode tcp", "timeout connect 10s", "timeout client 60s", "timeout server 60s"}
-	cmd := exec.Command("haproxy", "-db", "-f", filepath.Join(t.TempDir(), "haproxy.cfg"))
+	cmd := exec.Command(path, "-db", "-f", filepath.Join(t.TempDir(), "haproxy.cfg"))
 	var ports []int
 	for i, lines := range frontends {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")

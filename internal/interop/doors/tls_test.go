@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sClient runs openssl s_client against a port until the input is at its end.
@@ -194,4 +195,27 @@ func secrets(t *testing.T, path string) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// The log tells of what ends within a month, but not of what was made for a short time.
+func TestEndsAreToldAMonthAhead(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	const day = 24 * time.Hour
+	lives := func(before, after time.Duration) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(-before), time.Now().Add(after) }
+	}
+	soon, later := issue(t, p.dir, "soon", p.ca, lives(80*day, 10*day)), issue(t, p.dir, "later", p.ca, lives(80*day, 40*day))
+	short := issue(t, p.dir, "short", p.ca, lives(day, 6*day))
+	var lines []string
+	for _, c := range []*certificate{soon, later, short} {
+		lines = append(lines, listen(freePort(t)), "certfile "+c.file, "keyfile "+c.pem)
+	}
+	b := startBroker(t, lines...)
+	b.await("Warning: .*soon.crt: the certificate of CN=soon expires on ")
+	for _, line := range b.since(0) {
+		if strings.Contains(line, "expires") && !strings.Contains(line, "soon") {
+			t.Error(line)
+		}
+	}
 }
