@@ -1,5 +1,5 @@
 # Unio. `make` lists the targets. Tools come from tools/go.mod; nothing needs to be installed but Go, and for the
-# interoperability tests Debian's mosquitto-clients, Node.js and npm.
+# interoperability tests Debian's mosquitto-clients, openssl, haproxy, chromium, Node.js and npm.
 
 TOOL = go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
@@ -39,7 +39,7 @@ conformance: build ## run the .mqtt scripts over a socket against bin/unio
 	tools/conformance.sh
 
 interop: ## drive other people's clients against unio; a missing tool is a failure
-	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop
+	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop/...
 
 crash: build ## kill the broker ROUNDS (100) times, then cut its power as often: nothing acknowledged may be lost
 	go run ./internal/crash -rounds $(ROUNDS)

@@ -56,7 +56,9 @@ func (s *Server) Reload(cfg *config.Config) error {
 		if i := indexOf(cfg.Listeners, l.from); i >= 0 {
 			o := listenerOptions(cfg, cfg.Listeners[i])
 			o.MountPoint = l.options.MountPoint // the filters of sessions have it
-			o.Identify, o.Admitted = l.options.Identify, l.options.Admitted
+			if l.door != nil {
+				l.door.describe(&o)
+			}
 			s.broker.ReconfigureListener(l, o)
 		}
 	}
@@ -113,6 +115,13 @@ func (s *Server) unchangeable(cfg *config.Config, doors []*door) []string {
 	for _, l := range s.listeners {
 		if i := indexOf(cfg.Listeners, l.from); i >= 0 && !l.door.same(doors[i]) {
 			changes = append(changes, "listener "+name(l.from)+" has another protocol, or another kind of TLS")
+		}
+	}
+	for _, l := range s.opened {
+		if i := indexOf(cfg.Listeners, l); i >= 0 && l.TLS.PSKHint != "" {
+			if t := cfg.Listeners[i].TLS; t.PSKHint != l.TLS.PSKHint || t.Ciphers != l.TLS.Ciphers {
+				changes = append(changes, "psk_hint or ciphers of listener "+name(l)+" is another one")
+			}
 		}
 	}
 	if cfg.User != s.cfg.User {

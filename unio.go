@@ -39,6 +39,10 @@ type Server struct {
 	Version string
 	// KeyLog gets the secrets of TLS connections in the format that NSS made usual, nil: nobody. It is set before Listen.
 	KeyLog io.Writer
+	// Sockets are open already, by the hand of a service manager. Each takes the place of one that a listener of the configuration would open,
+	// which is told by its address and port, or path; one that no listener names is an error of Listen. They are set before Listen, and are the server's
+	// from then on.
+	Sockets []net.Listener
 
 	log      *slog.Logger
 	observer *mosqlog.Observer

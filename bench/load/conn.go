@@ -27,7 +27,7 @@ func dial(o options, id string, buffer int) (*conn, error) { return dialSession(
 
 // dialSession is dial with a session that outlives the connection, if it is to be stored.
 func dialSession(o options, id string, buffer int, stored bool) (*conn, error) {
-	nc, err := net.Dial("tcp", o.addr)
+	nc, err := open(o)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@
 //	load -addr 127.0.0.1:1883 -pid PID -scenario one-to-one -qos 1 -pairs 100 -n 200000
 //
 // Scenarios: one-to-one (each publisher has one subscriber), fan-out (one publisher, many subscribers), fan-in (many
-// publishers, one subscriber), idle (connections with one subscription each and no message). A publisher sends a window
+// publishers, one subscriber), idle (connections with one subscription each and no message; over TLS and WebSocket, too: bench/doors.sh). A publisher sends a window
 // of messages in one write and waits until all of them are acknowledged and have reached their subscribers, as in
 // request and response; so no broker needs to queue. Every message that is due is counted, and its place in its window
 // checked: a broker that loses, repeats or reorders one makes the run fail.
@@ -40,7 +40,11 @@ type options struct {
 	version  mqtt.Version
 	atLeast  time.Duration
 	stored   bool
-	label    string
+	tls      bool
+	// websocket is MQTT over WebSocket, above TLS if both are asked for
+	websocket bool
+	settle    time.Duration // of an idle run: before the second look at memory
+	label     string
 }
 
 func main() {
@@ -77,6 +81,9 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.qos, "qos", 0, "quality of service of publishers and subscribers")
 	fs.IntVar(&o.window, "window", 0, "messages that a publisher has in flight; 0 means 20, for fan-in 1")
 	fs.BoolVar(&o.stored, "stored", false, "subscribers have stored sessions, and the report has the times of windows")
+	fs.BoolVar(&o.tls, "tls", false, "connect over TLS; any certificate will do")
+	fs.BoolVar(&o.websocket, "websocket", false, "connect over WebSocket")
+	fs.DurationVar(&o.settle, "settle", 0, "let idle connections be idle for this `time` before memory is looked at")
 	fs.IntVar(&version, "version", 4, "protocol level: 4 or 5")
 	fs.StringVar(&o.label, "row", "", "print a row of a Markdown table that begins with `label`")
 	if err := fs.Parse(args); err != nil {

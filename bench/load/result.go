@@ -27,10 +27,10 @@ func (r *result) text(o options) string {
 	if r.connections > 0 {
 		each := float64(r.memory) / float64(r.connections)
 		if o.label != "" {
-			return fmt.Sprintf("| %s | idle | %d | | | | %.0f |\n", o.label, r.connections, each)
+			return fmt.Sprintf("| %s | idle%s | %d | | | | %.0f |\n", o.label, o.layers(), r.connections, each)
 		}
-		return fmt.Sprintf("%d idle connections with a subscription each: %.0f bytes of the broker's memory per connection\n",
-			r.connections, each)
+		return fmt.Sprintf("%d idle connections%s with a subscription each: %.0f bytes of the broker's memory per connection\n",
+			r.connections, o.layers(), each)
 	}
 	rate, perCPU := r.perSecond(r.elapsed), r.perSecond(r.cpu)
 	micros := float64(r.cpu.Microseconds()) / float64(r.delivered)
@@ -55,3 +55,15 @@ func (r *result) text(o options) string {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// layers names what is between MQTT and the socket.
+func (o options) layers() string {
+	s := ""
+	if o.tls {
+		s = " over TLS"
+	}
+	if o.websocket {
+		s += " over WebSocket"
+	}
+	return s
+}

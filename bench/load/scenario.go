@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -270,16 +271,52 @@ func measureIdle(o options) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range o.pairs {
-		c, err := dial(o, fmt.Sprintf("load-idle-%d", i), 256)
-		if err != nil {
-			return nil, err
+	conns, err := openIdle(o)
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close()
 		}
-		defer c.Close()
-		if err := c.subscribe(fmt.Sprintf("load/idle/%d", i), o.qos); err != nil {
-			return nil, err
-		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	if o.settle > 0 {
+		<-time.After(o.settle)
 	}
 	after, err := residentBytes(o.pid)
 	return &result{connections: o.pairs, memory: after - before}, err
+}
+
+// openAtOnce is how many connections are opened at the same time: mosquitto takes 200 ms for each over WebSocket.
+const openAtOnce = 50
+
+// openIdle opens the connections of an idle run; those that are open are returned with the first error.
+func openIdle(o options) (conns []*conn, err error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var next atomic.Int64
+	for range openAtOnce {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(o.pairs); i = next.Add(1) {
+				c, failed := dial(o, fmt.Sprintf("load-idle-%d", i), 256)
+				if failed == nil {
+					failed = c.subscribe(fmt.Sprintf("load/idle/%d", i), o.qos)
+				}
+				mu.Lock()
+				if c != nil {
+					conns = append(conns, c)
+				}
+				if failed != nil {
+					err = cmp.Or(err, failed)
+				}
+				stop := err != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return conns, err
 }
