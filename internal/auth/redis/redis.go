@@ -2,17 +2,10 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"strconv"
-	"strings"
-	"time"
 
-	"github.com/redis/rueidis"
+	redigo "github.com/gomodule/redigo/redis"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/internal/auth"
@@ -39,20 +32,18 @@ const (
 	DefaultField = "password_hash"
 )
 
-// dialTimeout is how long a connection may take.
-const dialTimeout = 5 * time.Second
-
 // Backend looks users up in Redis.
 type Backend struct {
-	o      rueidis.ClientOption
+	server server
 	key    *auth.Template
 	fields []string // the first is that of the hash
 	gate   *auth.Gate
 	decoy  auth.Decoy
 
-	lock   chan struct{} // holds one element while client is looked at or made
-	client rueidis.Client
-	closed bool
+	pool redigo.Pool
+	// lock holds an element for each who has a connection or is connecting, and has room for maxConnections. The pool could bound them
+	// too, but panics if it is closed while somebody who waits gives up (v1.9.3).
+	lock chan struct{}
 }
 
 var (
@@ -62,17 +53,18 @@ var (
 
 // New returns a backend. It does not reach for the server.
 func New(o Options) (*Backend, error) {
-	b := &Backend{gate: o.Gate, lock: make(chan struct{}, 1)}
-	if err := b.parseURL(&o); err != nil {
+	b := &Backend{gate: o.Gate, lock: make(chan struct{}, maxConnections)}
+	var err error
+	if b.server, err = parseURL(&o); err != nil {
 		return nil, err
 	}
+	b.pool = redigo.Pool{DialContext: b.server.dial, MaxIdle: maxConnections, IdleTimeout: maxIdle}
 	if o.Key == "" {
 		o.Key = DefaultKey
 	}
 	if o.Field == "" {
 		o.Field = DefaultField
 	}
-	var err error
 	if b.key, err = auth.ParseTemplate(o.Key, "uc"); err != nil {
 		return nil, err
 	}
@@ -81,73 +73,6 @@ func New(o Options) (*Backend, error) {
 	}
 	b.fields = append([]string{o.Field}, o.Attributes...)
 	return b, nil
-}
-
-func (b *Backend) parseURL(o *Options) error {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" || u.RawQuery != "" {
-		return errors.New("expected redis://[USER@]HOST[:PORT][/DATABASE], or rediss://")
-	}
-	if _, given := u.User.Password(); given {
-		return errors.New("expected no password in auth_redis_url: its place is a file of its own, auth_redis_password_file")
-	}
-	port := u.Port()
-	if port == "" {
-		port = "6379"
-	}
-	const small = 16 << 10 // the library's buffers are made for more
-	b.o = rueidis.ClientOption{
-		InitAddress: []string{net.JoinHostPort(u.Hostname(), port)}, Username: u.User.Username(), Password: o.Password,
-		ForceSingleClient: true, DisableCache: true, PipelineMultiplex: 1, RingScaleEachConn: 8, ReadBufferEachConn: small, WriteBufferEachConn: small,
-		Dialer: net.Dialer{Timeout: dialTimeout},
-	}
-	if database := strings.Trim(u.Path, "/"); database != "" {
-		if b.o.SelectDB, err = strconv.Atoi(database); err != nil || b.o.SelectDB < 0 {
-			return fmt.Errorf("expected the number of a database, not %q", database)
-		}
-	}
-	if u.Scheme == "rediss" {
-		b.o.TLSConfig = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-		if o.CA != nil {
-			b.o.TLSConfig.RootCAs = x509.NewCertPool()
-			if !b.o.TLSConfig.RootCAs.AppendCertsFromPEM(o.CA) {
-				return errors.New("expected certificates in PEM")
-			}
-		}
-	}
-	return nil
-}
-
-// connect returns the client, which connects when it is made. That it failed is not remembered.
-func (b *Backend) connect(ctx context.Context) (rueidis.Client, error) {
-	select {
-	case b.lock <- struct{}{}:
-		defer func() { <-b.lock }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if b.closed {
-		return nil, net.ErrClosed
-	}
-	if b.client == nil {
-		client, err := rueidis.NewClient(b.o)
-		if err != nil {
-			return nil, err
-		}
-		b.client = client
-	}
-	return b.client, nil
-}
-
-// Close closes the connections.
-func (b *Backend) Close() error {
-	b.lock <- struct{}{}
-	defer func() { <-b.lock }()
-	b.closed = true
-	if b.client != nil {
-		b.client.Close()
-	}
-	return nil
 }
 
 // Name returns Name.
@@ -195,23 +120,14 @@ func (b *Backend) Recheck(ctx context.Context, c *broker.Client, proof any) (boo
 
 // user returns the values of the fields; empty for those that are not there.
 func (b *Backend) user(ctx context.Context, c *broker.Client) ([]string, error) {
-	client, err := b.connect(ctx)
-	if err != nil {
-		return nil, err
+	args := make([]any, 0, 1+len(b.fields))
+	args = append(args, b.key.Expand(func(letter byte) string { return auth.ValueOf(letter, c, nil) }))
+	for _, field := range b.fields {
+		args = append(args, field)
 	}
-	key := b.key.Expand(func(letter byte) string { return auth.ValueOf(letter, c, nil) })
-	replies, err := client.Do(ctx, client.B().Hmget().Key(key).Field(b.fields...).Build()).ToArray()
-	if err != nil {
-		return nil, err
+	values, err := redigo.Strings(b.ask(ctx, "HMGET", args...))
+	if err == nil && len(values) != len(b.fields) {
+		err = fmt.Errorf("expected %d values, not %d", len(b.fields), len(values))
 	}
-	values := make([]string, len(b.fields))
-	for i := range min(len(values), len(replies)) {
-		if replies[i].IsNil() {
-			continue
-		}
-		if values[i], err = replies[i].ToString(); err != nil {
-			return nil, err
-		}
-	}
-	return values, nil
+	return values, err
 }
