@@ -9,8 +9,6 @@ const rawIO = false
 
 func (c *conn) loopRaw() error { return errors.ErrUnsupported }
 
-func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
-
 func sysWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
