@@ -74,6 +74,9 @@ func (c *conn) shakeHands(o *Options, who client) error {
 	}
 	var connack mqtt.Connack
 	if err := connack.Decode(c.version, frame); err != nil {
+		if connack.Decode(mqtt.V311, frame) == nil && connack.Reason == mqtt.UnsupportedProtocolVersion {
+			return fmt.Errorf("the broker does not speak MQTT %v", c.version) // which it said in an older version
+		}
 		return err
 	}
 	if connack.Reason != 0 {

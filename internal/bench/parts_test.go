@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -241,3 +242,27 @@ func TestSendingAllocatesNothing(t *testing.T) {
 type discard struct{ net.Conn }
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestCPUTimeIsCounted(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		if _, err := cpuTime(os.Getpid()); err == nil {
+			t.Error("without /proc there is no time")
+		}
+		return
+	}
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := uint64(1)
+	for start := time.Now(); time.Since(start) < 100*time.Millisecond; {
+		x *= 3
+	}
+	after, err := cpuTime(os.Getpid())
+	if err != nil || after <= before || x == 0 {
+		t.Errorf("from %v to %v, error %v", before, after, err)
+	}
+	if n, err := residentBytes(os.Getpid()); err != nil || n < 1<<20 {
+		t.Errorf("%d bytes of memory, error %v", n, err)
+	}
+}
