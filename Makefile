@@ -7,7 +7,7 @@ GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 ROUNDS ?= 100
-.PHONY: help build test race lint fmt fuzz compare growth durable conformance interop crash check
+.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable conformance interop crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ fmt: ## format the code
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	tools/fuzz.sh $(FUZZTIME)
+
+benchcheck: ## compare benchmarks with bench/baseline.txt: more allocations, or much more time, is a failure
+	bench/check.sh
 
 compare: ## measure Unio beside other brokers and write docs/benchmarks/README.md; COMPARE=-quick for a look
 	go run ./bench/compare $(COMPARE)

@@ -109,19 +109,6 @@ func run(ctx context.Context, s settings) error {
 	return err
 }
 
-// raiseFileLimit lets the brokers and the load have as many connections as the system allows this user.
-func raiseFileLimit() error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("limit of open files: %w", err)
-	}
-	limit.Cur = limit.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil { // set by us, it is inherited
-		return fmt.Errorf("limit of open files: %w", err)
-	}
-	return nil
-}
-
 // findPeers prepares the brokers that are wanted and there.
 func (l *lab) findPeers(ctx context.Context) {
 	wanted := strings.Split(l.settings.peers, ",")

@@ -49,7 +49,7 @@ const (
 // start starts the broker, or lets it go on, and returns when it takes connections.
 func (l *lab) start(ctx context.Context, p *peer) (*running, error) {
 	if p.life != nil {
-		return p.life, p.life.cmd.Process.Signal(syscall.SIGCONT)
+		return p.life, proceed(p.life.cmd.Process)
 	}
 	dir, err := os.MkdirTemp(l.work, p.name)
 	if err != nil {
@@ -105,7 +105,7 @@ func (r *running) ready(ctx context.Context) error {
 // halt ends a broker, or makes one that is kept pause.
 func (r *running) halt() {
 	if r.peer.life == r {
-		_ = r.cmd.Process.Signal(syscall.SIGSTOP)
+		_ = pause(r.cmd.Process)
 		return
 	}
 	r.end()
@@ -113,7 +113,7 @@ func (r *running) halt() {
 
 // end ends it.
 func (r *running) end() {
-	_ = r.cmd.Process.Signal(syscall.SIGCONT)
+	_ = proceed(r.cmd.Process)
 	_ = r.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-r.ended:
