@@ -154,7 +154,8 @@ func rabbitPeer() *peer {
 	const server = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 	return &peer{
 		name: "rabbitmq", kept: true,
-		setup: "MQTT plugin, one listener, `prefetch` 65,535. It takes long to start, so it is started once and halted while others are measured",
+		setup: "MQTT plugin, one listener, `prefetch` 65,535. " +
+			"It takes long to start, so it is started once, halted while others are measured, and measured in one round only",
 		prepare: func(ctx context.Context, _ *lab, p *peer) error {
 			if _, err := os.Stat(server); err != nil {
 				return fmt.Errorf("%w: apt-get install rabbitmq-server", errMissing)
