@@ -7,7 +7,7 @@ GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 ROUNDS ?= 100
-.PHONY: help build test race lint fmt fuzz bench conformance interop crash check
+.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable conformance interop crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,8 +32,17 @@ fmt: ## format the code
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	tools/fuzz.sh $(FUZZTIME)
 
-bench: ## compare with Debian's mosquitto: a Markdown table, in about five minutes
-	bench/compare.sh
+benchcheck: ## compare benchmarks with bench/baseline.txt: more allocations, or much more time, is a failure
+	bench/check.sh
+
+compare: ## measure Unio beside other brokers and write docs/benchmarks/README.md; COMPARE=-quick for a look
+	go run ./bench/compare $(COMPARE)
+
+growth: ## measure how costs grow, and fairness, and write docs/benchmarks/growth.md
+	go run ./bench/compare -growth $(COMPARE)
+
+durable: ## measure what durability costs and write docs/benchmarks/durable.md
+	go run ./bench/compare -durable $(COMPARE)
 
 conformance: build ## run the .mqtt scripts over a socket against bin/unio
 	tools/conformance.sh

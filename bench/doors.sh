@@ -3,7 +3,7 @@
 #
 #   bench/doors.sh [CONNECTIONS [SECONDS]]
 #
-# CONNECTIONS (10000 by default) with one subscription each are opened, 50 at a time, to a freshly started broker, and its memory is looked at
+# CONNECTIONS (10000 by default) with one subscription each are opened, by unio bench, to a freshly started broker, and its memory is looked at
 # when they have been idle for SECONDS (30 by default): a runtime that collects garbage needs some time to give back what handshakes have
 # left. Both brokers have the same certificate, ECDSA on P-256. TLS is what both prefer, which is 1.3.
 set -euo pipefail
@@ -28,7 +28,6 @@ stop() {
 trap 'stop; rm -rf "$work"' EXIT
 
 go build -o "$work/unio" ./cmd/unio
-go build -o "$work/load" ./bench/load
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 \
 	-keyout "$work/key" -out "$work/crt" 2>/dev/null
 ulimit -n "$(ulimit -Hn)"
@@ -62,22 +61,23 @@ start() {
 	exit 1
 }
 
-# measure "FLAGS OF LOAD" OPTION...
+# measure SCHEME OPTION...
 measure() {
-	local flags=$1 broker
+	local scheme=$1 broker each
 	shift
 	for broker in mosquitto unio; do
 		start "$broker" "$@"
-		# shellcheck disable=SC2086 # flags are words
-		"$work/load" -addr "127.0.0.1:$port" -pid "$pid" -scenario idle -pairs "$connections" -settle "${seconds}s" -row "$broker" $flags
+		each=$("$work/unio" bench idle --broker "$scheme://127.0.0.1:$port" --pid "$pid" --connections "$connections" --for "${seconds}s" \
+			--cafile "$work/crt" --insecure --json --quiet | sed -n 's/^ *"memory_each": \([-0-9]*\).*/\1/p' | tail -n 1)
+		echo "| $broker | $scheme | $connections | $each |"
 		stop
 	done
 }
 
-echo "| broker | scenario | connections | | | | bytes of memory per connection |"
-echo "|---|---|---|---|---|---|---|"
+echo "| broker | | connections | bytes of memory per connection |"
+echo "|---|---|---|---|"
 tls=("certfile $work/crt" "keyfile $work/key")
-measure ""
-measure "-tls" "${tls[@]}"
-measure "-websocket" "protocol websockets"
-measure "-tls -websocket" "protocol websockets" "${tls[@]}"
+measure mqtt
+measure mqtts "${tls[@]}"
+measure ws "protocol websockets"
+measure wss "protocol websockets" "${tls[@]}"
