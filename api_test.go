@@ -91,7 +91,9 @@ func TestBansAreListedAndLiftedByTheHTTPAPI(t *testing.T) {
 	s := start(t, cfg, nil)
 	api := apiOf(t, s, 1, nil)
 	for i := range 3 {
-		login(t, s, "joe", fmt.Sprint("guess ", i))
+		if _, code := login(t, s, "joe", fmt.Sprint("guess ", i)); code != mqtt.NotAuthorized {
+			t.Errorf("guess %d: %v", i, code)
+		}
 	}
 	bans := func() (all []admin.Ban) {
 		status, body := api("GET /api/v1/bans", "ann:secret")

@@ -213,13 +213,13 @@ func (c *conn) readEvent() {
 	rb := readBuffers.Get().(*[]byte)
 	n, err := sysRead(uintptr(c.event.fd), *rb)
 	switch {
-	case err == syscall.EAGAIN || err == syscall.EINTR:
-		readBuffers.Put(rb)
-		return
 	case err == nil && n == 0:
 		err = io.EOF
 	case err == nil:
 		err = c.consumeBatch((*rb)[:n])
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
+		readBuffers.Put(rb)
+		return
 	}
 	readBuffers.Put(rb)
 	if err != nil {

@@ -95,7 +95,7 @@ func (s *socketReader) Read(p []byte) (int, error) {
 	for {
 		n, err := sysRead(s.fd, p)
 		switch {
-		case err == syscall.EINTR:
+		case errors.Is(err, syscall.EINTR):
 			continue
 		case err != nil:
 			return 0, err
@@ -110,7 +110,7 @@ func (s *socketReader) Read(p []byte) (int, error) {
 func (s *socketWriter) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := sysWrite(s.fd, p[n:])
-		if err == syscall.EINTR {
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil {

@@ -152,7 +152,7 @@ func BenchmarkMessage(b *testing.B) {
 // BenchmarkFanOut takes one message from a publisher to 100 subscribers: the write path, for the most part.
 func BenchmarkFanOut(b *testing.B) {
 	const subscribers = 100
-	connect := sockets(b)
+	connect := sockets(b, nil)
 	p := mqtt.Publish{Topic: []byte("bench/fan"), Payload: make([]byte, 64)}
 	packet := p.Append(nil, mqtt.V311)
 	var subs []socket

@@ -144,6 +144,7 @@ func TestCloseFramesReachTheClient(t *testing.T) {
 		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Protocol") != "mqtt" {
 			t.Fatalf("%v %v", answer, err)
 		}
+		defer answer.Body.Close() // empty
 		connack := make([]byte, 6)
 		if _, err := io.ReadFull(r, connack); err != nil || string(connack) != "\x82\x04\x20\x02\x00\x00" {
 			t.Fatalf("%x, %v", connack, err)
