@@ -197,7 +197,7 @@ func (b *broker) reload() {
 	if err := b.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 		b.t.Fatal(err)
 	}
-	b.awaitFrom(mark, "Nothing waits to be saved")
+	b.awaitFrom(mark, "There is nothing to save")
 }
 
 // freePort returns a port of 127.0.0.1 and ::1 that nobody listens on.
