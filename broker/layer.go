@@ -95,7 +95,7 @@ func (s *socketReader) Read(p []byte) (int, error) {
 	for {
 		n, err := sysRead(s.fd, p)
 		switch {
-		case err == syscall.EINTR:
+		case err == syscall.EINTR: //nolint:errorlint // sysRead wraps nothing
 			continue
 		case err != nil:
 			return 0, err
@@ -110,7 +110,7 @@ func (s *socketReader) Read(p []byte) (int, error) {
 func (s *socketWriter) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := sysWrite(s.fd, p[n:])
-		if err == syscall.EINTR {
+		if err == syscall.EINTR { //nolint:errorlint // sysWrite wraps nothing
 			continue
 		}
 		if err != nil {

@@ -65,11 +65,11 @@ type Stats struct {
 
 type counters struct {
 	connections, connectionsMax, sessions, unaccepted, accepted, refused, probes, expired, panics atomic.Int64
-	shared, retainedBytes                                                                 atomic.Int64
-	packetsReceived, packetsSent, received, sent                                          atomic.Int64
-	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                      atomic.Int64
-	dropped                                                                               [dropCauses]atomic.Int64
-	refusedBy                                                                             [refuseCauses]atomic.Int64
+	shared, retainedBytes                                                                         atomic.Int64
+	packetsReceived, packetsSent, received, sent                                                  atomic.Int64
+	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                              atomic.Int64
+	dropped                                                                                       [dropCauses]atomic.Int64
+	refusedBy                                                                                     [refuseCauses]atomic.Int64
 }
 
 // connected counts a client that came (1) or went (-1).

@@ -31,8 +31,8 @@ func newRoot(version string) *cobra.Command {
 
 Without a configuration file it listens on port 1883 of this machine alone and
 lets everybody in. The file has the syntax of mosquitto.conf(5).`,
-		Version:               version,
-		Args:                  noArguments,
+		Version: version,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return underServiceManager(func(ctx context.Context) error { return serve(ctx, cmd, version, &f) })
 		},
