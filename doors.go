@@ -164,7 +164,7 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 	return o
 }
 
-// wrap puts the layers over a socket. waiting bounds the connections that are not MQTT yet.
+// wrap puts the layers over a socket. w bounds the connections that are not MQTT yet.
 func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listener, error) {
 	l, from := s, d.from.Load()
 	if n := from.ProxyProtocol; n > 0 {
@@ -297,11 +297,8 @@ func harmless(err error) bool {
 	return errors.Is(err, tlsconn.ErrChallenge) || errors.Is(err, proxyproto.ErrLocal)
 }
 
-// waiting counts connections of WebSocket listeners that are not MQTT yet, and asks the engine whether there may be more.
-type waiting struct {
-	broker atomic.Pointer[broker.Broker]
-	n      atomic.Int64
-}
+// waiting asks the engine about connections that are not MQTT yet, once there is one.
+type waiting struct{ broker atomic.Pointer[broker.Broker] }
 
 // admitAddress asks the engine about the address of a client behind a load balancer.
 func (w *waiting) admitAddress(client net.Addr) error {
@@ -328,24 +325,24 @@ func (r *waitingRoom) Accept() (net.Conn, error) {
 		if b == nil {
 			return nc, nil
 		}
-		if err := b.Admit(nc.RemoteAddr(), nc.LocalAddr(), int(r.waiting.n.Load()), r.proxied); err != nil {
+		if err := b.Admit(nc.RemoteAddr(), nc.LocalAddr(), r.proxied); err != nil {
 			_ = nc.Close()
 			continue
 		}
-		r.waiting.n.Add(1)
-		return &waiter{Conn: nc, waiting: r.waiting}, nil
+		b.AddWaiting(1)
+		return &waiter{Conn: nc, broker: b}, nil
 	}
 }
 
 // waiter is a connection in a waitingRoom.
 type waiter struct {
 	net.Conn
-	waiting *waiting
-	left    sync.Once
+	broker *broker.Broker
+	left   sync.Once
 }
 
 // leave is called when the connection is MQTT, or closed.
-func (w *waiter) leave() { w.left.Do(func() { w.waiting.n.Add(-1) }) }
+func (w *waiter) leave() { w.left.Do(func() { w.broker.AddWaiting(-1) }) }
 
 func (w *waiter) Close() error {
 	w.leave()

@@ -140,13 +140,13 @@ func addressOf(a net.Addr) (netip.Addr, bool) {
 }
 
 // Admit judges a connection that was just accepted, and from which something else is to come before it is served, such as an HTTP request.
-// waiting is how many of these there are. proxied says that remote is a load balancer, about whose clients AdmitAddress is asked later.
-// What is refused has been counted and told. See ListenerOptions.Admitted.
-func (b *Broker) Admit(remote, local net.Addr, waiting int, proxied bool) error {
+// proxied says that remote is a load balancer, about whose clients AdmitAddress is asked later. What is refused has been counted and told; what is
+// not counts by AddWaiting until it is served. See ListenerOptions.Admitted.
+func (b *Broker) Admit(remote, local net.Addr, proxied bool) error {
 	o := b.options.Load()
 	var err error
 	switch {
-	case o.MaxUnaccepted > 0 && b.counters.unaccepted.Load()+int64(waiting) >= int64(o.MaxUnaccepted):
+	case o.MaxUnaccepted > 0 && b.counters.unaccepted.Load()+b.counters.waiting.Load() >= int64(o.MaxUnaccepted):
 		err = ErrUnaccepted
 	case !proxied:
 		err = b.AdmitAddress(remote)
@@ -156,6 +156,10 @@ func (b *Broker) Admit(remote, local net.Addr, waiting int, proxied bool) error 
 	}
 	return err
 }
+
+// AddWaiting counts connections that were admitted and are not served yet, 1 for each that comes and -1 for each that goes on or ends:
+// they count for MaxUnaccepted.
+func (b *Broker) AddWaiting(n int64) { b.counters.waiting.Add(n) }
 
 // AdmitAddress judges one more connection of a client by its address alone: ErrConnectionRate, or nil. The refusal is counted and told when
 // the handshake that it ends has failed.

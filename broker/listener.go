@@ -29,7 +29,7 @@ func isResourceError(err error) bool {
 // accept starts the goroutine of a new connection.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
 	lo := ln.options.Load()
-	if !lo.Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), 0, lo.Proxied) != nil {
+	if !lo.Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), lo.Proxied) != nil {
 		_ = nc.Close()
 		return
 	}

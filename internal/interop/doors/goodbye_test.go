@@ -80,7 +80,8 @@ func isAlert(err error, text string) bool {
 	return ok && err.Error() == "remote error: tls: "+text
 }
 
-// A client that asks for renegotiation is sent away. With pre-shared keys it is told that there is none, and openssl leaves by itself.
+// A client that asks for renegotiation is sent away. With pre-shared keys it is told that there is none, and openssl leaves by itself, with one alert or
+// another, as CONNACK comes before or after its wish.
 func TestRenegotiation(t *testing.T) {
 	t.Parallel()
 	need(t, "openssl", "openssl")
@@ -94,7 +95,7 @@ func TestRenegotiation(t *testing.T) {
 		line string
 	}{
 		"r": {[]string{"-connect", fmt.Sprintf("127.0.0.1:%d", port), "-CAfile", p.ca.file}, "the client asks for renegotiation"},
-		"s": {[]string{"-connect", fmt.Sprintf("127.0.0.1:%d", overPSK), "-psk", pskKey, "-psk_identity", "device"}, "alert handshake_failure"},
+		"s": {[]string{"-connect", fmt.Sprintf("127.0.0.1:%d", overPSK), "-psk", pskKey, "-psk_identity", "device"}, "alert (handshake_failure|unexpected_message)"},
 	} {
 		c := start(t, "openssl", append([]string{"s_client", "-tls1_2"}, client.args...)...)
 		connectAs(t, c.input, id)
@@ -141,6 +142,9 @@ func TestCloseFramesReachTheClient(t *testing.T) {
 		}
 		r := bufio.NewReader(c)
 		answer, err := http.ReadResponse(r, nil)
+		if err == nil {
+			_ = answer.Body.Close() // there is none
+		}
 		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Protocol") != "mqtt" {
 			t.Fatalf("%v %v", answer, err)
 		}

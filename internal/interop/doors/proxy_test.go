@@ -180,3 +180,27 @@ func TestHealthChecksOfHAProxyAreSilent(t *testing.T) {
 		}
 	}
 }
+
+// Browsers come through an HTTP proxy that ends TLS, which tells their address by X-Forwarded-For, or by a PROXY header, or by both.
+func TestWebSocketBehindHAProxy(t *testing.T) {
+	t.Parallel()
+	needJS(t)
+	p := newPKI(t)
+	both := writeFile(t, filepath.Join(p.dir, "both.pem"), slices.Concat(p.server.text(), p.server.keyText()))
+	plain, proxied := freePort(t), freePort(t)
+	b := startBroker(t, listen(plain), "protocol websockets", "allow_anonymous true",
+		listen(proxied), "protocol websockets", "enable_proxy_protocol 2", "websockets_forwarded_for false", "proxy_protocol_v2_require_tls true")
+	bind := "ssl crt " + both + " alpn http/1.1"
+	ports := haproxy(t,
+		[]string{bind, "mode http", "timeout tunnel 60s", "option forwardfor", fmt.Sprintf("server s 127.0.0.1:%d", plain)},
+		[]string{bind, "mode http", "timeout tunnel 60s", fmt.Sprintf("server s 127.0.0.1:%d send-proxy-v2-ssl", proxied)},
+	)
+	for i, port := range ports {
+		from, mark := fmt.Sprintf("127.0.0.%d", 80+i), b.mark()
+		o := mqttJS(t, fmt.Sprintf("wss://127.0.0.1:%d/mqtt", port), map[string]any{"ca": p.ca.file, "localAddress": from})
+		if o.status != 0 {
+			t.Errorf("%+v", o)
+		}
+		b.awaitFrom(mark, `^New client connected from `+regexp.QuoteMeta(from)+`:\d+ as `)
+	}
+}

@@ -314,3 +314,32 @@ func TestOtherVersionsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// The client's address is judged as soon as it is known, and a refusal is final.
+func TestAdmitEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	errRefused := errors.New("refused")
+	for source, want := range map[string]error{"192.0.2.1:1000": nil, "192.0.2.2:1000": errRefused} {
+		a, b := net.Pipe()
+		defer a.Close()
+		defer b.Close()
+		go func() { _, _ = io.WriteString(b, v2(t, tcp(source), tcp("192.0.2.9:1883"))+"hello") }()
+		c := &Conn{Conn: a, version: 2, admit: func(client net.Addr) error {
+			if client.String() == "192.0.2.2:1000" {
+				return errRefused
+			}
+			return nil
+		}}
+		for range 2 {
+			if err := c.HandshakeContext(t.Context()); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", source, err, want)
+			}
+		}
+		if n, err := c.Read(make([]byte, 5)); !errors.Is(err, want) || want != nil && n > 0 {
+			t.Errorf("%s: read %d, %v", source, n, err)
+		}
+		if c.RemoteAddr().String() != source {
+			t.Errorf("%s: RemoteAddr %v", source, c.RemoteAddr())
+		}
+	}
+}

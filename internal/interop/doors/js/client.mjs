@@ -1,4 +1,4 @@
-// Drives MQTT.js against a broker: node client.mjs URL '{"ca": FILE, "origin": ORIGIN, "headers": {...}}'
+// Drives MQTT.js against a broker: node client.mjs URL '{"ca": FILE, "origin": ORIGIN, "headers": {...}, "localAddress": IP}'
 //
 // It ends with "ok" and status 0, or with what went wrong and status 1. Large messages make frames that hold no whole packet, and many small
 // ones in a row make frames that hold several.
@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import mqtt from 'mqtt'
 
 const [url, text] = process.argv.slice(2)
-const { ca, origin, headers } = JSON.parse(text) ?? {}
+const { ca, origin, headers, localAddress } = JSON.parse(text) ?? {}
 
 async function session(protocolVersion) {
   const client = await mqtt.connectAsync(url, {
@@ -16,7 +16,7 @@ async function session(protocolVersion) {
     reconnectPeriod: 0,
     connectTimeout: 10_000,
     ca: ca && readFileSync(ca),
-    wsOptions: { origin, headers },
+    wsOptions: { origin, headers, localAddress },
   }, false)
   client.on('error', fail)
   const got = []
