@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/internal/psk"
 	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
 )
 
 // door is what stands between the sockets of one listener and MQTT: TLS with certificates or with pre-shared keys, WebSocket, the PROXY
@@ -429,6 +431,7 @@ func (s *Server) tellExpiries(now time.Time) {
 		if d.certs == nil {
 			continue
 		}
+		s.publishExpiry(d)
 		for _, i := range d.certs.Expiring(now, certs.MonthAhead) {
 			if life := i.NotAfter.Sub(i.NotBefore); now.Before(i.NotAfter.Add(-life / 4)) {
 				continue // made for a short life, as lists of revoked certificates are
@@ -442,6 +445,25 @@ func (s *Server) tellExpiries(now time.Time) {
 				s.log.Warn(line)
 			}
 		}
+	}
+}
+
+// publishExpiry tells in $SYS when a listener's own certificates end, the first of them.
+func (s *Server) publishExpiry(d *door) {
+	var end time.Time
+	for _, i := range d.certs.Certificates() {
+		if i.Use == certs.Server && (end.IsZero() || i.NotAfter.Before(end)) {
+			end = i.NotAfter
+		}
+	}
+	if end.IsZero() || d.from.Load().Port == 0 {
+		return
+	}
+	err := s.broker.Publish(&store.Message{
+		Topic: fmt.Sprintf("$SYS/broker/listeners/%d/certificate/expires", d.from.Load().Port), Payload: strconv.AppendInt(nil, end.Unix(), 10), QoS: 2, Retain: true,
+	})
+	if err != nil {
+		s.log.Error("Unable to publish $SYS: " + err.Error())
 	}
 }
 

@@ -207,12 +207,17 @@ func TestEndsAreToldAMonthAhead(t *testing.T) {
 	}
 	soon, later := issue(t, p.dir, "soon", p.ca, lives(80*day, 10*day)), issue(t, p.dir, "later", p.ca, lives(80*day, 40*day))
 	short := issue(t, p.dir, "short", p.ca, lives(day, 6*day))
-	var lines []string
-	for _, c := range []*certificate{soon, later, short} {
+	plain, first := freePort(t), freePort(t)
+	lines := []string{listen(plain), "allow_anonymous true", listen(first), "certfile " + soon.file, "keyfile " + soon.pem}
+	for _, c := range []*certificate{later, short} {
 		lines = append(lines, listen(freePort(t)), "certfile "+c.file, "keyfile "+c.pem)
 	}
 	b := startBroker(t, lines...)
 	b.await("Warning: .*soon.crt: the certificate of CN=soon expires on ")
+	topic := fmt.Sprintf("$SYS/broker/listeners/%d/certificate/expires", first)
+	if got, want := mosquitto(t, plain).subscribe(topic).await("MSG "), fmt.Sprintf("MSG %s %d", topic, soon.x509.NotAfter.Unix()); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	for _, line := range b.since(0) {
 		if strings.Contains(line, "expires") && !strings.Contains(line, "soon") {
 			t.Error(line)
