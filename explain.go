@@ -11,6 +11,7 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/dynsec"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/topic"
 )
@@ -51,14 +52,14 @@ type Answer struct {
 	Topic    string `json:"topic,omitempty"` // behind the listener's mount point
 	// Reason is set if no rule was asked.
 	Reason string `json:"reason,omitempty"`
-	// Files are the answers of acl_file and rules_file, as far as the listener has them. All have to allow.
+	// Files are the answers of acl_file, rules_file and dynamic security, as far as the listener has them. All have to allow.
 	Files []acl.Explanation `json:"files,omitempty"`
 }
 
 // Explain decides by the rules of a configuration, as a broker does that is started with it, and says why. Whether the client would be
 // let in by its password is not asked.
 func Explain(cfg *config.Config, q Question) (*Answer, error) {
-	s, err := loadSecurity(cfg)
+	s, err := loadSecurity(cfg, &opener{options: dynsec.Options{MustExist: true}})
 	if err != nil {
 		return nil, err
 	}
@@ -74,10 +75,13 @@ func Explain(cfg *config.Config, q Question) (*Answer, error) {
 		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
 		return answer, nil
 	default:
-		answer.Allow, answer.Files = acl.New(s.acl).Explain(a)
+		if d := s.dynsec[name(*l)]; d != nil {
+			a.Client.Attributes = withAttributes(d.Attributes(q.Username), q.Attributes)
+		}
+		answer.Allow, answer.Files = acl.New(s.rules()).Explain(a)
 	}
 	if len(answer.Files) == 0 {
-		answer.Reason = "the listener has neither acl_file nor rules_file"
+		answer.Reason = "the listener has neither acl_file nor rules_file nor dynamic security"
 	}
 	return answer, nil
 }

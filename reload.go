@@ -12,7 +12,7 @@ import (
 )
 
 // Reload puts another configuration in force: limits, what is asked of clients, the
-// password, ACL and rules files, which are read again, and the interval of $SYS. All of it is
+// password, ACL and rules files and those of dynamic security, which are read again, and the interval of $SYS. All of it is
 // read before any of it is used: after an error, which is a config.Errors, the old one
 // is in force. Clients that would not be let in any more are disconnected. The log is
 // not the server's: see [Log].
@@ -25,10 +25,11 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	security, err := loadSecurity(cfg)
+	security, err := loadSecurity(cfg, s.dynsec.opener())
 	if err != nil {
 		return err
 	}
+	defer security.discard() // unless it is used
 	doors, more, err := openDoors(cfg, s.KeyLog)
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 		s.log.Warn(w + "; this needs a restart")
 	}
 	s.auth.Set(security.auth)
-	s.acl.Set(security.acl)
+	s.dynsec.use(security)
 	s.reloadDoors(cfg, doors)
 	s.broker.Reconfigure(s.options(cfg))
 	for _, l := range s.listeners {

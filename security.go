@@ -7,20 +7,24 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/dynsec"
 )
 
-// security is what the password, ACL and rules files of a configuration say.
+// security is what the password, ACL and rules files of a configuration say, and its files of dynamic security.
 type security struct {
 	auth     auth.Options
-	acl      acl.Options
+	acl      acl.Options                 // without the rules of dynamic security
+	dynsec   map[string]*dynsec.Security // by listener
+	rereads  []*dynsec.Reread            // that wait to be used
 	warnings []config.Warning
 }
 
 // loadSecurity reads the files. Each is read once, however many listeners name it. The
 // error is a config.Errors with all mistakes of all files: a file that cannot be read
-// never means that there are no rules.
-func loadSecurity(cfg *config.Config) (*security, error) {
+// never means that there are no rules. Who calls it calls use or discard behind it.
+func loadSecurity(cfg *config.Config, open *opener) (*security, error) {
 	s := &security{
+		dynsec: map[string]*dynsec.Security{},
 		auth: auth.Options{
 			Listener:  auth.Listener{RefuseAnonymous: true}, // of no listener
 			Listeners: map[string]auth.Listener{},
@@ -41,13 +45,18 @@ func loadSecurity(cfg *config.Config) (*security, error) {
 		for _, f := range filesOf(l) {
 			mistakes = appendMistakes(mistakes, s.loadRules(rules, f), cfg.Origin(f.option, i), f.option)
 		}
+		if path := l.DynamicSecurity.ConfigFile; path != "" {
+			sec, err := s.openDynsec(open, l.DynamicSecurity)
+			mistakes = appendMistakes(mistakes, err, cfg.Origin("plugin", i), "plugin")
+			s.dynsec[name(l)] = sec
+		}
 		s.auth.Listeners[name(l)] = auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
 		s.acl.Listeners[name(l)] = rules.of(l)
 	}
 	if len(mistakes) > 0 {
+		s.discard()
 		return nil, mistakes
 	}
-	s.acl = shared(s.acl)
 	return s, nil
 }
 
@@ -142,10 +151,10 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 	return all
 }
 
-// CheckFiles reads the password, ACL and rules files, certificates and keys that a configuration names and returns what
+// CheckFiles reads the password, ACL and rules files, those of dynamic security, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
-	s, err := loadSecurity(cfg)
+	s, err := loadSecurity(cfg, &opener{dry: true})
 	if err != nil {
 		return nil, err
 	}

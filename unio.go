@@ -25,6 +25,7 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/store/disk"
@@ -42,8 +43,10 @@ type Server struct {
 
 	log      *slog.Logger
 	observer *mosqlog.Observer
-	auth     *auth.Authenticator
+	auth     *authenticator
 	acl      *acl.Authorizer
+	dynsec   *dynamicSecurity
+	control  *control.Endpoints
 	noDelay  atomic.Bool
 
 	waiting   waiting
@@ -73,16 +76,19 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("unio: a configuration without listeners")
 	}
-	security, err := loadSecurity(cfg)
+	endpoints, rules := control.New(), acl.New(acl.Options{})
+	dynamic := newDynamicSecurity(log, rules, endpoints)
+	security, err := loadSecurity(cfg, dynamic.opener())
 	if err != nil {
 		return nil, err
 	}
+	dynamic.use(security)
 	for _, w := range security.warnings {
 		log.Warn(w.String())
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		auth: auth.New(security.auth), acl: acl.New(security.acl),
+		auth: &authenticator{auth.New(security.auth), dynamic}, acl: rules, dynsec: dynamic, control: endpoints,
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
 	s.observer.TellDenials(s.acl.Reason)
@@ -95,6 +101,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
 		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
+		Interceptors: []broker.Interceptor{s.control},
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason
@@ -140,6 +147,8 @@ func (s *Server) Start() error {
 	}
 	s.broker = b
 	s.waiting.broker.Store(b)
+	s.dynsec.broker.Store(b)
+	s.control.Attach(b)
 	s.watchDoors()
 	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})

@@ -152,6 +152,8 @@ type Listener struct {
 	ACLFile string
 	// RulesFile says it with conditions, and has to allow it, too; empty for all.
 	RulesFile string
+	// DynamicSecurity says who clients are and what they may do, together with the files.
+	DynamicSecurity DynamicSecurity
 	// AllowAnonymous lets clients in that give no user name.
 	AllowAnonymous bool
 	// AllowZeroLengthClientID lets clients in that leave their client id to the broker.

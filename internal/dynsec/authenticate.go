@@ -71,6 +71,26 @@ func (own *client) bars(c *broker.Client) string {
 	return ""
 }
 
+// Bars says why a client that its certificate or key has named is not let in, as far as the file knows it; empty: it is.
+func (s *Security) Bars(c *broker.Client) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if own := s.content.clients[c.Username]; own != nil {
+		return own.bars(c)
+	}
+	return ""
+}
+
+// Attributes returns the groups and roles of a client; nil: it is unknown.
+func (s *Security) Attributes(username string) map[string][]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if own := s.content.clients[username]; own != nil {
+		return own.attributes()
+	}
+	return nil
+}
+
 // Valid reports whether a client that Check let in would be let in still, as far as that can be said without its password. proof is
 // that of the Answer.
 func (s *Security) Valid(c *broker.Client, proof string) bool {

@@ -42,6 +42,7 @@ type Options struct {
 // A Security is the content of one file, in force. Its methods may be called by many goroutines.
 type Security struct {
 	options Options
+	made    []string
 	rules   atomic.Pointer[acl.Rules]
 
 	requests sync.Mutex // held by who changes the content, from the first change until the file is written
@@ -94,17 +95,19 @@ func (s *Security) create() ([]byte, error) {
 		if err := auth.ReplaceFile(path, passwords); err != nil {
 			return nil, fmt.Errorf("write the first passwords: %w", err)
 		}
+		s.made = append(s.made, path)
 		s.options.Log.Info("Dynamic security: the first passwords are in " + path + ".")
 	}
 	data := c.file()
 	if err := auth.ReplaceFile(s.options.Path, data); err != nil {
 		return nil, fmt.Errorf("write the first file: %w", err)
 	}
+	s.made = append(s.made, s.options.Path)
 	return data, nil
 }
 
-// Files returns the files that it writes: its file, and that of the first passwords.
-func (s *Security) Files() []string { return []string{s.options.Path, s.options.Path + ".pw"} }
+// Made returns the files that Open has made.
+func (s *Security) Made() []string { return s.made }
 
 // Rules returns the rules in force. Each change makes others.
 func (s *Security) Rules() *acl.Rules { return s.rules.Load() }
@@ -174,3 +177,6 @@ func (s *Security) save() error {
 	s.written, s.unsaved = data, false
 	return nil
 }
+
+// Path returns the path of the file.
+func (s *Security) Path() string { return s.options.Path }

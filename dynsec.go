@@ -1,0 +1,266 @@
+package unio
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/control"
+	"github.com/uniomq/unio/internal/dynsec"
+	"github.com/uniomq/unio/mqtt"
+)
+
+// dynamicSecurity is the dynamic security of all listeners: it puts the rules of files that change together with those that do not, and
+// finds the file of who asks for a command.
+type dynamicSecurity struct {
+	log    *slog.Logger
+	acl    *acl.Authorizer
+	broker atomic.Pointer[broker.Broker] // nil until Start
+
+	listeners atomic.Pointer[map[string]*dynsec.Security] // never changed
+
+	mu    sync.Mutex // guards what follows, and is held while rules are put together
+	force *security
+}
+
+func newDynamicSecurity(log *slog.Logger, rules *acl.Authorizer, endpoints *control.Endpoints) *dynamicSecurity {
+	d := &dynamicSecurity{log: log, acl: rules}
+	d.listeners.Store(&map[string]*dynsec.Security{})
+	endpoints.HandleThen(dynsec.Topic, d.handle)
+	return d
+}
+
+// of returns the one of a listener, or nil.
+func (d *dynamicSecurity) of(listener string) *dynsec.Security {
+	return (*d.listeners.Load())[listener]
+}
+
+// handle answers a request with commands.
+func (d *dynamicSecurity) handle(c *broker.Client, payload []byte) ([]byte, func() error) {
+	s := d.of(c.Listener)
+	if s == nil {
+		return control.NotAvailable(), nil
+	}
+	return s.Handle(c, payload)
+}
+
+// use puts in force what was loaded.
+func (d *dynamicSecurity) use(s *security) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.useRereads()
+	d.force = s
+	listeners := maps.Clone(s.dynsec)
+	d.listeners.Store(&listeners)
+	d.acl.Set(s.rules())
+}
+
+// changed puts rules in force that a command has changed.
+func (d *dynamicSecurity) changed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.force != nil {
+		d.acl.Set(d.force.rules())
+	}
+}
+
+// clients returns who is connected through listeners with a Security.
+func (d *dynamicSecurity) clients(s *dynsec.Security) []*broker.Client {
+	b := d.broker.Load()
+	if b == nil {
+		return nil
+	}
+	return slices.DeleteFunc(b.Clients(), func(c *broker.Client) bool { return d.of(c.Listener) != s })
+}
+
+func (d *dynamicSecurity) disconnect(c *broker.Client, cause error) {
+	if b := d.broker.Load(); b != nil {
+		b.Disconnect(c.ID, cause)
+	}
+}
+
+// An opener opens files of dynamic security.
+type opener struct {
+	options dynsec.Options
+	opened  map[string]*dynsec.Security // by path; those that are in force, at first
+	reread  map[string]bool             // by path
+	dynamic *dynamicSecurity            // nil: what is opened is only looked at
+	dry     bool                        // a file that is not there gives a warning, and is not made
+}
+
+// opener returns one that goes on with the files in force.
+func (d *dynamicSecurity) opener() *opener {
+	o := &opener{options: dynsec.Options{Log: d.log, LookupEnv: os.LookupEnv}, opened: map[string]*dynsec.Security{}, reread: map[string]bool{}, dynamic: d}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.force != nil {
+		for _, s := range d.force.dynsec {
+			if s != nil {
+				o.opened[s.Path()] = s
+			}
+		}
+	}
+	for path := range o.opened {
+		o.reread[path] = true
+	}
+	return o
+}
+
+// openDynsec returns the one of a file, which is opened, or read again, once.
+func (s *security) openDynsec(o *opener, from config.DynamicSecurity) (*dynsec.Security, error) {
+	sec := o.opened[from.ConfigFile]
+	switch {
+	case sec != nil && o.reread[from.ConfigFile]:
+		r, warnings, err := sec.Reread()
+		if err != nil {
+			return nil, err
+		}
+		o.reread[from.ConfigFile] = false
+		s.rereads = append(s.rereads, r)
+		s.warnings = append(s.warnings, warnings...)
+		return sec, nil
+	case sec != nil:
+		return sec, nil
+	}
+	options := o.options
+	options.Path, options.PasswordInitFile = from.ConfigFile, from.PasswordInitFile
+	if o.dry {
+		if _, err := os.Stat(options.Path); errors.Is(err, fs.ErrNotExist) {
+			s.warnings = append(s.warnings, config.Warning{File: options.Path, Msg: "the file of dynamic security is not there; the broker will make it"})
+			return nil, nil
+		}
+	}
+	if d := o.dynamic; d != nil {
+		options.Changed, options.Disconnect = d.changed, d.disconnect
+		options.Clients = func() []*broker.Client { return d.clients(sec) }
+	}
+	sec, warnings, err := dynsec.Open(options)
+	if err != nil {
+		return nil, err
+	}
+	s.warnings = append(s.warnings, warnings...)
+	if o.opened == nil {
+		o.opened = map[string]*dynsec.Security{}
+	}
+	o.opened[options.Path] = sec
+	return sec, nil
+}
+
+// useRereads puts in force what was read again.
+func (s *security) useRereads() {
+	for _, r := range s.rereads {
+		r.Use()
+	}
+	s.rereads = nil
+}
+
+// discard leaves what is in force, unless use came before.
+func (s *security) discard() {
+	for _, r := range s.rereads {
+		r.Discard()
+	}
+	s.rereads = nil
+}
+
+// rules returns the rules of all listeners as they are: those of the files, and those of dynamic security. What one denies, no other one can allow.
+func (s *security) rules() acl.Options {
+	o := acl.Options{Listeners: make(map[string][]*acl.Rules, len(s.acl.Listeners))}
+	for listener, rules := range s.acl.Listeners {
+		if d := s.dynsec[listener]; d != nil {
+			rules = append(slices.Clip(rules), d.Rules())
+		}
+		o.Listeners[listener] = rules
+	}
+	return shared(o)
+}
+
+// withAttributes returns the attributes of two sources.
+func withAttributes(a, b map[string][]string) map[string][]string {
+	all := map[string][]string{}
+	for _, m := range []map[string][]string{a, b} {
+		for k, values := range m {
+			all[k] = append(all[k], values...)
+		}
+	}
+	return all
+}
+
+// MadeFiles returns the files that did not exist and were made: those of dynamic security. A process that changes its user gives them to that.
+func (s *Server) MadeFiles() []string {
+	var files []string
+	for _, sec := range *s.dynsec.listeners.Load() {
+		if sec == nil {
+			continue
+		}
+		for _, f := range sec.Made() {
+			if !slices.Contains(files, f) {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// authenticator asks the dynamic security of the client's listener, and the password file about whom that does not know.
+type authenticator struct {
+	*auth.Authenticator
+	dynamic *dynamicSecurity
+}
+
+// proof is what it keeps in broker.Client.Auth of a client that dynamic security has let in.
+type proof string
+
+// Authenticate implements broker.Authenticator.
+func (a *authenticator) Authenticate(ctx context.Context, c *broker.Client, password []byte) error {
+	d := a.dynamic.of(c.Listener)
+	if d == nil {
+		return a.Authenticator.Authenticate(ctx, c, password)
+	}
+	if vouched(c) {
+		if d.Bars(c) != "" {
+			return mqtt.NotAuthorized
+		}
+		return a.Authenticator.Authenticate(ctx, c, password)
+	}
+	switch answer, err := d.Check(ctx, c, password); {
+	case err != nil:
+		return err
+	case answer.Verdict == dynsec.Allow:
+		c.Auth, c.Attributes = proof(answer.Proof), answer.Attributes
+		return nil
+	case answer.Verdict == dynsec.Deny:
+		return mqtt.NotAuthorized
+	}
+	if err := a.Authenticator.Authenticate(ctx, c, password); err != nil {
+		return err
+	}
+	if c.HasUsername && c.Auth == nil { // nobody has checked the name
+		return mqtt.NotAuthorized
+	}
+	return nil
+}
+
+// vouched reports whether the transport says who the client is.
+func vouched(c *broker.Client) bool { return c.Transport != nil && c.Transport.Username != "" }
+
+// Valid reports whether a connected client would be let in still, as far as that can be said without its password.
+func (a *authenticator) Valid(c *broker.Client) bool {
+	d := a.dynamic.of(c.Listener)
+	if p, ok := c.Auth.(proof); ok {
+		return d != nil && d.Valid(c, string(p))
+	}
+	if d != nil && (vouched(c) && d.Bars(c) != "" || !vouched(c) && c.HasUsername && c.Auth == nil) {
+		return false
+	}
+	return a.Authenticator.Valid(c)
+}
