@@ -1,6 +1,9 @@
 package dynsec
 
-import "net"
+import (
+	"net"
+	"slices"
+)
 
 // The errors of commands on clients, and of what they name.
 const (
@@ -170,6 +173,8 @@ func (r *request) memberships(v *value, strict bool) (members []membership, fail
 			return nil, "'groups' contains an object with a 'groupname' that does not exist"
 		case g == nil:
 			return nil, noGroup
+		case !strict && slices.ContainsFunc(members, func(m membership) bool { return m.group == g }):
+			return nil, internalError // so says Mosquitto, of a group that is named twice
 		default:
 			members = append(members, membership{g, item.priority(noPriority)})
 		}
