@@ -47,7 +47,7 @@ func loadSecurity(cfg *config.Config, open *opener) (*security, error) {
 		}
 		if path := l.DynamicSecurity.ConfigFile; path != "" {
 			sec, err := s.openDynsec(open, l.DynamicSecurity)
-			mistakes = appendMistakes(mistakes, err, cfg.Origin("plugin", i), "plugin")
+			mistakes = appendMistakes(mistakes, err, l.DynamicSecurity.Origin(cfg), "plugin")
 			s.dynsec[name(l)] = sec
 		}
 		s.auth.Listeners[name(l)] = auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}

@@ -109,6 +109,7 @@ type Config struct {
 
 	lines     []line // what the files and the command line say, see Settings
 	sectionOf []int  // by listener: the section of its lines; nil: 0 for all
+	dynamic   map[DynamicSecurity]Origin
 }
 
 // Listener is one address to listen on, with what holds for the clients that

@@ -14,6 +14,9 @@ type DynamicSecurity struct {
 	PasswordInitFile string
 }
 
+// Origin returns the line of the plugin.
+func (d DynamicSecurity) Origin(c *Config) Origin { return c.dynamic[d] }
+
 // plugin is one line that names a plugin, with its options. Mosquitto's own are built in, and nothing is loaded.
 type plugin struct {
 	kind    pluginKind
@@ -139,7 +142,14 @@ func (p *parser) applyPlugins(l *Listener, own *security) {
 		case pl.options[pl.kind.needed] == "":
 			p.failOnce(pl, expected("plugin_opt_%s below it", pl.kind.needed))
 		default:
-			if other := pl.kind.apply(l, pl); other != "" {
+			other := pl.kind.apply(l, pl)
+			if p.cfg.dynamic == nil {
+				p.cfg.dynamic = map[DynamicSecurity]Origin{}
+			}
+			if _, known := p.cfg.dynamic[l.DynamicSecurity]; !known {
+				p.cfg.dynamic[l.DynamicSecurity] = pl.at
+			}
+			if other != "" {
 				p.failOnce(pl, expected("one %s for a listener, and there is %s as well", pl.kind.needed, other))
 			}
 		}
