@@ -49,12 +49,17 @@ func TestDynamicSecurityDoesWhatMosquittosDoes(t *testing.T) {
 	t.Parallel()
 	needFile(t, mosquittoBroker)
 	needFile(t, dynsecPlugin)
-	const configurations, rounds, requests = 6, 2, 35
+	const configurations, rounds, requests = 6, 2, 30
 	for seed := range uint64(configurations) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), mode: mode(seed % 3)}
 			pair := startPair(t, g.mode)
+			for _, request := range g.setup() {
+				pair.command(request)
+			}
+			pair.comeBack()
+			pair.try(g.Rand)
 			for range rounds {
 				for i := range requests {
 					g.known = pair.known()
@@ -195,6 +200,9 @@ func (c *caller) publish(topic, payload string) string {
 	c.id++
 	c.send(&mqtt.Publish{QoS: 1, PacketID: c.id, Topic: []byte(topic), Payload: []byte(payload)})
 	if ack, ok := c.next(mqtt.PUBACK).(*mqtt.Ack); ok {
+		if ack.Reason == mqtt.NoMatchingSubscribers { // somebody may have been let subscribe to $x or not: see dollar
+			ack.Reason = mqtt.Success
+		}
 		return ack.Reason.String()
 	}
 	return "closed"
@@ -207,6 +215,7 @@ func (b *dynsecBroker) command(request string) any {
 	if code := b.admin.publish(commandTopic, request); code != mqtt.Success.String() {
 		b.t.Fatalf("%s: %s: %s", b.name, request, code)
 	}
+	b.admin.send(&mqtt.Pingreq{}) // Mosquitto sends what plugins publish when something happens, or after 100 ms
 	if len(b.admin.got) == 0 && b.admin.next(mqtt.PUBLISH) == nil {
 		b.t.Fatalf("%s: no answer", request)
 	}
@@ -229,11 +238,20 @@ func (p *pair) command(request string) {
 	if !reflect.DeepEqual(answers[0], answers[1]) {
 		p.t.Errorf("%s\n\tunio:      %s\n\tmosquitto: %s", request, asJSON(answers[0]), asJSON(answers[1]))
 	}
+	for _, user := range slices.Concat(gone[0], gone[1]) { // whoever is gone of one is gone of both, until comeBack
+		for _, b := range p.brokers {
+			if c := b.callers[user]; c != nil {
+				_ = c.conn.Close()
+				delete(b.callers, user)
+			}
+		}
+	}
 	// Mosquitto 2.0.11 forgets the anonymous ones when a role of their group changes, who was in a group before modifyGroup,
-	// and who has a role by a list of roles.
-	forgets := strings.Contains(request, "modifyGroup") || p.mode == deletesNothing && (strings.Contains(request, "RoleACL") || strings.Contains(request, "modifyRole"))
+	// who has a role of modifyRole by a group, and who has a role by a list of roles.
+	forgets := strings.Contains(request, "modifyGroup") || strings.Contains(request, "modifyRole") || p.mode == deletesNothing && strings.Contains(request, "RoleACL")
 	gone[0] = slices.DeleteFunc(gone[0], func(user string) bool { return !slices.Contains(gone[1], user) && (user == "" || forgets) })
-	if !slices.Equal(gone[0], gone[1]) && !harmless(answers[0]) {
+	stale := p.mode == deletesNothing && forgets // it also keeps in mind who had a role by a list, and does not any more
+	if !slices.Equal(gone[0], gone[1]) && !harmless(answers[0]) && !stale {
 		p.t.Errorf("%s\n\tunio disconnects      %q\n\tmosquitto disconnects %q", request, gone[0], gone[1])
 	}
 }
@@ -258,7 +276,7 @@ var (
 	dynsecUsers  = []string{"u1", "u2", "u3"}
 	dynsecGroups = []string{"g1", "g2"}
 	dynsecRoles  = []string{"r1", "r2", "r3", "r4"}
-	dynsecTopics = []string{"a/b", "a/#", "a/+", "+/b", "#", "b", "b/c/d", "+/+/d", "a/b/#", "$SYS/#", "$x/#", "$x/y", "/", "+/#"}
+	dynsecTopics = []string{"a/b", "a/#", "a/+", "+/b", "#", "b", "b/c/d", "+/+/d", "a/b/#", "$SYS/#", "$x/#", "$x/y", "/", "+/+"}
 	dynsecNames  = []string{"a/b", "a", "b", "a/b/c", "b/c/d", "c", "$x/y", "/", "a/", "$SYS/broker/uptime"}
 	dynsecTypes  = []string{
 		"publishClientSend", "publishClientReceive", "subscribeLiteral", "subscribePattern", "unsubscribeLiteral", "unsubscribePattern",
@@ -331,6 +349,48 @@ type known struct {
 	anonymous              string
 }
 
+// setup returns requests that make clients, groups and roles with many ACLs.
+func (g *generator) setup() []string {
+	var commands []any
+	for _, role := range dynsecRoles {
+		commands = append(commands, map[string]any{"command": "createRole", "rolename": role, "acls": g.acls(14)})
+	}
+	for _, group := range dynsecGroups {
+		commands = append(commands, map[string]any{"command": "createGroup", "groupname": group})
+		if g.mode != deletesOthers {
+			commands = append(commands, map[string]any{"command": "addGroupRole", "groupname": group, "rolename": pick(g.Rand, dynsecRoles)})
+		}
+	}
+	for _, user := range dynsecUsers {
+		commands = append(commands, map[string]any{"command": "createClient", "username": user, "password": "p1"})
+		commands = append(commands, map[string]any{"command": "addGroupClient", "groupname": pick(g.Rand, dynsecGroups), "username": user, "priority": g.IntN(3)})
+		if g.mode != deletesOthers {
+			commands = append(commands, map[string]any{"command": "addClientRole", "rolename": pick(g.Rand, dynsecRoles), "username": user, "priority": g.IntN(3)})
+		}
+	}
+	commands = append(commands, map[string]any{"command": "setAnonymousGroup", "groupname": "g1"})
+	var requests []string
+	for _, c := range commands {
+		requests = append(requests, asJSON(map[string]any{"commands": []any{c}}))
+	}
+	return requests
+}
+
+// acls returns up to n ACLs, of different types or topics: Mosquitto 2.0.11 takes the same one twice.
+func (g *generator) acls(n int) []any {
+	var acls []any
+	had := map[string]bool{}
+	for range g.IntN(n) {
+		t, topic := pick(g.Rand, dynsecTypes), pick(g.Rand, dynsecTopics)
+		if had[t+topic] {
+			continue
+		}
+		had[t+topic] = true
+		acls = append(acls, map[string]any{"acltype": t, "topic": topic, "priority": g.IntN(5) - 2, "allow": g.IntN(3) > 0})
+	}
+	return acls
+}
+
 // request returns a request of one to three commands.
 func (g *generator) request() string {
 	var commands []map[string]any
@@ -380,13 +440,7 @@ func (g *generator) command() map[string]any {
 			c["acls"] = []any{map[string]any{"acltype": pick(r, []string{"publishClientSend", "publishClientReceive", "subscribe", "unsubscribe", "x"}), "allow": r.IntN(2) > 0}}
 		}
 	case strings.HasSuffix(name, "Role"):
-		var acls []any
-		for range r.IntN(5) {
-			acls = append(acls, map[string]any{
-				"acltype": pick(r, dynsecTypes), "topic": pick(r, dynsecTopics), "priority": r.IntN(5) - 2, "allow": r.IntN(3) > 0,
-			})
-		}
-		may(2, "acls", acls)
+		may(2, "acls", g.acls(8))
 	case name == "createClient", name == "modifyClient", name == "setClientPassword", name == "setClientId":
 		may(2, "password", pick(r, passwordsTried))
 		may(5, "clientid", "id-"+pick(r, dynsecUsers))
@@ -403,7 +457,7 @@ func (g *generator) command() map[string]any {
 	}
 	switch name {
 	case "modifyClient":
-		if g.mode != deletesOthers {
+		if g.mode == deletesNothing {
 			may(2, "roles", list("rolename", g.roles))
 		}
 		may(2, "groups", list("groupname", g.groups))
@@ -481,14 +535,25 @@ func (p *pair) try(r *rand.Rand) {
 		for i, b := range p.brokers {
 			seen[i] = b.tries(user, filters)
 		}
-		for i := range max(len(seen[0]), len(seen[1])) {
-			if i >= len(seen[0]) || i >= len(seen[1]) || seen[0][i] != seen[1][i] {
-				p.t.Errorf("client %q\n\tunio:      %s\n\tmosquitto: %s\n%s", user, seen[0][i:], seen[1][i:], asJSON(p.brokers[0].command(
+		if len(seen[0]) != len(seen[1]) {
+			p.t.Errorf("client %q: unio %q, mosquitto %q", user, seen[0], seen[1])
+			continue
+		}
+		for i, ours := range seen[0] {
+			if theirs := seen[1][i]; ours != theirs && !dollar(ours, theirs) {
+				p.t.Errorf("client %q\n\tunio:      %s\n\tmosquitto: %s\n%s", user, ours, theirs, asJSON(p.brokers[0].command(
 					`{"commands":[{"command":"getClient","username":"`+user+`"},{"command":"listGroups","verbose":true},{"command":"listRoles","verbose":true},{"command":"getDefaultACLAccess"},{"command":"getAnonymousGroup"}]}`)))
 				break
 			}
 		}
 	}
+}
+
+// dollar reports whether the difference is that patterns of Mosquitto 2.0.11 which begin with a wildcard cover filters that begin with $.
+func dollar(ours, theirs string) bool {
+	words := strings.SplitN(ours, " ", 3)
+	return strings.HasPrefix(words[1], "$") && strings.HasSuffix(words[0], "subscribe") != strings.Contains(ours, "through") && strings.HasPrefix(ours, words[0]) &&
+		(strings.Contains(ours, "not authorized") || strings.Contains(theirs, "not authorized"))
 }
 
 // tries returns what a client may do, as it sees it.
@@ -506,6 +571,9 @@ func (b *dynsecBroker) tries(user string, filters []string) []string {
 		code := c.subscribe(filter)
 		note("subscribe %s: %s", filter, code)
 		for _, topic := range dynsecNames {
+			if strings.HasPrefix(filter, "$") {
+				break // see dollar
+			}
 			c.got = nil
 			b.admin.publish(topic, "y")
 			c.alive()
