@@ -184,7 +184,9 @@ func TestCommandsTakeEffectOnLiveConnections(t *testing.T) {
 		t.Errorf("a disabled client: %v", code)
 	}
 	// Who changes its own password is told so, and then disconnected.
-	admin.publish(dynsec.Topic, `{"commands":[{"command":"setClientPassword","username":"admin","password":"new"}]}`, false)
+	if code := admin.publish(dynsec.Topic, `{"commands":[{"command":"setClientPassword","username":"admin","password":"new"}]}`, false); code.Failed() {
+		t.Error(code)
+	}
 	admin.expectDisconnect(mqtt.AdministrativeAction)
 	if got := strings.Join(admin.got, ""); !strings.HasSuffix(got, dynsec.Topic+`/response {"responses":[{"command":"setClientPassword"}]}`) {
 		t.Errorf("answered by %s", got)
@@ -263,7 +265,9 @@ func TestReloadReadsDynamicSecurityAgain(t *testing.T) {
 	var out lockedBuffer
 	s := start(t, cfg, slog.New(mosqlog.New(&out, config.Log{Types: config.LogAll})))
 	admin, ann := administrator(t, s), enter(t, s, 0, "ann", false)
-	ann.publish("b", "x", false)
+	if code := ann.publish("b", "x", false); code != mqtt.NotAuthorized {
+		t.Error(code)
+	}
 	if want := "Denied publish of client id-ann to 'b' (q1, r0): " + path + ":defaultACLAccess: publishClientSend deny"; !strings.Contains(out.String(), want) {
 		t.Errorf("no line %q in\n%s", want, out.String())
 	}

@@ -99,7 +99,7 @@ func startPair(t *testing.T, m mode) *pair {
 		rewrite(t, path, firstDynsec)
 		b := &dynsecBroker{t: t, name: filepath.Base(program), port: freePort(t), callers: map[string]*caller{}}
 		conf := file(
-			t, "user root", "log_type all", fmt.Sprintf("listener %d 127.0.0.1", b.port), "allow_anonymous true",
+			t, "user root", "log_type all", "set_tcp_nodelay true", fmt.Sprintf("listener %d 127.0.0.1", b.port), "allow_anonymous true",
 			"plugin "+dynsecPlugin, "plugin_opt_config_file "+path,
 		)
 		launch(t, exec.Command(program, "-c", conf)).waitFor("running$")

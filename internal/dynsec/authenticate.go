@@ -61,11 +61,11 @@ func (s *Security) Check(ctx context.Context, c *broker.Client, password []byte)
 }
 
 // bars says why a client with the right password is not let in; empty: it is.
-func (own *client) bars(c *broker.Client) string {
+func (c *client) bars(who *broker.Client) string {
 	switch {
-	case own.disabled:
+	case c.disabled:
 		return "the client is disabled"
-	case own.clientID != "" && own.clientID != c.ID:
+	case c.clientID != "" && c.clientID != who.ID:
 		return "the client has another client id"
 	}
 	return ""

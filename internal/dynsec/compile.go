@@ -130,7 +130,7 @@ func (c *client) attributes() map[string][]string {
 	addRoles(c.roles)
 	for _, m := range c.groups {
 		a[broker.AttributeGroup] = append(a[broker.AttributeGroup], m.groupname)
-		addRoles(m.group.roles)
+		addRoles(m.roles)
 	}
 	return a
 }

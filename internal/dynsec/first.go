@@ -35,8 +35,8 @@ func (o *Options) first() (c *content, passwords []byte, err error) {
 	c.defaults = [numDefaults]bool{defaultReceive: true, defaultUnsubscribe: true}
 	addRoles(c)
 	g := newGroup("unauthenticated")
-	g.name = ptr("Unauthenticated group")
-	g.description = ptr("The roles of this group are those of clients without user name, where allow_anonymous lets them in.")
+	g.name = new("Unauthenticated group")
+	g.description = new("The roles of this group are those of clients without user name, where allow_anonymous lets them in.")
 	c.groups[g.groupname], c.anonymous = g, g
 	password, made, err := o.firstPassword()
 	if err != nil {
@@ -54,8 +54,6 @@ func (o *Options) first() (c *content, passwords []byte, err error) {
 	}
 	return c, fmt.Appendf(nil, "%s %s\n%s %s\n", adminName, password, demoName, demo), nil
 }
-
-func ptr(s string) *string { return &s }
 
 // firstPassword returns the administrator's password, and whether it was made up.
 func (o *Options) firstPassword() (password string, made bool, err error) {
@@ -104,7 +102,7 @@ func addFirst(c *content, username, name, password string, roles ...string) erro
 	if err != nil {
 		return errors.New("the first password cannot be hashed: " + err.Error())
 	}
-	own := &client{username: username, name: ptr(name), hash: h}
+	own := &client{username: username, name: new(name), hash: h}
 	for _, r := range roles {
 		c.roles[r].grantTo(own, noPriority)
 	}
@@ -129,7 +127,7 @@ func addRoles(c *content) {
 		{"topic-observe", "Reads all topics but those that begin with $.", "#", receive},
 	} {
 		role := newRole(r.rolename)
-		role.description = ptr(r.description)
+		role.description = new(r.description)
 		for _, t := range r.types {
 			role.addEntry(t, entry{topic: r.topic, allow: true})
 		}

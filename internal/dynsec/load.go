@@ -27,9 +27,8 @@ func load(path string, data []byte) (*content, []config.Warning, error) {
 	}
 	tree, err := parse(data, true)
 	if err != nil {
-		var s *syntaxError
 		line := 0
-		if errors.As(err, &s) {
+		if s, ok := errors.AsType[*syntaxError](err); ok {
 			line, err = s.line, s.err
 		}
 		return nil, nil, config.Errors{{File: path, Line: line, Msg: "expected JSON: " + err.Error()}}
