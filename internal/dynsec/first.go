@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"os"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/internal/auth"
 )
 
@@ -53,6 +54,40 @@ func (o *Options) first() (c *content, passwords []byte, err error) {
 		return nil, nil, err
 	}
 	return c, fmt.Appendf(nil, "%s %s\n%s %s\n", adminName, password, demoName, demo), nil
+}
+
+// Init makes a file with an administrator, for a broker that is to be started with it. There must be none.
+func Init(path, username, password string) error {
+	c := newContent()
+	c.defaults = [numDefaults]bool{defaultReceive: true, defaultUnsubscribe: true}
+	addRoles(c)
+	if !validName(username) || username == "" {
+		return errors.New("expected a user name that is UTF-8 without control characters")
+	}
+	if err := addFirst(c, username, "Admin user", password, "super-admin", "sys-observe", "topic-observe"); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(c.file()); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Offline does what a request asks for with a file that no broker has, and returns the answer.
+func Offline(path string, payload []byte) ([]byte, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	s, _, err := Open(Options{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	answer, _ := s.Handle(&broker.Client{}, payload)
+	return answer, nil
 }
 
 // firstPassword returns the administrator's password, and whether it was made up.
