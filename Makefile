@@ -1,5 +1,5 @@
 # Unio. `make` lists the targets. Tools come from tools/go.mod; nothing needs to be installed but Go, and for the
-# interoperability tests Debian's mosquitto-clients, Node.js and npm.
+# interoperability tests Debian's mosquitto-clients, openssl, haproxy, chromium, Node.js and npm.
 
 TOOL = go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
@@ -7,7 +7,7 @@ GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 ROUNDS ?= 100
-.PHONY: help build test race lint fmt fuzz bench conformance interop crash check
+.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable conformance interop crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,14 +32,23 @@ fmt: ## format the code
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	tools/fuzz.sh $(FUZZTIME)
 
-bench: ## compare with Debian's mosquitto: a Markdown table, in about five minutes
-	bench/compare.sh
+benchcheck: ## compare benchmarks with bench/baseline.txt: more allocations, or much more time, is a failure
+	bench/check.sh
+
+compare: ## measure Unio beside other brokers and write docs/benchmarks/README.md; COMPARE=-quick for a look
+	go run ./bench/compare $(COMPARE)
+
+growth: ## measure how costs grow, and fairness, and write docs/benchmarks/growth.md
+	go run ./bench/compare -growth $(COMPARE)
+
+durable: ## measure what durability costs and write docs/benchmarks/durable.md
+	go run ./bench/compare -durable $(COMPARE)
 
 conformance: build ## run the .mqtt scripts over a socket against bin/unio
 	tools/conformance.sh
 
 interop: ## drive other people's clients against unio; a missing tool is a failure
-	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop
+	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop/...
 
 crash: build ## kill the broker ROUNDS (100) times, then cut its power as often: nothing acknowledged may be lost
 	go run ./internal/crash -rounds $(ROUNDS)

@@ -29,8 +29,8 @@ import (
 // door is what stands between the sockets of one listener and MQTT: TLS with certificates or with pre-shared keys, WebSocket, the PROXY
 // protocol. It follows the files that it was made from.
 type door struct {
-	from   config.Listener
-	certs  *certs.Source // nil: no certificates
+	from   atomic.Pointer[config.Listener] // in force for connections from now on
+	certs  *certs.Source                   // nil: no certificates
 	watch  *certs.Watch
 	server *psk.ServerConfig // nil: no pre-shared keys
 	keys   atomic.Pointer[psk.Keys]
@@ -42,8 +42,15 @@ func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []
 	defer cancel()
 	var mistakes config.Errors
 	for i, l := range cfg.Listeners {
-		d, w, err := openDoor(ctx, cfg, l, keyLog)
-		doors, warnings = append(doors, d), append(warnings, w...)
+		warn := func(option, file, text string) {
+			at := cfg.Origin(option, i)
+			if file != "" {
+				text = file + ": " + text
+			}
+			warnings = append(warnings, config.Warning{File: at.File, Line: at.Line, Option: option, Msg: text}.String())
+		}
+		d, err := openDoor(ctx, cfg, l, keyLog, warn)
+		doors = append(doors, d)
 		if err == nil {
 			continue
 		}
@@ -70,17 +77,18 @@ func (d *door) same(other *door) bool {
 	if d == nil || other == nil {
 		return d == other
 	}
-	return (d.certs != nil) == (other.certs != nil) && (d.server != nil) == (other.server != nil) && d.from.Protocol == other.from.Protocol &&
-		d.from.ProxyProtocol == other.from.ProxyProtocol
+	a, b := d.from.Load(), other.from.Load()
+	return (d.certs != nil) == (other.certs != nil) && (d.server != nil) == (other.server != nil) && a.Protocol == b.Protocol &&
+		a.ProxyProtocol == b.ProxyProtocol
 }
 
 // follow takes what a new door was made from, for connections from now on.
 func (d *door) follow(cfg *config.Config, next *door, keyLog io.Writer) error {
-	d.from.TLS = next.from.TLS
+	d.from.Store(next.from.Load())
 	if d.certs != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
 		defer cancel()
-		return d.certs.Replace(ctx, certOptions(cfg, next.from, keyLog))
+		return d.certs.Replace(ctx, certOptions(cfg, *next.from.Load(), keyLog))
 	}
 	if d.server != nil {
 		d.keys.Store(next.keys.Load())
@@ -88,41 +96,49 @@ func (d *door) follow(cfg *config.Config, next *door, keyLog io.Writer) error {
 	return nil
 }
 
-// openDoor reads what a listener's options name; nil: nothing lies between.
-func openDoor(ctx context.Context, cfg *config.Config, l config.Listener, keyLog io.Writer) (*door, []string, error) {
-	d := &door{from: l}
-	var warnings []string
+// openDoor reads what a listener's options name; nil: nothing lies between. warn is told what is used, but not as the file says; its file, if
+// there is one, is that which the option names.
+func openDoor(ctx context.Context, cfg *config.Config, l config.Listener, keyLog io.Writer, warn func(option, file, text string)) (*door, error) {
+	d := &door{}
+	d.from.Store(&l)
 	switch t := &l.TLS; {
 	case t.PSKHint != "":
-		keys, err := psk.LoadKeys(t.PSKFile)
-		if err != nil {
-			return nil, nil, err
-		}
-		d.keys.Store(keys)
-		d.server = &psk.ServerConfig{Hint: t.PSKHint, Lookup: d.lookup, KeyLog: keyLog}
-		if t.Ciphers != "" {
-			known, unknown := psk.ParseSuites(t.Ciphers)
-			if len(known) == 0 {
-				return nil, nil, fmt.Errorf("ciphers: expected suites for pre-shared keys, such as %s, not %s", psk.AllSuites()[0], strings.Join(unknown, ", "))
-			}
-			d.server.Suites = known
-		}
-		if err := d.server.Check(); err != nil {
-			return nil, nil, err
-		}
+		return d, d.openKeys(keyLog, warn)
 	case t.On():
 		source, err := certs.Open(ctx, certOptions(cfg, l, keyLog))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		d.certs = source
 		for _, w := range source.Warnings() {
-			warnings = append(warnings, w.String())
+			warn(w.Option, w.File, w.Text)
 		}
 	case l.Protocol == config.MQTT && l.ProxyProtocol == 0:
-		return nil, nil, nil
+		return nil, nil
 	}
-	return d, warnings, nil
+	return d, nil
+}
+
+// openKeys reads the pre-shared keys.
+func (d *door) openKeys(keyLog io.Writer, warn func(option, file, text string)) error {
+	t := &d.from.Load().TLS
+	keys, err := psk.LoadKeys(t.PSKFile)
+	if err != nil {
+		return err
+	}
+	d.keys.Store(keys)
+	d.server = &psk.ServerConfig{Hint: t.PSKHint, Lookup: d.lookup, KeyLog: keyLog}
+	if t.Ciphers != "" {
+		known, unknown := psk.ParseSuites(t.Ciphers)
+		if len(known) == 0 {
+			return fmt.Errorf("ciphers: expected suites for pre-shared keys, such as %s, not %s", psk.AllSuites()[0], t.Ciphers)
+		}
+		if len(unknown) > 0 {
+			warn("ciphers", "", "not available for pre-shared keys, and left out: "+strings.Join(unknown, ", "))
+		}
+		d.server.Suites = known
+	}
+	return d.server.Check()
 }
 
 func (d *door) lookup(identity string) ([]byte, bool) { return d.keys.Load().Lookup(identity) }
@@ -135,7 +151,7 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 		RequireCertificate: t.RequireCertificate, DisableClientDateChecks: t.NoDateChecks,
 		MinVersion: t.Version, Ciphers: t.Ciphers, CiphersTLS13: t.Ciphers13, KeyLog: keyLog, ALPN: []string{"mqtt"},
 	}
-	if l.Protocol == config.WebSockets {
+	if l.Protocol == config.WebSockets || l.Protocol == config.HTTPAPI {
 		o.ALPN = []string{"http/1.1"}
 	}
 	if a := &t.ACME; len(a.Domains) > 0 {
@@ -150,15 +166,17 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 
 // wrap puts the layers over a socket. waiting bounds the connections that are not MQTT yet.
 func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listener, error) {
-	l := s
-	if n := d.from.ProxyProtocol; n > 0 {
-		var err error
-		if l, err = proxyproto.NewListener(l, n); err != nil {
+	l, from := s, d.from.Load()
+	if n := from.ProxyProtocol; n > 0 {
+		proxied, err := proxyproto.NewListener(l, n)
+		if err != nil {
 			return nil, err
 		}
+		proxied.Admit = w.admitAddress
+		l = proxied
 	}
-	if d.from.Protocol == config.WebSockets {
-		l = &waitingRoom{Listener: l, waiting: w}
+	if from.Protocol == config.WebSockets {
+		l = &waitingRoom{Listener: l, waiting: w, proxied: from.ProxyProtocol > 0}
 	}
 	switch {
 	case d.certs != nil:
@@ -166,12 +184,12 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listene
 	case d.server != nil:
 		l = psk.NewListener(l, d.server)
 	}
-	if d.from.Protocol == config.WebSockets {
+	if from.Protocol == config.WebSockets {
 		return websocket.New(l, websocket.Options{
-			Origins: d.from.WebSocketOrigins, HTTPDir: d.from.HTTPDir, HandshakeTimeout: cfg.ConnectTimeout,
-			MaxFrame: int64(cfg.MaxPacketSize) + maxFrameSlack, TrustForwardedFor: d.from.ForwardedFor,
+			Origins: from.WebSocketOrigins, HTTPDir: from.HTTPDir, HandshakeTimeout: cfg.ConnectTimeout,
+			MaxFrame: int64(cfg.MaxPacketSize) + maxFrameSlack, TrustForwardedFor: from.ForwardedFor,
 			Refused: func(client net.Addr, cause error) {
-				if b := w.broker.Load(); b != nil {
+				if b := w.broker.Load(); b != nil && !harmless(cause) {
 					b.Refuse(client, s.Addr(), cause)
 				}
 			},
@@ -180,12 +198,20 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listene
 	return l, nil
 }
 
+// describe tells the engine what it meets at the door.
+func (d *door) describe(o *broker.ListenerOptions) {
+	o.Identify, o.Harmless = d.identify, harmless
+	from := d.from.Load()
+	o.Admitted = from.Protocol == config.WebSockets
+	o.Proxied = from.ProxyProtocol > 0 && !o.Admitted
+}
+
 // maxFrameSlack is how much larger than a packet a WebSocket frame may be: clients put several packets into one.
 const maxFrameSlack = 1 << 20
 
 // identify says what the layers know of a client.
 func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
-	t := &broker.Transport{}
+	t, from := &broker.Transport{}, d.from.Load()
 	for nc != nil {
 		switch c := nc.(type) {
 		case *psk.Conn:
@@ -196,7 +222,7 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 				return t, err
 			}
 		case *proxyproto.Conn:
-			if err := d.describeProxied(t, c.Header()); err != nil {
+			if err := describeProxied(t, from, c.Header()); err != nil {
 				return t, err
 			}
 		}
@@ -207,11 +233,11 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 		nc = below.NetConn()
 	}
 	switch {
-	case d.from.IdentityAsUsername && t.PSKIdentity != "":
+	case from.IdentityAsUsername && t.PSKIdentity != "":
 		t.Username = t.PSKIdentity
-	case d.from.IdentityAsUsername:
+	case from.IdentityAsUsername:
 		t.Username = t.CommonName
-	case d.from.SubjectAsUsername:
+	case from.SubjectAsUsername:
 		t.Username = t.Subject
 	default:
 		return t, nil
@@ -223,17 +249,17 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 }
 
 // describeProxied fills in what a load balancer says of its side, and refuses what it should not have let through.
-func (d *door) describeProxied(t *broker.Transport, h *proxyproto.Header) error {
+func describeProxied(t *broker.Transport, from *config.Listener, h *proxyproto.Header) error {
 	if h == nil || h.TLS == nil {
-		if d.from.ProxyRequireTLS {
+		if from.ProxyRequireTLS {
 			return fmt.Errorf("it came to the load balancer without TLS: %w", mqtt.NotAuthorized)
 		}
-		if d.from.TLS.RequireCertificate && !d.from.TLS.On() {
+		if from.TLS.RequireCertificate && !from.TLS.On() {
 			return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
 		}
 		return nil
 	}
-	if d.from.TLS.RequireCertificate && !d.from.TLS.On() && !h.TLS.Verified {
+	if from.TLS.RequireCertificate && !from.TLS.On() && !h.TLS.Verified {
 		return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
 	}
 	if t.TLS == "" {
@@ -265,16 +291,31 @@ func describeTLS(t *broker.Transport, s tls.ConnectionState) (err error) {
 	return err
 }
 
+// harmless reports whether a handshake ended as it should without becoming a client's connection: an ACME authority has checked a domain, or a
+// load balancer that somebody listens.
+func harmless(err error) bool {
+	return errors.Is(err, tlsconn.ErrChallenge) || errors.Is(err, proxyproto.ErrLocal)
+}
+
 // waiting counts connections of WebSocket listeners that are not MQTT yet, and asks the engine whether there may be more.
 type waiting struct {
 	broker atomic.Pointer[broker.Broker]
 	n      atomic.Int64
 }
 
+// admitAddress asks the engine about the address of a client behind a load balancer.
+func (w *waiting) admitAddress(client net.Addr) error {
+	if b := w.broker.Load(); b != nil {
+		return b.AdmitAddress(client)
+	}
+	return nil
+}
+
 // waitingRoom is a listener whose connections the engine learns of when they are upgraded.
 type waitingRoom struct {
 	net.Listener
 	waiting *waiting
+	proxied bool
 }
 
 func (r *waitingRoom) Accept() (net.Conn, error) {
@@ -287,7 +328,7 @@ func (r *waitingRoom) Accept() (net.Conn, error) {
 		if b == nil {
 			return nc, nil
 		}
-		if err := b.Admit(nc.RemoteAddr(), nc.LocalAddr(), int(r.waiting.n.Load())); err != nil {
+		if err := b.Admit(nc.RemoteAddr(), nc.LocalAddr(), int(r.waiting.n.Load()), r.proxied); err != nil {
 			_ = nc.Close()
 			continue
 		}
@@ -355,7 +396,7 @@ func (s *Server) watchDoors() {
 		if d.certs == nil {
 			continue
 		}
-		place := name(d.from)
+		place := name(*d.from.Load())
 		watch, err := d.certs.Watch(func(err error) {
 			if err != nil {
 				s.log.Error(fmt.Sprintf("listener %s: the files of TLS have changed and are not used: %v", place, err))
@@ -384,7 +425,7 @@ func (s *Server) watchDoors() {
 	})
 }
 
-// tellExpiries warns of certificates that end within a month, each once.
+// tellExpiries warns of certificates that end within a month, and have lived three quarters of their time, each once.
 func (s *Server) tellExpiries(now time.Time) {
 	told := map[string]bool{}
 	for _, d := range s.doors() {
@@ -392,6 +433,9 @@ func (s *Server) tellExpiries(now time.Time) {
 			continue
 		}
 		for _, i := range d.certs.Expiring(now, certs.MonthAhead) {
+			if life := i.NotAfter.Sub(i.NotBefore); now.Before(i.NotAfter.Add(-life / 4)) {
+				continue // made for a short life, as lists of revoked certificates are
+			}
 			what := "expires"
 			if i.NotAfter.Before(now) {
 				what = "has expired"

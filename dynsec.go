@@ -17,13 +17,13 @@ import (
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/dynsec"
-	"github.com/uniomq/unio/mqtt"
 )
 
 // dynamicSecurity is the dynamic security of all listeners: it puts the rules of files that change together with those that do not, and
 // finds the file of who asks for a command.
 type dynamicSecurity struct {
 	log    *slog.Logger
+	gate   *auth.Gate
 	acl    *acl.Authorizer
 	broker atomic.Pointer[broker.Broker] // nil until Start
 
@@ -33,8 +33,8 @@ type dynamicSecurity struct {
 	force *security
 }
 
-func newDynamicSecurity(log *slog.Logger, rules *acl.Authorizer, endpoints *control.Endpoints) *dynamicSecurity {
-	d := &dynamicSecurity{log: log, acl: rules}
+func newDynamicSecurity(log *slog.Logger, gate *auth.Gate, rules *acl.Authorizer, endpoints *control.Endpoints) *dynamicSecurity {
+	d := &dynamicSecurity{log: log, gate: gate, acl: rules}
 	d.listeners.Store(&map[string]*dynsec.Security{})
 	endpoints.HandleThen(dynsec.Topic, d.handle)
 	return d
@@ -85,7 +85,7 @@ func (d *dynamicSecurity) clients(s *dynsec.Security) []*broker.Client {
 
 func (d *dynamicSecurity) disconnect(c *broker.Client, cause error) {
 	if b := d.broker.Load(); b != nil {
-		b.Disconnect(c.ID, cause)
+		b.DisconnectClient(c, cause)
 	}
 }
 
@@ -100,7 +100,7 @@ type opener struct {
 
 // opener returns one that goes on with the files in force.
 func (d *dynamicSecurity) opener() *opener {
-	o := &opener{options: dynsec.Options{Log: d.log, LookupEnv: os.LookupEnv}, opened: map[string]*dynsec.Security{}, reread: map[string]bool{}, dynamic: d}
+	o := &opener{options: dynsec.Options{Log: d.log, LookupEnv: os.LookupEnv, Match: d.gate.Matches}, opened: map[string]*dynsec.Security{}, reread: map[string]bool{}, dynamic: d}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.force != nil {
@@ -211,56 +211,42 @@ func (s *Server) MadeFiles() []string {
 	return files
 }
 
-// authenticator asks the dynamic security of the client's listener, and the password file about whom that does not know.
-type authenticator struct {
-	*auth.Authenticator
-	dynamic *dynamicSecurity
+// dynsecBackend is the link of a listener's chain that has the clients of dynamic security. It is the first one: who is known there is
+// known by that alone. That a client is disabled, or bound to another client id, denies its connection by the rules too, so that it holds for
+// those that the transport has named as well.
+type dynsecBackend struct{ s *dynsec.Security }
+
+// Name implements auth.Backend.
+func (*dynsecBackend) Name() string { return "dynamic_security" }
+
+// Check implements auth.Backend.
+func (b *dynsecBackend) Check(ctx context.Context, r *auth.Request) (auth.Answer, error) {
+	if t := r.Client.Transport; t != nil && t.Username != "" {
+		return auth.Unknown("the transport names the client"), nil
+	}
+	a, err := b.s.Check(ctx, r.Client, r.Password)
+	answer := auth.Answer{Reason: a.Reason, Attributes: a.Attributes, Proof: a.Proof}
+	switch a.Verdict {
+	case dynsec.Allow:
+		answer.Verdict = auth.Allow
+	case dynsec.Deny:
+		answer.Verdict = auth.Deny
+	default:
+		answer.Verdict = auth.NotMine
+	}
+	return answer, err
 }
 
-// proof is what it keeps in broker.Client.Auth of a client that dynamic security has let in.
-type proof string
+// Valid implements auth.Validator.
+func (b *dynsecBackend) Valid(c *broker.Client, proof any) bool {
+	p, _ := proof.(string)
+	return b.s.Valid(c, p)
+}
 
-// Authenticate implements broker.Authenticator.
-func (a *authenticator) Authenticate(ctx context.Context, c *broker.Client, password []byte) error {
-	d := a.dynamic.of(c.Listener)
-	if d == nil {
-		return a.Authenticator.Authenticate(ctx, c, password)
-	}
-	if vouched(c) {
-		if d.Bars(c) != "" {
-			return mqtt.NotAuthorized
-		}
-		return a.Authenticator.Authenticate(ctx, c, password)
-	}
-	switch answer, err := d.Check(ctx, c, password); {
-	case err != nil:
-		return err
-	case answer.Verdict == dynsec.Allow:
-		c.Auth, c.Attributes = proof(answer.Proof), answer.Attributes
-		return nil
-	case answer.Verdict == dynsec.Deny:
-		return mqtt.NotAuthorized
-	}
-	if err := a.Authenticator.Authenticate(ctx, c, password); err != nil {
-		return err
-	}
-	if c.HasUsername && c.Auth == nil { // nobody has checked the name
-		return mqtt.NotAuthorized
+// plugins are what stands where Mosquitto has plugins, for the endpoint that tells of the broker.
+func (s *Server) plugins() []control.Plugin {
+	if slices.ContainsFunc(slices.Collect(maps.Values(*s.dynsec.listeners.Load())), func(d *dynsec.Security) bool { return d != nil }) {
+		return []control.Plugin{{Name: "dynamic-security", Version: s.Version, Endpoints: []string{dynsec.Topic}}}
 	}
 	return nil
-}
-
-// vouched reports whether the transport says who the client is.
-func vouched(c *broker.Client) bool { return c.Transport != nil && c.Transport.Username != "" }
-
-// Valid reports whether a connected client would be let in still, as far as that can be said without its password.
-func (a *authenticator) Valid(c *broker.Client) bool {
-	d := a.dynamic.of(c.Listener)
-	if p, ok := c.Auth.(proof); ok {
-		return d != nil && d.Valid(c, string(p))
-	}
-	if d != nil && (vouched(c) && d.Bars(c) != "" || !vouched(c) && c.HasUsername && c.Auth == nil) {
-		return false
-	}
-	return a.Authenticator.Valid(c)
 }

@@ -335,13 +335,17 @@ func TestCertificatesOfDisabledClientsAreRefused(t *testing.T) {
 	named := func(user string) *broker.Client {
 		return &broker.Client{ID: "x", Username: user, HasUsername: true, Listener: listener, Transport: &broker.Transport{Username: user}}
 	}
+	enters := func(c *broker.Client) bool {
+		return s.who.auth.Authenticate(context.Background(), c, nil) == nil && s.who.auth.Valid(c) &&
+			s.acl.Authorize(broker.Access{Client: c, Action: broker.ActionConnect})
+	}
 	for _, name := range []string{"ann", "stranger"} {
-		if c := named(name); s.auth.Authenticate(context.Background(), c, nil) != nil || !s.auth.Valid(c) {
+		if !enters(named(name)) {
 			t.Errorf("%s is refused", name)
 		}
 	}
 	admin.do(`{"command":"disableClient","username":"ann"}`)
-	if c := named("ann"); s.auth.Authenticate(context.Background(), c, nil) == nil || s.auth.Valid(c) {
+	if enters(named("ann")) {
 		t.Error("a disabled client is let in with a certificate")
 	}
 }

@@ -59,10 +59,19 @@ type Answer struct {
 // Explain decides by the rules of a configuration, as a broker does that is started with it, and says why. Whether the client would be
 // let in by its password is not asked.
 func Explain(cfg *config.Config, q Question) (*Answer, error) {
-	s, err := loadSecurity(cfg, &opener{options: dynsec.Options{MustExist: true}})
+	s, err := loadSecurity(cfg, nil, &opener{options: dynsec.Options{MustExist: true}})
 	if err != nil {
 		return nil, err
 	}
+	return explain(cfg, acl.New(s.rules()), s.dynsec, &q)
+}
+
+// Explain is the function of that name for the rules that are in force.
+func (s *Server) Explain(q Question) (*Answer, error) {
+	return explain(s.inForce.Load(), s.acl, *s.dynsec.listeners.Load(), &q)
+}
+
+func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.Security, q *Question) (*Answer, error) {
 	a, l, err := q.access(cfg)
 	if err != nil {
 		return nil, err
@@ -75,10 +84,10 @@ func Explain(cfg *config.Config, q Question) (*Answer, error) {
 		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
 		return answer, nil
 	default:
-		if d := s.dynsec[name(*l)]; d != nil {
+		if d := dynamic[name(*l)]; d != nil {
 			a.Client.Attributes = withAttributes(d.Attributes(q.Username), q.Attributes)
 		}
-		answer.Allow, answer.Files = acl.New(s.rules()).Explain(a)
+		answer.Allow, answer.Files = by.Explain(a)
 	}
 	if len(answer.Files) == 0 {
 		answer.Reason = "the listener has neither acl_file nor rules_file nor dynamic security"

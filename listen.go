@@ -16,6 +16,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
@@ -46,6 +47,7 @@ type listener struct {
 	net.Listener
 	from    config.Listener
 	door    *door                  // nil: MQTT lies directly on the socket
+	api     *admin.Server          // nil: it speaks MQTT
 	options broker.ListenerOptions // at the start
 	served  chan struct{}          // closed when the engine knows the listener
 	serve   sync.Once              // closes it
@@ -86,8 +88,10 @@ func (s *Server) openAll() ([]*listener, error) {
 		log.Warn(w)
 	}
 	var all []*listener
+	passed := &passed{left: s.Sockets}
+	defer passed.close()
 	for i, l := range cfg.Listeners {
-		sockets, err := open(l, log)
+		sockets, err := open(l, passed, log)
 		if err != nil && cfg.LocalOnly && len(all) > 0 && noSuchAddress(err) {
 			log.Warn(err.Error() + "; going on without")
 			continue
@@ -96,22 +100,29 @@ func (s *Server) openAll() ([]*listener, error) {
 			closeAll(all)
 			return nil, err
 		}
+		api, err := s.newAPI(l, doors[i])
+		if err != nil {
+			closeSockets(sockets)
+			closeAll(all)
+			return nil, fmt.Errorf("listener %s: %w", name(l), err)
+		}
 		for n, socket := range sockets {
-			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], options: listenerOptions(cfg, l), served: make(chan struct{})}
+			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
 			if d := doors[i]; d != nil {
-				at.options.Identify = d.identify
-				at.options.Admitted = l.Protocol == config.WebSockets
+				d.describe(&at.options)
 				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting)
 			}
 			if err != nil {
 				closeAll(all)
-				for _, left := range sockets[n:] {
-					_ = left.Close()
-				}
+				closeSockets(sockets[n:])
 				return nil, fmt.Errorf("listener %s: %w", name(l), err)
 			}
 			all = append(all, at)
 		}
+	}
+	if err := passed.check(); err != nil {
+		closeAll(all)
+		return nil, err
 	}
 	return all, nil
 }
@@ -120,6 +131,12 @@ func (s *Server) openAll() ([]*listener, error) {
 func closeAll(all []*listener) {
 	for _, l := range all {
 		_ = l.Close() // nobody connected yet
+	}
+}
+
+func closeSockets(sockets []net.Listener) {
+	for _, s := range sockets {
+		_ = s.Close()
 	}
 }
 
@@ -143,8 +160,12 @@ func name(l config.Listener) string {
 func ListenerName(l config.Listener) string { return name(l) }
 
 // open opens the sockets of one listener: several for a host name or all addresses.
-func open(l config.Listener, log *slog.Logger) ([]net.Listener, error) {
+func open(l config.Listener, passed *passed, log *slog.Logger) ([]net.Listener, error) {
 	if l.Port == 0 {
+		if s := passed.unix(l.Path); s != nil {
+			log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("Using the service manager's socket on path %s.", l.Path))
+			return []net.Listener{s}, nil
+		}
 		return openUnix(l.Path, log)
 	}
 	addresses, err := addressesOf(l)
@@ -154,6 +175,13 @@ func open(l config.Listener, log *slog.Logger) ([]net.Listener, error) {
 	var opened []net.Listener
 	var missing error
 	for _, a := range addresses {
+		if s, there := passed.tcp(a, int(l.Port)); there {
+			if s != nil {
+				log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("Using the service manager's socket at %s.", s.Addr()))
+				opened = append(opened, s)
+			}
+			continue
+		}
 		log.Log(context.Background(), mosqlog.LevelInformation,
 			fmt.Sprintf("Opening %s listen socket on port %d.", a.family(), l.Port))
 		s, err := a.listen(l)

@@ -3,6 +3,7 @@ package unio
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/uniomq/unio/broker"
@@ -14,7 +15,7 @@ import (
 // Reload puts another configuration in force: limits, what is asked of clients, the
 // password, ACL and rules files and those of dynamic security, which are read again, and the interval of $SYS. All of it is
 // read before any of it is used: after an error, which is a config.Errors, the old one
-// is in force. Clients that would not be let in any more are disconnected. The log is
+// is in force. Clients that would not be let in any more are disconnected, and subscriptions that the rules deny now end. The log is
 // not the server's: see [Log].
 //
 // What a running broker cannot change stays as it is, with a warning: listeners, the
@@ -25,11 +26,16 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	security, err := loadSecurity(cfg, s.dynsec.opener())
+	build := s.who.maker.Begin(cfg)
+	security, err := loadSecurity(cfg, build, s.dynsec.opener())
+	if err == nil {
+		defer security.discard() // unless it is used
+		err = s.who.reloadAudit(cfg.AuditLog, build)
+	}
 	if err != nil {
+		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
 		return err
 	}
-	defer security.discard() // unless it is used
 	doors, more, err := openDoors(cfg, s.KeyLog)
 	if err != nil {
 		return err
@@ -43,7 +49,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	for _, w := range s.unchangeable(cfg, doors) {
 		s.log.Warn(w + "; this needs a restart")
 	}
-	s.auth.Set(security.auth)
+	s.who.use(security, build)
 	s.dynsec.use(security)
 	s.reloadDoors(cfg, doors)
 	s.broker.Reconfigure(s.options(cfg))
@@ -51,16 +57,24 @@ func (s *Server) Reload(cfg *config.Config) error {
 		if i := indexOf(cfg.Listeners, l.from); i >= 0 {
 			o := listenerOptions(cfg, cfg.Listeners[i])
 			o.MountPoint = l.options.MountPoint // the filters of sessions have it
-			o.Identify, o.Admitted = l.options.Identify, l.options.Admitted
+			if l.door != nil {
+				l.door.describe(&o)
+			}
 			s.broker.ReconfigureListener(l, o)
 		}
 	}
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
+	s.enableControl(cfg.EnableControlAPI)
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
 	s.cfg = cfg
+	s.inForce.Store(cfg)
+	s.who.audit.write("reload")
 	s.disconnectInvalid(cfg.ExplainToClient)
+	s.broker.Recheck(nil)
+	ctx := s.who.nextRecheck()
+	s.serving.Go(func() { s.recheck(ctx) })
 	return nil
 }
 
@@ -68,8 +82,8 @@ func (s *Server) Reload(cfg *config.Config) error {
 // that are anonymous where this is not allowed any more, or that the rules do not let connect any more.
 func (s *Server) disconnectInvalid(explain bool) {
 	for _, c := range s.broker.Clients() {
-		if !s.auth.Valid(c) {
-			s.broker.Disconnect(c.ID, mqtt.NotAuthorized)
+		if !s.who.auth.Valid(c) {
+			s.revoke(c)
 			continue
 		}
 		if a := (broker.Access{Client: c, Action: broker.ActionConnect}); !s.acl.Authorize(a) {
@@ -102,6 +116,13 @@ func (s *Server) unchangeable(cfg *config.Config, doors []*door) []string {
 	for _, l := range s.listeners {
 		if i := indexOf(cfg.Listeners, l.from); i >= 0 && !l.door.same(doors[i]) {
 			changes = append(changes, "listener "+name(l.from)+" has another protocol, or another kind of TLS")
+		}
+	}
+	for _, l := range s.opened {
+		if i := indexOf(cfg.Listeners, l); i >= 0 && l.TLS.PSKHint != "" {
+			if t := cfg.Listeners[i].TLS; t.PSKHint != l.TLS.PSKHint || t.Ciphers != l.TLS.Ciphers {
+				changes = append(changes, "psk_hint or ciphers of listener "+name(l)+" is another one")
+			}
 		}
 	}
 	if cfg.User != s.cfg.User {

@@ -7,6 +7,8 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/auth/guard"
+	"github.com/uniomq/unio/internal/auth/wiring"
 	"github.com/uniomq/unio/internal/dynsec"
 )
 
@@ -16,13 +18,14 @@ type security struct {
 	acl      acl.Options                 // without the rules of dynamic security
 	dynsec   map[string]*dynsec.Security // by listener
 	rereads  []*dynsec.Reread            // that wait to be used
+	bans     guard.Options
 	warnings []config.Warning
 }
 
-// loadSecurity reads the files. Each is read once, however many listeners name it. The
-// error is a config.Errors with all mistakes of all files: a file that cannot be read
+// loadSecurity reads the files, each once, however many listeners name it, and makes the chains of the listeners with build, which may be
+// nil for who asks about rules alone. The error is a config.Errors with all mistakes of all files: a file that cannot be read
 // never means that there are no rules. Who calls it calls use or discard behind it.
-func loadSecurity(cfg *config.Config, open *opener) (*security, error) {
+func loadSecurity(cfg *config.Config, build *wiring.Build, open *opener) (*security, error) {
 	s := &security{
 		dynsec: map[string]*dynsec.Security{},
 		auth: auth.Options{
@@ -33,6 +36,7 @@ func loadSecurity(cfg *config.Config, open *opener) (*security, error) {
 	}
 	passwords, rules := map[string]*auth.Passwords{}, ruleFiles{}
 	var mistakes config.Errors
+	var err error
 	for i, l := range cfg.Listeners {
 		if path := l.PasswordFile; path != "" && passwords[path] == nil {
 			p, err := auth.LoadPasswords(path)
@@ -45,16 +49,31 @@ func loadSecurity(cfg *config.Config, open *opener) (*security, error) {
 		for _, f := range filesOf(l) {
 			mistakes = appendMistakes(mistakes, s.loadRules(rules, f), cfg.Origin(f.option, i), f.option)
 		}
+		who := auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
+		if build != nil {
+			who.Chain = build.Chain(i, who.Passwords)
+		}
 		if path := l.DynamicSecurity.ConfigFile; path != "" {
 			sec, err := s.openDynsec(open, l.DynamicSecurity)
 			mistakes = appendMistakes(mistakes, err, l.DynamicSecurity.Origin(cfg), "plugin")
 			s.dynsec[name(l)] = sec
+			who.Chain = slices.Insert(who.Chain, 0, auth.Backend(&dynsecBackend{sec}))
 		}
-		s.auth.Listeners[name(l)] = auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
+		s.auth.Listeners[name(l)] = who
 		s.acl.Listeners[name(l)] = rules.of(l)
+	}
+	if build != nil {
+		mistakes = append(mistakes, build.Mistakes()...)
+		s.warnings = append(s.warnings, build.Warnings()...)
+	}
+	if s.bans, err = bans(cfg); err != nil {
+		mistakes = appendMistakes(mistakes, err, cfg.Origin("auth_ban_exempt", -1), "auth_ban_exempt")
 	}
 	if len(mistakes) > 0 {
 		s.discard()
+		if build != nil {
+			build.Discard()
+		}
 		return nil, mistakes
 	}
 	return s, nil
@@ -154,10 +173,12 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 // CheckFiles reads the password, ACL and rules files, those of dynamic security, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
-	s, err := loadSecurity(cfg, &opener{dry: true})
+	build := wiring.NewMaker(auth.NewGate(), nil).Begin(cfg)
+	s, err := loadSecurity(cfg, build, &opener{dry: true})
 	if err != nil {
 		return nil, err
 	}
+	build.Discard()
 	_, warnings, err := openDoors(cfg, nil)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,6 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
-	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
@@ -40,10 +39,14 @@ type Server struct {
 	Version string
 	// KeyLog gets the secrets of TLS connections in the format that NSS made usual, nil: nobody. It is set before Listen.
 	KeyLog io.Writer
+	// Sockets are open already, by the hand of a service manager. Each takes the place of one that a listener of the configuration would open,
+	// which is told by its address and port, or path; one that no listener names is an error of Listen. They are set before Listen, and are the server's
+	// from then on.
+	Sockets []net.Listener
 
 	log      *slog.Logger
 	observer *mosqlog.Observer
-	auth     *authenticator
+	who      *authentication
 	acl      *acl.Authorizer
 	dynsec   *dynamicSecurity
 	control  *control.Endpoints
@@ -56,13 +59,14 @@ type Server struct {
 	opened    []config.Listener
 	listeners []*listener    // their sockets
 	failed    chan error     // of a listener that ended by itself, or of the store
-	serving   sync.WaitGroup // one for each listener, one for memory
+	serving   sync.WaitGroup // one for each listener, one for memory, one for each recheck
 	done      chan struct{}  // closed by Shutdown
 
 	memoryLimit atomic.Int64
 
-	reloading sync.Mutex     // held by Reload
-	cfg       *config.Config // in force; guarded by reloading once Listen has returned
+	reloading sync.Mutex                    // held by Reload
+	cfg       *config.Config                // in force; guarded by reloading once Listen has returned
+	inForce   atomic.Pointer[config.Config] // the same, for who does not want to wait for a reload
 }
 
 // New returns a server for a configuration that listens nowhere yet. It reads the
@@ -76,21 +80,32 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("unio: a configuration without listeners")
 	}
-	endpoints, rules := control.New(), acl.New(acl.Options{})
-	dynamic := newDynamicSecurity(log, rules, endpoints)
-	security, err := loadSecurity(cfg, dynamic.opener())
+	who, endpoints, rules := newAuthentication(log), control.New(), acl.New(acl.Options{})
+	dynamic := newDynamicSecurity(log, who.gate, rules, endpoints)
+	build := who.maker.Begin(cfg)
+	security, err := loadSecurity(cfg, build, dynamic.opener())
 	if err != nil {
 		return nil, err
 	}
+	file, err := who.openAudit(cfg.AuditLog)
+	if err != nil {
+		build.Discard()
+		return nil, err
+	}
+	if err := who.audit.use(file); err != nil {
+		return nil, err
+	}
+	who.use(security, build)
 	dynamic.use(security)
 	for _, w := range security.warnings {
 		log.Warn(w.String())
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		auth: &authenticator{auth.New(security.auth), dynamic}, acl: rules, dynsec: dynamic, control: endpoints,
+		who: who, acl: rules, dynsec: dynamic, control: endpoints,
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
+	s.inForce.Store(cfg)
 	s.observer.TellDenials(s.acl.Reason)
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
@@ -100,8 +115,8 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.auth, Authorizer: s.acl, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
-		Interceptors: []broker.Interceptor{s.control},
+		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control},
+		Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason
@@ -149,10 +164,12 @@ func (s *Server) Start() error {
 	s.waiting.broker.Store(b)
 	s.dynsec.broker.Store(b)
 	s.control.Attach(b)
+	s.enableControl(s.cfg.EnableControlAPI)
 	s.watchDoors()
 	s.serving.Go(s.watchMemory)
 	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
 	s.sys.Start()
+	s.mountAPIs()
 	for _, l := range s.listeners {
 		s.serving.Go(func() { s.serve(l) })
 		<-l.served // so that Reload reaches it
@@ -162,6 +179,12 @@ func (s *Server) Start() error {
 
 // serve accepts connections until Shutdown or until the listener fails.
 func (s *Server) serve(l *listener) {
+	if l.api != nil {
+		if err := l.api.Serve(l); err != nil {
+			s.fail(err)
+		}
+		return
+	}
 	err := s.broker.ServeListener(l, l.options)
 	if errors.Is(err, broker.ErrClosed) {
 		return
@@ -197,16 +220,18 @@ func (s *Server) Wait(ctx context.Context) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.broker == nil {
 		closeAll(s.listeners)
-		return nil
+		return s.who.close()
 	}
+	s.closeAPIs()
 	s.sys.Close()
 	s.closeDoors()
+	s.who.endRecheck()
 	if err := s.broker.Shutdown(ctx); err != nil {
 		return err
 	}
 	close(s.done)
 	s.serving.Wait()
-	return nil
+	return s.who.close()
 }
 
 // Run is Start, Wait and Shutdown.

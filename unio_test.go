@@ -321,7 +321,7 @@ func TestAHostNameAndAllAddressesListenOnEachFamily(t *testing.T) {
 	} {
 		l := config.Default().Listeners[0]
 		l.Address, l.Port = test.address, freePort(t)
-		sockets, err := open(l, slog.New(slog.DiscardHandler))
+		sockets, err := open(l, new(passed), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,6 +48,10 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)
+	rules := b.rechecks.Load()
+	if !fresh {
+		c.recheck(bt) // it may be somebody else, or under other rules, than when they were made
+	}
 	c.mu.Lock()
 	if !c.closed {
 		c.live = bt.packet(c, connack) // [MQTT-3.2.0-1] before anything else
@@ -55,6 +59,9 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	c.mu.Unlock()
 	sub.conn.Store(c)
 	c.accepted.Store(true)
+	if b.rechecks.Load() != rules { // Recheck may have come too early to see c
+		c.recheck(bt)
+	}
 	c.mu.Lock()
 	c.pump(bt) // what waited; whatever comes from now on wakes the connection
 	c.mu.Unlock()
@@ -200,8 +207,9 @@ func (s *subscriber) next() time.Time {
 // [MQTT-3.1.2-7, MQTT-4.8.2-5]
 func (b *Broker) endSession(sub *subscriber) {
 	b.timers.set(sub, time.Time{})
-	sub.filters.each(func(filter string) { b.unsubscribe(sub, filter) })
-	sub.filters = filterSet{}
+	for _, filter := range sub.filters.clear() {
+		b.unsubscribe(sub, filter)
+	}
 	b.registry.remove(sub)
 	b.counters.sessions.Add(-1)
 	w := sub.will

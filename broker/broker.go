@@ -18,15 +18,16 @@
 //
 // # Goroutines
 //
-// A connection has one goroutine, which reads CONNECT, parks in reads, and runs the protocol
-// on what it reads; it ends when the connection closes, and Shutdown waits for it.
-// Another exists only while its socket is full (drain) or an enhanced re-authentication runs.
+// A connection has one goroutine up to CONNACK. From then on, on Linux, a few event loops read all bare sockets (engine_linux.go); elsewhere, and
+// where a layer such as TLS lies between, the goroutine parks in reads and runs the protocol on what it reads. Either way one owner at a time
+// reads a connection, and Shutdown waits for its end. Other goroutines exist only while its socket is full (drain), while it is held up by a store or ends, or while an
+// enhanced re-authentication runs.
 // The broker has three more: one for keep alive, one for timers (session expiry, delayed wills), one that sweeps retained messages.
 //
 // # Locks
 //
 // conn.mu comes before the locks inside store and topic; registry shards, timers and the keep alive wheel lock
-// alone. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
+// alone, and so does a filterSet, which may come behind conn.mu. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
 // with a connection's mutex held, and so may Events.Denied, Dropped and Sent; other hooks are not.
 package broker
 
@@ -57,9 +58,11 @@ type Broker struct {
 	registry registry
 	timers   timers
 	wheel    keepAliveWheel
+	engine   engine
 	counters counters
 	door     door
-	short    atomic.Bool // of memory
+	short    atomic.Bool   // of memory
+	rechecks atomic.Uint64 // how often Recheck has begun
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -241,7 +244,22 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		}
 		<-done
 	}
+	b.engine.close()
 	return b.store.Close()
+}
+
+// DisconnectClient is Disconnect for one connection: another one that has the client id meanwhile stays.
+func (b *Broker) DisconnectClient(client *Client, cause error) bool {
+	sub := b.registry.find(client.ID)
+	if sub == nil {
+		return false
+	}
+	c := sub.conn.Load()
+	if c == nil || c.client != client {
+		return false
+	}
+	c.interrupt(cause)
+	return true
 }
 
 // Disconnect closes the connection of a client and reports whether it was connected. The cause is a

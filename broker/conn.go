@@ -22,6 +22,7 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: not a socket, or not known yet; see write.go
 	layer  *layer          // nil: MQTT lies directly on the socket
+	event  *eventConn      // nil: it has a goroutine that reads
 	ln     *listener
 	lo     *ListenerOptions // of ln, when the connection was accepted
 	client *Client          // for hooks and events; complete when sub is set
@@ -37,8 +38,10 @@ type conn struct {
 	terse          bool          // the client wants no reason strings [MQTT-3.1.2-29]
 	keepAlive      time.Duration // silence after which the connection is closed; 0: never
 	in             []byte        // the beginning of a packet whose end has not arrived
+	unread         bool          // in has packets that were not handled, because of throttle
 	ended          chan struct{} // closed when the read loop has ended
 	slot           wheelSlot
+	lease          *time.Timer  // ends the connection at client.Expires; nil: never
 	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
 	owed           atomic.Int32 // PUBACKs that wait for a commit
 	accepted       atomic.Bool  // CONNACK was sent with success
@@ -63,6 +66,7 @@ type conn struct {
 	cursor  uint64     // ordinal of the newest delivery pulled from the store
 	pending []*commit  // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
+	revoked []string // filters that the Authorizer denied when it was asked again; $share and the group are taken off
 	doom    mqtt.ReasonCode
 	held    bool          // something waits for the buffer, which was full, and no acknowledgement will come for it
 	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused
@@ -143,6 +147,10 @@ func (c *conn) pause(while func() bool) {
 
 // unpause lets a paused read loop look again. mu is held.
 func (c *conn) unpause() {
+	if c.event != nil && c.event.parked {
+		c.event.parked = false
+		go c.goOn()
+	}
 	if c.resumed != nil {
 		close(c.resumed)
 		c.resumed = nil
@@ -173,6 +181,12 @@ func (c *conn) data(p []byte, bt *batch) error {
 		}
 		if c.fenced.Load() {
 			return net.ErrClosed
+		}
+		if hold, err := c.throttle(frame, bt); err != nil {
+			return err
+		} else if hold {
+			c.unread = true
+			break
 		}
 		bt.packetsReceived++
 		bt.handling = frame
@@ -220,6 +234,9 @@ func (b *Broker) panicked(c *Client, v any, packet []byte) {
 // finish ends a connection that had a session.
 func (c *conn) finish(cause error) {
 	c.b.wheel.remove(c)
+	if c.lease != nil {
+		c.lease.Stop()
+	}
 	c.end(cause)
 	c.b.detach(c)
 	if event := c.b.options.Load().Events.Disconnected; event != nil {
@@ -285,8 +302,11 @@ func (c *conn) shut(cause error) {
 // because its client reads slowly.
 func (c *conn) interrupt(cause error) {
 	c.fenced.Store(true)
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-	c.shut(cause)
+	c.mu.Lock()
+	nc := c.nc
+	c.mu.Unlock()
+	c.shut(cause) // before the read loop sees an end, which would be the cause then
+	_ = nc.SetReadDeadline(time.Unix(1, 0))
 }
 
 // tell reports a packet that was appended to the Sent event.

@@ -22,6 +22,8 @@ var (
 	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
 	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
 	errIDPrefix    = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
+	// errExpired ends a connection at Client.Expires. A will is published: the client did not say goodbye [MQTT-3.1.2-8].
+	errExpired     = fmt.Errorf("what the client was let in with has expired: %w", mqtt.MaximumConnectTime)
 	errDisconnects = errors.New("client disconnected during authentication")
 )
 
@@ -60,11 +62,15 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	}
 	if err == nil {
 		c.lastSeen.Store(time.Now().UnixNano())
+		c.adopt()
 		err = c.b.attach(c, p.CleanStart, &connack)
 	}
 	if err != nil {
 		c.refuse(err)
 		return nil, err
+	}
+	if at := c.client.Expires; !at.IsZero() {
+		c.lease = time.AfterFunc(time.Until(at), func() { c.interrupt(errExpired) })
 	}
 	if c.keepAlive > 0 {
 		c.b.wheel.add(c, c.keepAlive)

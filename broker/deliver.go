@@ -243,6 +243,10 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 	if !c.mayReceive(bt, bt.scratch, len(m.Payload), d) {
 		return false
 	}
+	if len(c.revoked) > 0 && c.isRevoked(m.Topic) {
+		drop(c.b, c.client.ID, DropUnauthorized, m.Topic)
+		return false
+	}
 	p := &bt.out
 	p.Dup = d.QoS > 0 && (d.State == store.Sent || d.Uncertain) // [MQTT-3.3.1-1, -2]
 	p.QoS, p.Retain, p.PacketID = d.QoS, d.Retain, d.PacketID

@@ -56,6 +56,21 @@ type handshakeError struct{ error }
 
 func (e handshakeError) Unwrap() error { return e.error }
 
+// lateError is the error of a connection that took longer than ConnectTimeout.
+type lateError struct {
+	timeout time.Duration
+	cause   error // says little: which call had to wait last
+}
+
+func (e lateError) Unwrap() error { return e.cause }
+
+func (e lateError) Error() string {
+	if errors.As(e.cause, &handshakeError{}) {
+		return fmt.Sprintf("the handshake was not over within %v", e.timeout)
+	}
+	return fmt.Sprintf("no CONNECT was accepted within %v", e.timeout)
+}
+
 // refuseCause is the cause that an error stands for.
 func refuseCause(err error) RefuseCause {
 	var code mqtt.ReasonCode
@@ -125,20 +140,30 @@ func addressOf(a net.Addr) (netip.Addr, bool) {
 }
 
 // Admit judges a connection that was just accepted, and from which something else is to come before it is served, such as an HTTP request.
-// waiting is how many of these there are. What is refused has been counted and told. See ListenerOptions.Admitted.
-func (b *Broker) Admit(remote, local net.Addr, waiting int) error {
+// waiting is how many of these there are. proxied says that remote is a load balancer, about whose clients AdmitAddress is asked later.
+// What is refused has been counted and told. See ListenerOptions.Admitted.
+func (b *Broker) Admit(remote, local net.Addr, waiting int, proxied bool) error {
 	o := b.options.Load()
 	var err error
 	switch {
 	case o.MaxUnaccepted > 0 && b.counters.unaccepted.Load()+int64(waiting) >= int64(o.MaxUnaccepted):
 		err = ErrUnaccepted
-	case o.MaxConnectionRate > 0 && !b.door.enter(remote, o.MaxConnectionRate, time.Now()):
-		err = ErrConnectionRate
-	default:
-		return nil
+	case !proxied:
+		err = b.AdmitAddress(remote)
 	}
-	b.Refuse(remote, local, err)
+	if err != nil {
+		b.Refuse(remote, local, err)
+	}
 	return err
+}
+
+// AdmitAddress judges one more connection of a client by its address alone: ErrConnectionRate, or nil. The refusal is counted and told when
+// the handshake that it ends has failed.
+func (b *Broker) AdmitAddress(client net.Addr) error {
+	if o := b.options.Load(); o.MaxConnectionRate > 0 && !b.door.enter(client, o.MaxConnectionRate, time.Now()) {
+		return ErrConnectionRate
+	}
+	return nil
 }
 
 // Refuse counts and tells a connection that failed before it could be served.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/uniomq/unio/mqtt"
 )
@@ -31,6 +32,8 @@ type Client struct {
 	Partial bool
 	// Rights is for the Authorizer's own use, from any goroutine: what it has worked out about the client. Nil at first.
 	Rights atomic.Pointer[any]
+	// Expires is set by the Authenticator, too: the connection is closed then with MaximumConnectTime. Zero: never.
+	Expires time.Time
 }
 
 // The attributes that have a meaning for all who decide.

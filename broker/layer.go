@@ -49,10 +49,14 @@ func (c *conn) open(deadline time.Time) error {
 	if h, ok := c.nc.(handshaker); ok {
 		ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
 		defer cancel()
-		if err := h.HandshakeContext(ctx); err != nil {
+		err := h.HandshakeContext(ctx)
+		c.client.RemoteAddr, c.client.LocalAddr = c.nc.RemoteAddr(), c.nc.LocalAddr()
+		if err != nil {
 			return handshakeError{err}
 		}
-		c.client.RemoteAddr, c.client.LocalAddr = c.nc.RemoteAddr(), c.nc.LocalAddr()
+	}
+	if c.lo.Proxied {
+		c.opened()
 	}
 	if c.lo.Identify != nil {
 		c.client.Transport, c.identifyErr = c.lo.Identify(c.nc)
@@ -65,6 +69,11 @@ func (c *conn) open(deadline time.Time) error {
 		}
 	}
 	return nil
+}
+
+// harmless reports whether the error of a handshake is none.
+func (c *conn) harmless(err error) bool {
+	return c.lo.Harmless != nil && errors.As(err, &handshakeError{}) && c.lo.Harmless(err)
 }
 
 // layer is a LayeredConn with what it reads from and writes to.
@@ -86,7 +95,7 @@ func (s *socketReader) Read(p []byte) (int, error) {
 	for {
 		n, err := sysRead(s.fd, p)
 		switch {
-		case err == syscall.EINTR:
+		case errors.Is(err, syscall.EINTR):
 			continue
 		case err != nil:
 			return 0, err
@@ -101,7 +110,7 @@ func (s *socketReader) Read(p []byte) (int, error) {
 func (s *socketWriter) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := sysWrite(s.fd, p[n:])
-		if err == syscall.EINTR {
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil {

@@ -28,7 +28,8 @@ func isResourceError(err error) bool {
 
 // accept starts the goroutine of a new connection.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
-	if !ln.options.Load().Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), 0) != nil {
+	lo := ln.options.Load()
+	if !lo.Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), 0, lo.Proxied) != nil {
 		_ = nc.Close()
 		return
 	}
@@ -44,25 +45,40 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.mu.Unlock()
 	b.counters.accepted.Add(1)
 	b.counters.unaccepted.Add(1)
-	if event := b.options.Load().Events.Opened; event != nil {
-		event(nc.RemoteAddr(), nc.LocalAddr())
+	if !lo.Proxied {
+		c.opened()
 	}
 	go c.run()
 }
 
-// run is a connection's whole life.
+// opened tells of the connection.
+func (c *conn) opened() {
+	if event := c.b.options.Load().Events.Opened; event != nil {
+		event(c.client.RemoteAddr, c.client.LocalAddr)
+	}
+}
+
+// run is a connection's whole life, or its first part, up to CONNACK, if the engine takes it over.
 func (c *conn) run() {
 	b := c.b
-	defer b.wg.Done()
-	defer b.forget(c)
 	rest, err := c.handshake()
 	b.counters.unaccepted.Add(-1)
+	if err == nil && c.event != nil {
+		c.watch(rest)
+		return
+	}
+	defer b.wg.Done()
+	defer b.forget(c)
 	if err != nil && c.sub != nil { // a panic behind the attach
 		c.finish(err)
 		return
 	}
 	if err != nil {
 		c.abandon()
+		if c.harmless(err) {
+			b.counters.probes.Add(1)
+			return
+		}
 		b.refused(c.client, err)
 		return
 	}
@@ -73,14 +89,18 @@ func (c *conn) run() {
 // returns what the client sent behind CONNECT.
 func (c *conn) handshake() (rest []byte, err error) {
 	defer c.contain(&err, nil)
-	deadline := time.Now().Add(c.b.options.Load().ConnectTimeout)
+	timeout := c.b.options.Load().ConnectTimeout
+	deadline := time.Now().Add(timeout)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	if err := c.open(deadline); err != nil {
-		return nil, err
+	if err = c.open(deadline); err == nil {
+		rest, err = c.connect(deadline)
 	}
-	return c.connect(deadline)
+	if err != nil && refuseCause(err) == RefuseTimeout {
+		err = lateError{timeout, err}
+	}
+	return rest, err
 }
 
 func (b *Broker) forget(c *conn) {

@@ -11,4 +11,6 @@ func (c *conn) loopRaw() error { return errors.ErrUnsupported }
 
 func sysWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
+func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
 func sysShutdown(uintptr) {}

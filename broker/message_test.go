@@ -148,3 +148,23 @@ func BenchmarkMessage(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFanOut takes one message from a publisher to 100 subscribers: the write path, for the most part.
+func BenchmarkFanOut(b *testing.B) {
+	const subscribers = 100
+	connect := sockets(b, nil)
+	p := mqtt.Publish{Topic: []byte("bench/fan"), Payload: make([]byte, 64)}
+	packet := p.Append(nil, mqtt.V311)
+	var subs []socket
+	for i := range subscribers {
+		subs = append(subs, connect(fmt.Sprint("s", i), mqtt.V311, "bench/fan"))
+	}
+	pub, in := connect("p", mqtt.V311), make([]byte, len(packet))
+	b.ReportAllocs()
+	for b.Loop() {
+		pub.send(packet)
+		for _, s := range subs {
+			s.expect(in)
+		}
+	}
+}

@@ -18,6 +18,9 @@ type Options struct {
 	Events        Events
 	// Explain says why the Authorizer denied something, for the reason string that a v5 client is sent. Nil or "": none.
 	Explain func(Access) string
+	// GoroutinePerConnection reads each connection in a goroutine of its own on Linux, too, where else a few goroutines read all
+	// sockets. It costs some kilobytes for each connection.
+	GoroutinePerConnection bool
 	// ResponseInformation gives a v5 client that asks for it the text of CONNACK's Response
 	// Information [MQTT-3.1.2-28], by convention a topic prefix for responses. Nil or "": none.
 	ResponseInformation func(*Client) string
@@ -106,6 +109,12 @@ type ListenerOptions struct {
 	MountPoint string
 	// Admitted says that Broker.Admit was asked about each connection before.
 	Admitted bool
+	// Proxied says that a connection's address is a load balancer's until the handshakes of its layers are over: only then is it told
+	// (Events.Opened), and a layer asks Broker.AdmitAddress about the client's.
+	Proxied bool
+	// Harmless, if there is one, says of the error of a handshake that nothing was wrong, such as when a load balancer looks whether
+	// the listener is alive. The connection is closed, and nothing is counted as refused, or told.
+	Harmless func(error) bool
 	// Identify, if there is one, says what is known of a client from below MQTT, when all handshakes are over. An error refuses
 	// the CONNECT that follows: with its reason code, else NotAuthorized.
 	Identify func(net.Conn) (*Transport, error)

@@ -59,12 +59,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 		return err
 	}
 	p.Topic = c.mount(bt, p.Topic)
-	switch p.QoS {
-	case 1:
-		if err := c.throttle(bt); err != nil {
-			return err
-		}
-	case 2:
+	if p.QoS == 2 {
 		duplicate, err := c.sess.Accept(p, int(c.owed.Load())+bt.owed)
 		if err != nil {
 			return err
@@ -92,20 +87,34 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 }
 
 // throttle acknowledges what is owed before one more QoS 1 message than the Receive Maximum is taken, and waits until that
-// has happened. How fast PUBACK comes is our doing: clients that count on it to come at once, and there are
+// has happened, or reports that the packet is to be held until then. How fast PUBACK comes is our doing: clients that count on it to come at once, and there are
 // such, are held up and not disconnected. Unreleased QoS 2 messages are theirs, and waiting does not help.
-func (c *conn) throttle(bt *batch) error {
-	if !c.sess.Full(int(c.owed.Load()) + bt.owed) {
-		return nil
+func (c *conn) throttle(frame []byte, bt *batch) (hold bool, err error) {
+	if frame[0]&^(publishDup|publishRetain) != publishQoS1 || !c.sess.Full(int(c.owed.Load())+bt.owed) {
+		return false, nil
 	}
 	bt.settleUp(c)
 	bt.flush()
-	c.pause(func() bool { return c.owed.Load() > 0 && c.sess.Full(int(c.owed.Load())) })
-	if c.sess.Full(0) {
-		return mqtt.ReceiveMaximumExceeded
+	if c.event == nil {
+		c.pause(c.throttled)
+	} else if c.throttled() {
+		return true, nil
 	}
-	return nil
+	if c.sess.Full(0) {
+		return false, mqtt.ReceiveMaximumExceeded
+	}
+	return false, nil
 }
+
+// throttled reports whether PUBACKs are owed that must leave first.
+func (c *conn) throttled() bool { return c.owed.Load() > 0 && c.sess.Full(int(c.owed.Load())) }
+
+// The first byte of a PUBLISH.
+const (
+	publishQoS1   = byte(mqtt.PUBLISH)<<4 | 1<<1
+	publishDup    = 1 << 3
+	publishRetain = 1
+)
 
 // checkPublish finds what ends the connection.
 func (c *conn) checkPublish(p *mqtt.Publish) error {

@@ -25,7 +25,7 @@ type subscriber struct {
 	will *will     // pending, while offline
 	due  time.Time // expires; zero: never, or connected
 	timer
-	filters filterSet // its subscriptions; the connection's read loop owns it while there is one
+	filters filterSet // its subscriptions, for anybody
 }
 
 const registryShards = 64
@@ -118,8 +118,10 @@ func (r *registry) remove(sub *subscriber) {
 	sh.free.Broadcast()
 }
 
-// filterSet holds the filters of one session: few in a slice, many in a map.
+// filterSet holds the filters of one session: few in a slice, many in a map. Whoever subscribes or unsubscribes tells it; nothing is locked
+// within its lock.
 type filterSet struct {
+	mu   sync.Mutex
 	few  []string
 	many map[string]struct{}
 }
@@ -128,6 +130,8 @@ const fewFilters = 16
 
 // add puts in a filter that is not in yet.
 func (f *filterSet) add(filter string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.many == nil && len(f.few) < fewFilters {
 		f.few = append(f.few, filter)
 		return
@@ -143,11 +147,15 @@ func (f *filterSet) add(filter string) {
 }
 
 func (f *filterSet) has(filter string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	_, ok := f.many[filter]
 	return ok || slices.Contains(f.few, filter)
 }
 
 func (f *filterSet) remove(filter string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	delete(f.many, filter)
 	for i, s := range f.few {
 		if s == filter {
@@ -159,12 +167,28 @@ func (f *filterSet) remove(filter string) {
 	}
 }
 
-// each calls fn for every filter.
-func (f *filterSet) each(fn func(filter string)) {
-	for _, s := range f.few {
-		fn(s)
-	}
+// clear forgets all filters and returns them.
+func (f *filterSet) clear() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.list()
+	f.few, f.many = nil, nil
+	return all
+}
+
+// all returns every filter.
+func (f *filterSet) all() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.list()
+}
+
+// list is all, with mu held.
+func (f *filterSet) list() []string {
+	all := make([]string, 0, len(f.few)+len(f.many))
+	all = append(all, f.few...)
 	for s := range f.many {
-		fn(s)
+		all = append(all, s)
 	}
+	return all
 }

@@ -48,6 +48,7 @@ type Stats struct {
 	ConnectionsMax       int64 // most clients connected at once
 	Accepted             int64 // connections
 	Refused              int64 // connections that got no session
+	Probes               int64 // connections that never were to get one: ListenerOptions.Harmless
 	RefusedBy            [RefuseCauses]int64
 	Expired              int64 // sessions
 	PacketsReceived      int64 // of all types
@@ -63,12 +64,12 @@ type Stats struct {
 }
 
 type counters struct {
-	connections, connectionsMax, sessions, unaccepted, accepted, refused, expired, panics atomic.Int64
-	shared, retainedBytes                                                                 atomic.Int64
-	packetsReceived, packetsSent, received, sent                                          atomic.Int64
-	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                      atomic.Int64
-	dropped                                                                               [dropCauses]atomic.Int64
-	refusedBy                                                                             [refuseCauses]atomic.Int64
+	connections, connectionsMax, sessions, unaccepted, accepted, refused, probes, expired, panics atomic.Int64
+	shared, retainedBytes                                                                         atomic.Int64
+	packetsReceived, packetsSent, received, sent                                                  atomic.Int64
+	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                              atomic.Int64
+	dropped                                                                                       [dropCauses]atomic.Int64
+	refusedBy                                                                                     [refuseCauses]atomic.Int64
 }
 
 // connected counts a client that came (1) or went (-1).
@@ -123,6 +124,7 @@ func (b *Broker) Stats() Stats {
 		ConnectionsMax:       n.connectionsMax.Load(),
 		Accepted:             n.accepted.Load(),
 		Refused:              n.refused.Load(),
+		Probes:               n.probes.Load(),
 		Expired:              n.expired.Load(),
 		PacketsReceived:      n.packetsReceived.Load(),
 		PacketsSent:          n.packetsSent.Load(),

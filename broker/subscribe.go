@@ -58,7 +58,9 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if topic.Levels(rest) > bt.o.MaxTopicLevels {
 		return mqtt.TopicFilterInvalid, nil // it is well-formed: a limit of ours
 	}
-	if !c.mayChange(bt, Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: o.QoS()}) {
+	a := Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: o.QoS()}
+	rules := b.rechecks.Load()
+	if !c.mayChange(bt, a) {
 		return mqtt.NotAuthorized, nil
 	}
 	if c.sub.ref != 0 && b.full() && !c.sub.filters.has(filter) { // clients subscribe again when they come back
@@ -68,6 +70,10 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	o = o&^3 | mqtt.SubscribeOptions(qos)
 	s := store.Subscription{Filter: filter, Options: byte(o), ID: id}
 	added := b.subscribe(c.sub, s)
+	if b.rechecks.Load() != rules && !c.mayChange(bt, a) { // Recheck may have come too early to see it
+		c.revoke(bt, filter)
+		return mqtt.NotAuthorized, nil
+	}
 	if c.sub.ref != 0 {
 		bt.stage().Subscribe(c.sub.ref, s)
 	}

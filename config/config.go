@@ -90,6 +90,10 @@ type Config struct {
 
 	// ConnectionMessages logs each connect and disconnect.
 	ConnectionMessages bool
+	// AuditLog is the file for security events; empty for none.
+	AuditLog string
+	// Ban says who guesses passwords, and what happens then.
+	Ban Ban
 	// Log says what is logged, how and where.
 	Log Log
 	// PIDFile is the file to write the process id to; empty for none.
@@ -101,6 +105,8 @@ type Config struct {
 	// SysInterval is the time between two refreshes of the $SYS topics; 0 for none.
 	SysInterval time.Duration
 
+	// EnableControlAPI answers requests on $CONTROL/broker/v1.
+	EnableControlAPI bool
 	// ExplainToClient tells 5.0 clients which rule denies them something.
 	ExplainToClient bool
 
@@ -149,6 +155,8 @@ type Listener struct {
 
 	// PasswordFile names the users and their passwords; empty for none.
 	PasswordFile string
+	// Auth is how else clients prove who they are; nil if no line says so.
+	Auth *Auth
 	// ACLFile says what clients may do; empty for all.
 	ACLFile string
 	// RulesFile says it with conditions, and has to allow it, too; empty for all.

@@ -111,6 +111,9 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 		MaxQueuedMessages: 1000, CheckRetainSource: true,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
 		MaxUnauthenticated: 10000, ConnectTimeout: 10 * time.Second,
+		Ban: config.Ban{
+			Attempts: 20, Window: 5 * time.Minute, Time: 10 * time.Minute, Delay: 2 * time.Second, Exempt: []string{"127.0.0.0/8", "::1"},
+		},
 		PersistenceFile: "mosquitto.db", User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{
 			Facility: config.NoFacility,

@@ -143,6 +143,7 @@ func (p *parser) listener(s *section, anonymous bool) Listener {
 	l.AllowZeroLengthClientID = choose(true, s.emptyID, p.security.emptyID)
 	l.AutoIDPrefix = cmp.Or(s.idPrefix, p.security.idPrefix, defaultIDPrefix)
 	l.PasswordFile = cmp.Or(s.passwordFile, p.security.passwordFile)
+	l.Auth = p.auth(s)
 	l.ACLFile = cmp.Or(s.aclFile, p.security.aclFile)
 	l.TLS.PSKFile = cmp.Or(s.pskFile, p.security.pskFile)
 	l.RulesFile = cmp.Or(s.rulesFile, p.security.rulesFile)

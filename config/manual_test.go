@@ -24,7 +24,6 @@ func TestManualHasTheTablesOfAllOptions(t *testing.T) {
 		{"broker", available(config.Global)},
 		{"security", available(config.Security)},
 		{"listener", available(config.PerListener)},
-		{"warned", others(config.Warned)},
 		{"refused", others(config.Refused)},
 		{"no effect", others(config.NoEffect)},
 	} {
@@ -108,7 +107,7 @@ func TestTableIsComplete(t *testing.T) {
 		if o.Doc == "" || o.Values() == "" || strings.Contains(o.Doc, "|") {
 			t.Errorf("%s: doc %q, values %q", o.Name, o.Doc, o.Values())
 		}
-		if missing := o.State == config.Warned || o.State == config.Refused; missing && o.Later == "" {
+		if o.State == config.Refused && o.Later == "" {
 			t.Errorf("no work is to bring %s", o.Name)
 		}
 		if o.Kind == config.Number && o.Min >= o.Max {

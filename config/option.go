@@ -44,6 +44,8 @@ type Option struct {
 
 	// inert is the value of a not available option that asks for nothing.
 	inert string
+	// auth stores a value in an Auth; nil for an option that is none of authentication.
+	auth func(*Auth, value) error
 	// set stores a value; nil for an option that is not available.
 	set func(*target, value) error
 }
@@ -86,8 +88,6 @@ const (
 	Available State = iota
 	// NoEffect options are accepted, and there is nothing to do for them.
 	NoEffect
-	// Warned options are not available yet; the broker starts without, with a warning.
-	Warned
 	// Refused options are not available yet, and a broker without them would be less
 	// safe or another one than the file asks for: it does not start.
 	Refused
@@ -220,20 +220,14 @@ func (o Option) alias(names ...string) Option {
 	return o
 }
 
-// The next three make rows of options that are not available.
+// The next two make rows of options that are not available.
 
 // noEffect is an option that needs no doing; doc says why.
 func noEffect(name string, scope Scope, kind Kind, doc string) Option {
 	return Option{Name: name, Kind: kind, Scope: scope, State: NoEffect, Doc: doc}.anyNumber()
 }
 
-// warned is an option that the broker starts without. The value inert asks for
-// nothing and gives no warning.
-func warned(name string, scope Scope, kind Kind, inert, doc string) Option {
-	return Option{Name: name, Kind: kind, Scope: scope, State: Warned, Doc: doc, inert: inert}.anyNumber()
-}
-
-// refused is an option that the broker does not start without.
+// refused is an option that the broker does not start with. The value inert asks for nothing.
 func refused(name string, scope Scope, kind Kind, inert, doc string) Option {
 	return Option{Name: name, Kind: kind, Scope: scope, State: Refused, Doc: doc, inert: inert}.anyNumber()
 }

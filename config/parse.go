@@ -70,6 +70,7 @@ type security struct {
 	idPrefix, passwordFile, aclFile, rulesFile string
 	pskFile                                    string
 	plugins                                    []*plugin
+	auth                                       []authLine
 }
 
 // target is where an option's value goes.
@@ -211,11 +212,7 @@ func (p *parser) readBridge(o *Option) {
 // unavailable handles a line whose option does nothing.
 func (p *parser) unavailable(o *Option, v value) {
 	asked := o.inert == "" || v.text != o.inert && (o.Kind != Bool || v.on != (o.inert == "true"))
-	switch {
-	case !asked:
-	case o.State == Warned:
-		p.warn("not available yet: %s", o.Doc)
-	case o.State == Refused:
+	if asked && o.State == Refused {
 		p.fail(problem("not available yet: " + o.Doc))
 	}
 }

@@ -151,6 +151,9 @@ func (c *Config) WriteTo(w io.Writer) (int64, error) {
 		put([]Setting{{"listener", l.where(), at}})
 		for _, o := range Options() {
 			ofListener := o.Scope == PerListener || o.Scope == Security
+			if o.auth != nil && (l.Auth == nil || c.Origin(o.Name, i) == Origin{}) {
+				continue // there are many, and most say nothing where nobody asks
+			}
 			if o.State == Available && ofListener && !slices.Contains(addressOptions, o.Name) && !c.overridden(o.Name, i) {
 				put(c.settingsOf(o.Name, i))
 			}

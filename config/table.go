@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -9,12 +10,18 @@ import (
 // each part in alphabetical order.
 func Options() []Option {
 	var all []Option
-	for _, part := range [][]Option{globalOptions, listenerOptions, bridgeOptions} {
+	broker := slices.SortedFunc(slices.Values(append(slices.Clone(globalOptions), authOptions...)), func(a, b Option) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+	for _, part := range [][]Option{broker, listenerOptions, bridgeOptions} {
 		all = append(all, part...)
 	}
 	for i := range all {
 		o := &all[i]
 		o.Since = newOptions[o.Name]
+		if o.auth != nil || strings.HasPrefix(o.Name, "auth_ban_") {
+			o.Since = "Unio"
+		}
 		switch {
 		case o.Scope == PerBridge:
 			o.Later = laterWork("connection")

@@ -50,7 +50,8 @@ var globalOptions = []Option{
 	},
 	brokerBool("connection_messages", "true", "Logs each connect and disconnect.",
 		func(c *Config) *bool { return &c.ConnectionMessages }),
-	warned("enable_control_api", Global, Bool, "false", "There is no $CONTROL/broker/v1."),
+	brokerBool("enable_control_api", "false", "Answers requests that clients publish to $CONTROL/broker/v1, about listeners and plugins. Who may publish there is a matter of"+
+		" acl_file or rules_file; without them everybody may.", func(c *Config) *bool { return &c.EnableControlAPI }),
 	brokerBool("explain_to_client", "false", "Tells clients of 5.0 in the reason string which rule of which file denies them what they asked for. It names files and"+
 		" rules: for the time of the search for a mistake.", func(c *Config) *bool { return &c.ExplainToClient }),
 	brokerNumber("global_max_clients", NoLimit, 1<<31-1, "clients", "-1",

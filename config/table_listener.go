@@ -51,7 +51,7 @@ var listenerOptions = []Option{
 		func(l *Listener) *bool { return &l.TLS.NoDateChecks }),
 	listenerNumber("enable_proxy_protocol", 0, 2, "", "0", "The version of the PROXY header, 1 or 2, that a load balancer sends first; who does not is refused. 0: none.",
 		func(l *Listener) *int { return &l.ProxyProtocol }).fixed(),
-	listenerText("http_dir", "A folder whose files a WebSocket listener serves to browsers.",
+	listenerText("http_dir", "A folder whose files a listener for WebSocket or for the HTTP API serves to browsers.",
 		func(l *Listener) *string { return &l.HTTPDir }).fixed(),
 	listenerText("keyfile", "The key to certfile, not encrypted.",
 		func(l *Listener) *string { return &l.TLS.KeyFile }),
@@ -113,7 +113,7 @@ var listenerOptions = []Option{
 	},
 	{
 		Name: "protocol", Kind: Word, Words: []string{"mqtt", "websockets", "http_api"}, Default: "mqtt", Scope: PerListener,
-		Doc: "What the listener speaks. http_api is not available yet: the broker does not start.",
+		Doc: "What the listener speaks: MQTT, MQTT over WebSocket, or no MQTT but the HTTP API.",
 		set: setProtocol, Fixed: true,
 	},
 	listenerBool("proxy_protocol_v2_require_tls", "false", "Refuses connections that came to the load balancer without TLS.",

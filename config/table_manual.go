@@ -10,7 +10,8 @@ var newOptions = map[string]string{
 	"max_topic_alias_broker": "2.1", "mptcp": "2.1", "packet_buffer_size": "2.1", "plugin_load": "2.1",
 	"plugin_use": "2.1", "proxy_protocol_v2_require_tls": "2.1", "retain_expiry_interval": "2.1",
 	"websockets_origin": "2.1",
-	"log_format":        "Unio", "persistence_sync": "Unio", "explain_to_client": "Unio", "rules_file": "Unio",
+	"audit_log":         "Unio", "log_format": "Unio", "persistence_sync": "Unio",
+	"explain_to_client": "Unio", "rules_file": "Unio",
 	"acme_cache": "Unio", "acme_directory": "Unio", "acme_domain": "Unio", "acme_email": "Unio",
 	"connect_timeout": "Unio", "max_connection_rate": "Unio", "max_unauthenticated_connections": "Unio", "websockets_forwarded_for": "Unio",
 }
@@ -23,7 +24,6 @@ var laterWorks = []struct {
 }{
 	{"keys in hardware, which no work is planned for", []string{"tls_*"}},
 	{"bridges", []string{"connection"}},
-	{"administration by $CONTROL", []string{"enable_control_api"}},
 	{"nothing: Mosquitto has no use for it either", []string{"dhparamfile"}},
 }
 

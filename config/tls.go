@@ -12,6 +12,7 @@ type Protocol uint8
 const (
 	MQTT Protocol = iota
 	WebSockets
+	HTTPAPI // no MQTT
 )
 
 // TLS is what the options of a listener say of certificates and keys.
@@ -62,6 +63,7 @@ func (p *parser) check() {
 			{t.CertFile != "" && t.KeyFile == "", "certfile", expected("keyfile as well: TLS needs both")},
 			{t.KeyFile != "" && t.CertFile == "", "keyfile", expected("certfile as well: TLS needs both")},
 			{t.PSKHint != "" && (certificates || acme), "psk_hint", expected("no certfile for the same listener: it has either certificates or pre-shared keys")},
+			{t.PSKHint != "" && l.Protocol == HTTPAPI, "psk_hint", expected("certfile and keyfile for protocol http_api: no HTTP client speaks TLS with pre-shared keys")},
 			{t.PSKHint != "" && t.PSKFile == "", "psk_hint", expected("psk_file as well")},
 			{certificates && acme, "acme_domain", expected("no certfile for the same listener: its certificate comes from one of the two")},
 			{t.RequireCertificate && !t.On() && !proxyTLS, "require_certificate", expected("certfile and keyfile as well: without them clients cannot show a certificate")},
@@ -83,7 +85,7 @@ func (p *parser) check() {
 			{!t.On() && t.CAFile != "", "cafile", noTLS},
 			{!t.On() && t.CAPath != "", "capath", noTLS},
 			{!t.On() && t.CRLFile != "", "crlfile", noTLS},
-			{l.Protocol != WebSockets && l.HTTPDir != "", "http_dir", noWebSocket},
+			{l.Protocol == MQTT && l.HTTPDir != "", "http_dir", "without protocol websockets or http_api nobody asks for it"},
 			{l.Protocol != WebSockets && len(l.WebSocketOrigins) > 0, "websockets_origin", noWebSocket},
 		} {
 			if idle.on {
@@ -122,7 +124,7 @@ func setProtocol(t *target, v value) error {
 	case "websockets":
 		t.section.Protocol = WebSockets
 	default:
-		return problem(v.text + " is not available yet")
+		t.section.Protocol = HTTPAPI
 	}
 	return nil
 }

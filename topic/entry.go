@@ -92,6 +92,27 @@ func (e *entry[K]) remove(t target, key K) (removed, empty bool) {
 	return removed, false
 }
 
+// get returns the subscription of a key.
+func (e *entry[K]) get(t target, key K) (s Subscription[K], ok bool) {
+	m := e.many
+	switch {
+	case m == nil:
+		if t.shared || e.one.Key != key {
+			return s, false
+		}
+		return e.one, true
+	case t.shared:
+		if i, found := m.group(t.group); found {
+			return m.groups[i].get(key)
+		}
+		return s, false
+	}
+	if i := m.find(key); i >= 0 {
+		return m.subs[i], true
+	}
+	return s, false
+}
+
 // appendTo adds what is subscribed to m.
 func (e *entry[K]) appendTo(m *Matches[K]) {
 	if e.many == nil {

@@ -80,6 +80,16 @@ func (g *Group[K]) find(key K) *member[K] {
 	return nil
 }
 
+// get returns the subscription of a member.
+func (g *Group[K]) get(key K) (s Subscription[K], ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.find(key); m != nil {
+		return m.sub, true
+	}
+	return s, false
+}
+
 // join reports whether the member is new; else it replaced one, in its place.
 func (g *Group[K]) join(s Subscription[K]) bool {
 	g.mu.Lock()

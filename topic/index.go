@@ -101,6 +101,26 @@ func (ix *Index[K]) Unsubscribe(filter string, key K) (removed bool) {
 	return removed
 }
 
+// Get returns the subscription of a key to a filter, if there is one.
+func (ix *Index[K]) Get(filter string, key K) (s Subscription[K], ok bool) {
+	to := splitTarget(filter)
+	if hasWildcard(to.rest) {
+		ix.wildMu.RLock()
+		defer ix.wildMu.RUnlock()
+		if e := ix.wild.find(to.rest); e != nil {
+			return e.get(to, key)
+		}
+		return s, false
+	}
+	sh := &ix.exact[maphash.String(ix.seed, to.rest)%shards]
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if e, found := sh.filters.m[to.rest]; found {
+		return e.get(to, key)
+	}
+	return s, false
+}
+
 // Match appends the subscriptions and the groups of all filters that match name to
 // m, in no particular order. It allocates only to enlarge m. It does not keep name.
 func (ix *Index[K]) Match(name []byte, m *Matches[K]) {

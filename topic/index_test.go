@@ -252,6 +252,16 @@ func checkModel(t *testing.T, ix *Index[string], m model) {
 			want[filter+" "+key] = s
 		}
 	}
+	for filter, subs := range m {
+		for key, s := range subs {
+			if got, ok := ix.Get(filter, key); !ok || got != s {
+				t.Fatalf("Get(%q, %q) is %v, %v, want %v", filter, key, got, ok, s)
+			}
+		}
+		if s, ok := ix.Get(filter, "nobody"); ok {
+			t.Fatalf("Get(%q, nobody) is %v", filter, s)
+		}
+	}
 	if got := walkAll(t, ix); !equal(got, want) || ix.Len() != len(want) {
 		t.Fatalf("%d subscriptions, Len %d, want %d", len(got), ix.Len(), len(want))
 	}

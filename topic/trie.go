@@ -82,6 +82,27 @@ func ownLevel(level, filter string) string {
 	return level
 }
 
+// find returns what is subscribed to a filter, nil for nothing.
+func (t *trie[K]) find(filter string) *entry[K] {
+	n := &t.root
+	for rest, more := filter, true; more; {
+		var level string
+		level, rest, more = strings.Cut(rest, "/")
+		switch {
+		case level == "#" && !more:
+			return n.hash
+		case level == "+":
+			n = n.plus
+		default:
+			n = n.child(level)
+		}
+		if n == nil {
+			return nil
+		}
+	}
+	return n.here
+}
+
 // remove reports whether there was such a subscription. Nodes that have become
 // empty are dropped.
 func (t *trie[K]) remove(to target, key K) bool {

@@ -62,6 +62,7 @@ func load() (*tree, error) {
 		return nil, err
 	}
 	tr := &tree{root: root, fset: token.NewFileSet(), packages: map[string]*pkg{}}
+	nested := ""
 	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -70,9 +71,13 @@ func load() (*tree, error) {
 			if skippedDirs[d.Name()] {
 				return fs.SkipDir
 			}
+			if _, err := os.Stat(filepath.Join(p, "go.mod")); err == nil && p != root {
+				nested = p + string(filepath.Separator)
+			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		// The code of a module within this one, as bench/peers is, is no part of this module.
+		if !d.Type().IsRegular() || nested != "" && strings.HasPrefix(p, nested) && strings.HasSuffix(p, ".go") {
 			return nil
 		}
 		rel, err := filepath.Rel(root, p)

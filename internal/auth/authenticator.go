@@ -2,8 +2,8 @@ package auth
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
+	"errors"
+	"sync"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
@@ -12,10 +12,12 @@ import (
 // Listener is what an Authenticator asks of the clients of a listener. The zero value
 // accepts everybody.
 type Listener struct {
-	// Passwords are the listener's users; nil: there is no password file.
+	// Chain are the backends in the order in which they are asked; nil: Transport, and behind it Passwords if they are there.
+	Chain []Backend
+	// Passwords are the users of the listener's password file where there is no Chain; nil: there is none.
 	Passwords *Passwords
-	// RefuseAnonymous is the opposite of allow_anonymous. Clients without a user name are
-	// refused, and so are those with one where there is no password file to check it, as
+	// RefuseAnonymous is the opposite of allow_anonymous. Clients without a user name that no backend
+	// lets in are refused, and so are those with one where no backend checks it, as
 	// in Mosquitto: such a name proves nothing.
 	RefuseAnonymous bool
 }
@@ -24,90 +26,112 @@ type Listener struct {
 type Options struct {
 	Listener                      // of those that are not in Listeners
 	Listeners map[string]Listener // by broker.ListenerOptions.Name, for per_listener_settings
+
+	// Gate is where hashes of password files are computed; nil: one that New makes.
+	Gate *Gate
+	// Guard, if there is one, bans who guesses.
+	Guard Guard
+	// Decided, if it is not nil, is told of each decision, in the goroutine of the connection.
+	Decided func(c *broker.Client, d *Decision)
 }
 
-// An Authenticator checks user names and passwords. Set may be called at any time.
+// An Authenticator asks the backends of each listener's chain who a client is. Set may be called at any time.
 type Authenticator struct {
-	options atomic.Pointer[Options]
-	gate    *gate
+	mu      sync.RWMutex // guards current; held while somebody begins to use it
+	current *generation
+	gate    *Gate
+	closing sync.WaitGroup // generations that are not used any more
 }
 
 var _ broker.Authenticator = (*Authenticator)(nil)
 
 // New returns an Authenticator with these options.
 func New(o Options) *Authenticator {
-	a := &Authenticator{gate: newGate()}
+	a := &Authenticator{gate: o.Gate}
+	if a.gate == nil {
+		a.gate = newGate()
+	}
 	a.Set(o)
 	return a
 }
 
-// Set replaces the options as a whole, for the clients that come from now on. Valid tells
-// which of those that are there would be refused.
-func (a *Authenticator) Set(o Options) { a.options.Store(&o) }
-
-func (a *Authenticator) listener(name string) Listener {
-	o := a.options.Load()
-	if l, ok := o.Listeners[name]; ok {
-		return l
+// Set replaces the options as a whole, for the clients that come from now on. Valid and Recheck tell
+// which of those that are there would be refused. Backends that are not in use any more, and have a method Close,
+// are closed when nobody waits for their answer.
+func (a *Authenticator) Set(o Options) {
+	g := newGeneration(o, a.gate)
+	a.mu.Lock()
+	old := a.current
+	a.current = g
+	a.mu.Unlock()
+	if old != nil {
+		a.closing.Go(func() { old.retire(g) })
 	}
-	return o.Listener
 }
 
-// verified is what Authenticate keeps in broker.Client.Auth: the hash that the client's
-// password matched, as text. Its absence says that no password was checked.
-type verified string
+// Close closes all backends; there must be no more calls of other methods. It waits for those that Set retired.
+func (a *Authenticator) Close() {
+	a.mu.Lock()
+	old := a.current
+	a.current = newGeneration(Options{Listener: Listener{RefuseAnonymous: true}}, a.gate)
+	a.mu.Unlock()
+	old.retire(nil)
+	a.closing.Wait()
+}
 
-// Authenticate accepts a client with a user of the listener's password file and that
-// user's password, and one that needs none. It waits until it may compute: see gate.
+// use returns the options in force, which stay usable until release.
+func (a *Authenticator) use() *generation {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	a.current.users.Add(1)
+	return a.current
+}
+
+// Authenticate accepts a client that a backend of the listener's chain accepts, and one that needs none. Its error is a
+// *Refusal.
 func (a *Authenticator) Authenticate(ctx context.Context, c *broker.Client, password []byte) error {
 	c.Auth = nil
-	if vouched(c) {
-		return nil
-	}
-	l := a.listener(c.Listener)
-	if !c.HasUsername || l.Passwords == nil {
-		if l.RefuseAnonymous {
-			return mqtt.NotAuthorized
-		}
-		return nil
-	}
-	h, _ := l.Passwords.candidate(c.Username)
-	if h == nil {
-		return mqtt.NotAuthorized
-	}
-	leave, err := a.gate.enter(ctx, h)
-	if err != nil {
-		return fmt.Errorf("wait for the check of the password: %w", mqtt.ServerBusy)
-	}
-	defer leave()
-	h, ok := l.Passwords.verify(c.Username, password)
-	if !ok || password == nil { // no password is not an empty one
-		return mqtt.NotAuthorized
-	}
-	c.Auth = verified(h.String())
-	return nil
-}
-
-// vouched reports whether the transport says who the client is: use_identity_as_username and the like. Nobody asks for a password then.
-func vouched(c *broker.Client) bool { return c.Transport != nil && c.Transport.Username != "" }
-
-// Exchange refuses: password files know no enhanced authentication.
-func (a *Authenticator) Exchange(context.Context, *broker.Client, string) (broker.Exchange, error) {
-	return nil, mqtt.BadAuthenticationMethod
+	g := a.use()
+	defer g.users.Done()
+	return g.judge(ctx, c, Login{addressOf(c), c.Username, credential(c.Username, password)}, c.HasUsername || password != nil, func() *Decision {
+		return g.listener(c.Listener).ask(ctx, &Request{c, password})
+	})
 }
 
 // Valid reports whether a connected client would still be accepted, as far as that can
-// be said without its password: its user exists, and the hash is the one that the
+// be said at once and without its password: with a password file that its user exists, and the hash is the one that the
 // password matched. After Set, those for whom it is false are to be disconnected.
 func (a *Authenticator) Valid(c *broker.Client) bool {
-	if vouched(c) {
-		return true
+	g := a.use()
+	defer g.users.Done()
+	l := g.listener(c.Listener)
+	p, _ := c.Auth.(proof)
+	if p.backend == "" {
+		return l.needsNone(c) && !l.RefuseAnonymous
 	}
-	l := a.listener(c.Listener)
-	if !c.HasUsername || l.Passwords == nil {
-		return !l.RefuseAnonymous
+	switch b := l.link(p.backend).(type) {
+	case nil:
+		return false
+	case Validator:
+		return b.Valid(c, p.value)
 	}
-	h, known := l.Passwords.users[c.Username]
-	matched, checked := c.Auth.(verified)
-	return known && checked && string(matched) == h.String()
+	return true
+}
+
+// Recheck is Valid for backends that have to ask somebody else. On an error it cannot be said.
+func (a *Authenticator) Recheck(ctx context.Context, c *broker.Client) (bool, error) {
+	g := a.use()
+	defer g.users.Done()
+	p, _ := c.Auth.(proof)
+	if b, ok := g.listener(c.Listener).link(p.backend).(Rechecker); ok {
+		return b.Recheck(ctx, c, p.value)
+	}
+	return true, nil
+}
+
+// asReason returns the reason code that an error is or wraps.
+func asReason(err error) (mqtt.ReasonCode, bool) {
+	var code mqtt.ReasonCode
+	ok := errors.As(err, &code)
+	return code, ok
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/uniomq/unio/config"
 )
 
+// credentialsPrefix begins what a file of credentials for SCRAM has in place of a hash; see internal/auth/scram.
+const credentialsPrefix = "$scram-"
+
 // An Editor changes a password file. It keeps the order of its lines, and every line
 // that it is not asked to change as it is, whether it understands it or not.
 type Editor struct {
@@ -57,7 +60,7 @@ func CheckName(name string) error {
 // Set gives a user a password, and reports whether the user is new. A user that is in
 // the file several times is replaced where it is first, and its other lines go: no old
 // password stays in force.
-func (e *Editor) Set(user string, h *Hash) (added bool, err error) {
+func (e *Editor) Set(user string, h fmt.Stringer) (added bool, err error) {
 	if err := CheckName(user); err != nil {
 		return false, err
 	}
@@ -93,6 +96,7 @@ func (e *Editor) Upgrade(hash func(password []byte) (*Hash, error)) (int, error)
 		case err != nil:
 		case text == "":
 			err = errors.New("the password is missing")
+		case strings.HasPrefix(text, credentialsPrefix):
 		case looksHashed(text):
 			_, err = ParseHash(text)
 		default:

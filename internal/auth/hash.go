@@ -19,16 +19,22 @@ type Algorithm uint8
 
 // The algorithms of password files. The zero value is the one to use.
 const (
-	Argon2id Algorithm = iota // "$argon2id$...", Mosquitto 2.1 and later
-	PBKDF2                    // "$7$...", PBKDF2 with HMAC-SHA-512, Mosquitto 2.0 and later
-	SHA512                    // "$6$...", one round of SHA-512, all of Mosquitto
+	Argon2id   Algorithm = iota // "$argon2id$...", Mosquitto 2.1 and later
+	PBKDF2                      // "$7$...", PBKDF2 with HMAC-SHA-512, Mosquitto 2.0 and later
+	SHA512                      // "$6$...", one round of SHA-512, all of Mosquitto
+	bcryptHash                  // "$2b$...", not of password files: see ParseForeignHash
 )
 
 // algorithmNames are the names that mosquitto_passwd -H knows.
 var algorithmNames = [...]string{Argon2id: "argon2id", PBKDF2: "sha512-pbkdf2", SHA512: "sha512"}
 
 // String returns the name that "unio passwd -H" knows.
-func (a Algorithm) String() string { return algorithmNames[a] }
+func (a Algorithm) String() string {
+	if int(a) >= len(algorithmNames) {
+		return "bcrypt"
+	}
+	return algorithmNames[a]
+}
 
 // ParseAlgorithm returns the algorithm of a name.
 func ParseAlgorithm(name string) (Algorithm, error) {
@@ -103,6 +109,8 @@ func NewHash(a Algorithm, iterations int, password []byte) (*Hash, error) {
 			return nil, fmt.Errorf("expected a password that does not end in NUL, for %v", a)
 		}
 	case SHA512:
+	default:
+		return nil, fmt.Errorf("%v hashes are only read", a)
 	}
 	h.salt = make([]byte, salt)
 	_, _ = rand.Read(h.salt) // it does not fail, see crypto/rand
@@ -114,6 +122,9 @@ func NewHash(a Algorithm, iterations int, password []byte) (*Hash, error) {
 // Matches reports whether the password is the one that was hashed. It takes the same
 // time for every password of one length.
 func (h *Hash) Matches(password []byte) bool {
+	if h.algorithm == bcryptHash {
+		return h.matchesBcrypt(password)
+	}
 	sum, err := h.hash(password)
 	return err == nil && subtle.ConstantTimeCompare(sum, h.sum) == 1 && !ambiguous(h.algorithm, password)
 }
@@ -142,6 +153,8 @@ func (h *Hash) hash(password []byte) ([]byte, error) {
 // String returns the hash as a password file has it.
 func (h *Hash) String() string {
 	switch h.algorithm {
+	case bcryptHash:
+		return string(h.sum)
 	case Argon2id:
 		b := base64.RawStdEncoding
 		return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2Version,
@@ -212,7 +225,7 @@ func (h *Hash) parse(fields []string) error {
 		if h.iterations, err = number("ITERATIONS", fields[0], 1, maxIterations); err != nil {
 			return err
 		}
-	case SHA512:
+	default:
 	}
 	fields = fields[len(fields)-2:]
 	if h.salt, err = encoding.DecodeString(fields[0]); err != nil || len(h.salt) == 0 || len(h.salt) > maxSalt {

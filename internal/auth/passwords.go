@@ -30,7 +30,7 @@ func LoadPasswords(path string) (*Passwords, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(path); err == nil && readableByAll(info) {
+	if info, err := os.Stat(path); err == nil && ReadableByAll(info) {
 		p.warnings = append(p.warnings, config.Warning{File: path, Msg: "every user of this machine may read the password file: chmod o-r"})
 	}
 	return p, nil

@@ -136,7 +136,7 @@ func TestPasswordFileOpenToAllIsWarnedOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !readableByAll(info) {
+		if !ReadableByAll(info) {
 			want = 0 // a system that does not tell
 		}
 		p, err := LoadPasswords(path)

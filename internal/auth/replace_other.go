@@ -13,5 +13,5 @@ func keepOwner(*os.File, fs.FileInfo) error { return nil }
 // syncFolder does nothing: folders cannot be synced here.
 func syncFolder(string) error { return nil }
 
-// readableByAll cannot tell here.
-func readableByAll(fs.FileInfo) bool { return false }
+// ReadableByAll cannot tell here.
+func ReadableByAll(fs.FileInfo) bool { return false }

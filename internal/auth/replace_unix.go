@@ -38,5 +38,5 @@ func syncFolder(dir string) error {
 	return d.Sync()
 }
 
-// readableByAll reports whether every user of the machine may read the file.
-func readableByAll(info fs.FileInfo) bool { return info.Mode().Perm()&0o004 != 0 }
+// ReadableByAll reports whether every user of the machine may read the file.
+func ReadableByAll(info fs.FileInfo) bool { return info.Mode().Perm()&0o004 != 0 }

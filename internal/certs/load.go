@@ -13,6 +13,7 @@ import (
 // state is what is in force. It never changes; a reload makes another.
 type state struct {
 	config    *tls.Config
+	foreign   *tls.Config // config without ALPN, for clients that offer other protocols alone
 	challenge *tls.Config // for the handshake of an ACME authority that checks; nil without ACME
 	infos     []Info
 	warnings  []Warning
@@ -64,6 +65,8 @@ func (l *loader) load(o *Options, acme *acmeManager) (*state, error) {
 	if v != nil {
 		v.demand(config)
 	}
+	st.foreign = config.Clone()
+	st.foreign.NextProtos = nil
 	return st, nil
 }
 

@@ -27,8 +27,8 @@ type Options struct {
 	Ciphers string
 	// CiphersTLS13 [ciphers_tls1.3] names cipher suites for TLS 1.3. They are checked, but all three are always in use.
 	CiphersTLS13 string
-	// ALPN are the application protocols spoken, best first. If there are any, a client that offers only others is refused
-	// (RFC 7301, 3.2); one that offers none is welcome.
+	// ALPN are the application protocols spoken, best first. With a client that offers none of them none is chosen, and the handshake goes
+	// on, although RFC 7301, 3.2 would have it refused: Mosquitto does not look at ALPN, and devices offer what their library came with.
 	ALPN []string
 	// KeyLog receives the secrets of each session in the format of NSS, to look into traffic with other tools.
 	KeyLog io.Writer

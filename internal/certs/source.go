@@ -87,6 +87,9 @@ func (st *state) configFor(hello *tls.ClientHelloInfo) *tls.Config {
 	if st.challenge != nil && isChallenge(hello) {
 		return st.challenge
 	}
+	if speaks := func(p string) bool { return slices.Contains(st.config.NextProtos, p) }; !slices.ContainsFunc(hello.SupportedProtos, speaks) {
+		return st.foreign // crypto/tls would refuse a client that offers other protocols alone
+	}
 	return st.config
 }
 

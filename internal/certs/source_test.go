@@ -35,8 +35,11 @@ func TestHandshakeUsesBestGroupAndAnyVersionThatIsAllowed(t *testing.T) {
 		t.Errorf("TLS 1.2: %x, %v", state.Version, err)
 	}
 	client.NextProtos = []string{"other"}
-	if _, _, err = handshake(t, s, client); err == nil {
-		t.Error("a client that speaks another protocol was accepted")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		client.MaxVersion = version
+		if state, _, err := handshake(t, s, client); err != nil || state.NegotiatedProtocol != "" {
+			t.Errorf("another protocol alone: %q was chosen, %v", state.NegotiatedProtocol, err)
+		}
 	}
 }
 

@@ -128,6 +128,9 @@ func (p *process) giveTo(who *account) error {
 			return fmt.Errorf("give a file of dynamic security to %s: %w", who.name, err)
 		}
 	}
+	if err := p.server.GiveAuditTo(who.uid, who.gid); err != nil {
+		return fmt.Errorf("give the audit log to %s: %w", who.name, err)
+	}
 	for _, l := range p.cfg.Listeners {
 		if l.Path == "" {
 			continue
@@ -145,6 +148,9 @@ func (p *process) warnUnreadable() {
 	for _, l := range p.cfg.Listeners {
 		paths[l.PasswordFile], paths[l.ACLFile], paths[l.RulesFile] = true, true, true
 		paths[l.DynamicSecurity.ConfigFile] = true
+		for _, path := range l.Auth.Files() {
+			paths[path] = true
+		}
 	}
 	for path := range paths {
 		if path == "" {

@@ -25,7 +25,7 @@ const (
 // status. The version is what --version prints.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(version)
-	root.AddCommand(testCommand(), passwdCommand(), explainCommand(), migrateCommand(), dbCommand())
+	root.AddCommand(testCommand(), passwdCommand(), explainCommand(), migrateCommand(), dbCommand(), serviceCommand(), benchCommand())
 	root.AddCommand(clientCommands(version)...)
 	root.SetArgs(args)
 	root.SetOut(stdout)

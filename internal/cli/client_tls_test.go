@@ -81,11 +81,20 @@ func (a *authority) leaf(name string, ip net.IP) string {
 	return path
 }
 
-// TestToolsOverTLS lets Debian's pub and ours publish to Debian's mosquitto over TLS: where one
-// succeeds, the other does. What they print when TLS fails is their libraries' matter.
+// TestToolsOverTLS lets Debian's pub and ours publish to Debian's mosquitto and to unio over TLS: where one
+// succeeds, the other does, with both brokers. What they print when TLS fails is their libraries' matter.
 func TestToolsOverTLS(t *testing.T) {
 	t.Parallel()
 	needFile(t, mosquittoBroker)
+	for name, broker := range map[string]string{"mosquitto": mosquittoBroker, "unio": binary} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			toolsOverTLS(t, broker)
+		})
+	}
+}
+
+func toolsOverTLS(t *testing.T, broker string) {
 	ours := links(t)
 	ca, stranger := newAuthority(t, "ca"), newAuthority(t, "stranger")
 	named, other := ca.leaf("named", net.IPv4(127, 0, 0, 1)), ca.leaf("other", nil)
@@ -96,7 +105,7 @@ func TestToolsOverTLS(t *testing.T) {
 			"user root", "log_type all", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port),
 			"certfile " + server + ".crt", "keyfile " + server + ".key", "cafile " + filepath.Join(ca.dir, "ca.crt"),
 		}, more...)
-		launch(t, exec.Command(mosquittoBroker, "-c", file(t, lines...))).waitFor("running$")
+		launch(t, exec.Command(broker, "-c", file(t, lines...))).waitFor("running$")
 		return fmt.Sprint(port)
 	}
 	plain, misnamed := listen(named), listen(other)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,6 +127,24 @@ func TestCtrlPrintsWhatMosquittosDoes(t *testing.T) {
 				t.Errorf("%s: %q, mosquitto_ctrl %q", c.command, ours, theirs)
 			}
 		}
+	}
+}
+
+func TestCtrlTellsOfTheBroker(t *testing.T) {
+	t.Parallel()
+	path, port := dynsecFile(t), freePort(t)
+	lines := []string{"user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file " + path}
+	args := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "broker"}
+	p := run(t, "-c", file(t, lines...))
+	p.waitFor("running$")
+	expectRun(t, 1, "", ctrlWarning+"Error: endpoint not available.\n", append(args, "listPlugins")...)
+	p.stop()
+	run(t, "-c", file(t, append(lines, "enable_control_api true")...)).waitFor("running$")
+	expectRun(t, 0, fmt.Sprintf("Listener 1:\n  Port:              %d\n  Protocol:          mqtt\n  Bind address:      127.0.0.1\n  TLS:               false\n\n", port),
+		ctrlWarning, append(args, "listListeners")...)
+	status, out, _ := unio(append(args, "LISTPLUGINS")...)
+	if !regexp.MustCompile(`^Plugin:            dynamic-security\nVersion:           \S+\nControl endpoints: \$CONTROL/dynamic-security/v1\n$`).MatchString(out) || status != 0 {
+		t.Errorf("listPlugins: %d, %q", status, out)
 	}
 }
 

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -17,6 +17,7 @@ import (
 type explanation struct {
 	unio.Question
 	file       string
+	remote     remoteAPI
 	version    string
 	groups     []string
 	roles      []string
@@ -28,7 +29,7 @@ type explanation struct {
 func explainCommand() *cobra.Command {
 	var e explanation
 	cmd := &cobra.Command{
-		Use:   "explain -c FILE --client ID [--user NAME] [FLAGS] ACTION [TOPIC]",
+		Use:   "explain {-c FILE | --url URL} --client ID [--user NAME] [FLAGS] ACTION [TOPIC]",
 		Short: "Say what a client may do, and by which rule",
 		Long: `Explain says whether a client may connect, publish, receive, subscribe or unsubscribe,
 or leave a will, by the acl_file and the rules_file of a configuration. It names the
@@ -36,9 +37,15 @@ rule that decides with its file and line, what each placeholder stands for, and 
 rules that would have decided otherwise but for one condition. It asks the same rules
 in the same way as the broker does. Passwords are not asked for.
 
-The exit status is 0 if it is allowed, 1 if it is denied, and 3 for wrong usage.`,
+With --url it asks a running broker, by the rules that are in force there, through a
+listener with protocol http_api. The login for it must be one that may read the topic
+/api/v1/explain.
+
+The exit status is 0 if it is allowed, 1 if it is denied, and 3 for wrong usage or a
+broker that gives no answer.`,
 		Example: `  unio explain -c /etc/unio/unio.conf --client dev-7 --user ann --address 10.1.2.3 publish plant/ann/t --qos 1
-  unio explain -c /etc/unio/unio.conf --client dev-7 --group ops subscribe 'plant/#' --json`,
+  unio explain -c /etc/unio/unio.conf --client dev-7 --group ops subscribe 'plant/#' --json
+  unio explain --url https://broker:8443 --login admin --password-file pw --client dev-7 publish plant/7`,
 		Args:          cobra.RangeArgs(1, 2),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -49,6 +56,7 @@ The exit status is 0 if it is allowed, 1 if it is denied, and 3 for wrong usage.
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVarP(&e.file, "config", "c", "", "the configuration `FILE` of the broker")
+	e.remote.addFlags(fs)
 	fs.StringVar(&e.ClientID, "client", "", "the client `ID`")
 	fs.StringVar(&e.Username, "user", "", "the user `NAME`; none without this flag")
 	fs.StringVar(&e.Address, "address", "", "the client's `IP` address")
@@ -83,19 +91,12 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if err := e.complete(); err != nil {
 		return invalid(cmd, err)
 	}
-	cfg, err := config.Load(e.file)
-	if err != nil {
-		return invalid(cmd, err)
-	}
-	answer, err := unio.Explain(cfg, e.Question)
+	answer, err := e.ask(cmd.Context())
 	if err != nil {
 		return invalid(cmd, err)
 	}
 	if e.asJSON {
-		out := json.NewEncoder(cmd.OutOrStdout())
-		out.SetIndent("", "  ")
-		out.SetEscapeHTML(false)
-		err = out.Encode(answer)
+		err = answer.WriteJSON(cmd.OutOrStdout())
 	} else {
 		_, err = io.WriteString(cmd.OutOrStdout(), e.text(answer))
 	}
@@ -108,10 +109,23 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// ask asks the broker, or the configuration.
+func (e *explanation) ask(ctx context.Context) (*unio.Answer, error) {
+	if e.remote.url != "" {
+		answer := &unio.Answer{}
+		return answer, e.remote.get(ctx, "/api/v1/explain", e.Query(), answer)
+	}
+	cfg, err := config.Load(e.file)
+	if err != nil {
+		return nil, err
+	}
+	return unio.Explain(cfg, e.Question)
+}
+
 // complete turns flags into the question.
 func (e *explanation) complete() error {
-	if e.file == "" {
-		return fmt.Errorf("expected -c FILE, the configuration of the broker")
+	if (e.file == "") == (e.remote.url == "") {
+		return fmt.Errorf("expected either -c FILE, the configuration of the broker, or --url URL, where it runs")
 	}
 	if e.QoS > 2 {
 		return fmt.Errorf("expected --qos 0, 1 or 2, not %d", e.QoS)

@@ -252,6 +252,7 @@ func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 	mosquitto := launch(t, exec.Command(mosquittoBroker, "-c", conf))
 	mosquitto.waitFor("running$")
 	fillMosquitto(t, port)
+	mosquitto.waitFor("Client publisher (closed its connection|disconnected)") // its session ends with it
 	mosquitto.stop()
 	source := filepath.Join(dir, "mosquitto.db")
 	before := sum(t, source)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/auth/scram"
 )
 
 // statusMismatch is the exit status of unio passwd when the two passwords that were
@@ -18,6 +19,9 @@ const statusMismatch = 2
 
 // maxPassword is the length of a password in MQTT, in bytes.
 const maxPassword = 65535
+
+// scramHash is the value of -H for credentials of SCRAM, whose file is another one than the password file.
+const scramHash = "scram"
 
 // passwd is one call of unio passwd.
 type passwd struct {
@@ -53,6 +57,9 @@ Files with argon2id hashes are for Unio and Mosquitto 2.1; for Mosquitto 2.0 use
 				_ = cmd.Help() // to where the user looks; the status says the rest
 				return &statusError{StatusFailure, errReported}
 			}
+			if p.hash == scramHash && !cmd.Flags().Changed("iterations") {
+				p.iterations = scram.DefaultIterations
+			}
 			return p.run(args)
 		},
 	}
@@ -63,8 +70,8 @@ Files with argon2id hashes are for Unio and Mosquitto 2.1; for Mosquitto 2.0 use
 	fs.BoolVarP(&p.create, "create", "c", false, "create the file; one that exists is replaced")
 	fs.BoolVarP(&p.remove, "delete", "D", false, "delete the user")
 	fs.BoolVarP(&p.upgrade, "upgrade", "U", false, "hash the passwords that are in the file as plain text")
-	fs.StringVarP(&p.hash, "hash", "H", auth.Argon2id.String(), "hash with `HASH`: argon2id, sha512-pbkdf2, sha512")
-	fs.IntVarP(&p.iterations, "iterations", "I", auth.DefaultIterations, "`NUMBER` of iterations of sha512-pbkdf2")
+	fs.StringVarP(&p.hash, "hash", "H", auth.Argon2id.String(), "hash with `HASH`: argon2id, sha512-pbkdf2, sha512; scram for an auth_scram_file")
+	fs.IntVarP(&p.iterations, "iterations", "I", auth.DefaultIterations, "`NUMBER` of iterations of sha512-pbkdf2; of scram 10000 without it")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &statusError{StatusFailure, err} })
 	return cmd
 }
@@ -98,6 +105,7 @@ func (p *passwd) check(args []string) error {
 		{p.create && p.upgrade, "-c and -U"},
 		{p.remove && p.upgrade, "-D and -U"},
 		{p.remove && p.batch, "-b and -D"},
+		{p.upgrade && p.hash == scramHash, "-U and -H scram"},
 	} {
 		if pair.both {
 			return fmt.Errorf("%s cannot be used together", pair.text)
@@ -106,9 +114,11 @@ func (p *passwd) check(args []string) error {
 	if p.iterations < 1 {
 		return errors.New("number of iterations must be > 0")
 	}
-	var err error
-	if p.algorithm, err = auth.ParseAlgorithm(p.hash); err != nil {
-		return err
+	if p.hash != scramHash {
+		var err error
+		if p.algorithm, err = auth.ParseAlgorithm(p.hash); err != nil {
+			return err
+		}
 	}
 	want := []string{"FILE", "USERNAME"}
 	switch {
@@ -131,7 +141,8 @@ func (p *passwd) upgradeFile(path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.Upgrade(p.hashed); err != nil {
+	hash := func(password []byte) (*auth.Hash, error) { return auth.NewHash(p.algorithm, p.iterations, password) }
+	if _, err := e.Upgrade(hash); err != nil {
 		return err
 	}
 	return p.save(e, path)
@@ -198,7 +209,10 @@ func (p *passwd) setPassword(args []string) error {
 	return nil
 }
 
-func (p *passwd) hashed(password []byte) (*auth.Hash, error) {
+func (p *passwd) hashed(password []byte) (fmt.Stringer, error) {
+	if p.hash == scramHash {
+		return scram.NewCredentials(p.iterations, password)
+	}
 	return auth.NewHash(p.algorithm, p.iterations, password)
 }
 

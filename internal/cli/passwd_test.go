@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/auth/scram"
 	"github.com/uniomq/unio/internal/cli"
 )
 
@@ -295,5 +296,33 @@ func awaitRunning(t *testing.T, cmd *exec.Cmd) {
 	})
 	if !<-running {
 		t.Fatal("mosquitto did not start")
+	}
+}
+
+func TestPasswdMakesCredentialsForSCRAM(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "scram")
+	for _, args := range [][]string{{"-H", "scram", "-c", "-b", path, "joe", "JOE"}, {"-H", "scram", "-I", "4096", "-b", path, "ann", "ANN"}, {"-H", "scram", "-b", path, "joe", "new"}} {
+		if status, _, errOut := unioPasswd(args...); status != 0 {
+			t.Fatalf("%q: status %d, %s", args, status, errOut)
+		}
+	}
+	if _, err := scram.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(text), "\n") != 2 || strings.Count(string(text), "$10000$") != 2 || strings.Count(string(text), "$4096$") != 2 {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+	for _, args := range [][]string{{"-H", "scram", "-I", "1000", "-b", path, "joe", "x"}, {"-H", "scram", "-U", path}} {
+		if status, _, _ := unioPasswd(args...); status == 0 {
+			t.Errorf("%q is accepted", args)
+		}
+	}
+	if status, _, _ := unioPasswd("-U", path); status != 0 {
+		t.Error("-U of such a file")
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(text) {
+		t.Errorf("-U changes credentials: %v", err)
 	}
 }

@@ -35,6 +35,9 @@ func (p *process) rotate() {
 	if err := p.log.Reopen(); err != nil {
 		p.log.Error("Rotate the log: " + err.Error())
 	}
+	if err := p.server.ReopenAudit(); err != nil {
+		p.log.Error("Rotate the log: " + err.Error())
+	}
 }
 
 // save is what SIGUSR1 asks for.

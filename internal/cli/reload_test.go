@@ -136,3 +136,47 @@ func TestAReloadWithoutAFileChangesNothing(t *testing.T) {
 	}
 	p.stop()
 }
+
+func TestTheAuditLogIsRotatedAndBelongsToTheUser(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "unio") // whose path others may walk
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil { // for the file that is made after the change of user
+		t.Fatal(err)
+	}
+	trail, port := filepath.Join(dir, "audit"), freePort(t)
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "audit_log "+trail, "user nobody"))
+	p.waitFor("running$")
+	refused := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
+	exchange(t, dial(t, port), refused, "20020005")
+	if err := os.Rename(trail, trail+".1"); err != nil {
+		t.Fatal(err)
+	}
+	const rotate = 35 // SIGRTMIN+1
+	p.signal(syscall.Signal(rotate))
+	for {
+		p.signal(syscall.SIGUSR1) // signals of different kinds have no order
+		p.waitFor("(?i)nothing .*save")
+		if _, err := os.Stat(trail); err == nil {
+			break
+		}
+	}
+	exchange(t, dial(t, port), refused, "20020005")
+	p.stop()
+	for _, path := range []string{trail + ".1", trail} {
+		text, err := os.ReadFile(path)
+		if err != nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), `"event":"login_failed","client":"x"`) {
+			t.Errorf("%s has %q, %v", path, text, err)
+		}
+		if os.Geteuid() != 0 {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid == 0 {
+			t.Errorf("%s is root's, %v", path, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,9 +31,11 @@ func newRoot(version string) *cobra.Command {
 
 Without a configuration file it listens on port 1883 of this machine alone and
 lets everybody in. The file has the syntax of mosquitto.conf(5).`,
-		Version:               version,
-		Args:                  noArguments,
-		RunE:                  func(cmd *cobra.Command, _ []string) error { return serve(cmd, version, &f) },
+		Version: version,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return underServiceManager(func(ctx context.Context) error { return serve(ctx, cmd, version, &f) })
+		},
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,

@@ -26,10 +26,10 @@ type process struct {
 	server  *unio.Server
 }
 
-// serve runs the broker until SIGTERM or SIGINT.
-func serve(cmd *cobra.Command, version string, f *flags) error {
+// serve runs the broker until SIGTERM or SIGINT, or until ctx ends.
+func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags) error {
 	// Ready before the first listener is: who can connect can also stop the broker.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	signals := awaitSignals()
 
@@ -59,10 +59,11 @@ func serve(cmd *cobra.Command, version string, f *flags) error {
 		log.Warn("tell the service manager: " + err.Error())
 	}
 	p.detach()
-	handled := signals.handle(p)
+	handled, quiet := signals.handle(p), p.keepAlive()
 	err = p.server.Wait(ctx)
 	stop() // a second signal ends the process at once
 	handled()
+	quiet()
 	_ = notify("STOPPING=1") // a courtesy: the end of the process says it as well
 	log.Info("unio version " + version + " terminating")
 	return p.finish(err)
@@ -86,6 +87,9 @@ func (p *process) start() error {
 		}
 		p.server.KeyLog = keys // until the process ends
 		p.log.Warn("--tls-keylog: whoever reads " + p.flags.keyLog + " can read what goes over TLS")
+	}
+	if err := p.takeSockets(); err != nil {
+		return report(p.log.Logger, StatusFailure, fmt.Errorf("sockets of the service manager: %w", err))
 	}
 	if err := p.server.Listen(); err != nil {
 		return report(p.log.Logger, StatusFailure, err)

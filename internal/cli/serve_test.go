@@ -165,7 +165,7 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
 		{
 			"a file to test that has a warning",
-			[]string{"--test-config", "-c", file(t, "enable_control_api true", "log_dest file /nowhere/log")},
+			[]string{"--test-config", "-c", file(t, "log_dest dlt", "log_dest file /nowhere/log")},
 			cli.StatusOK, ": Warning: ",
 		},
 		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration file is OK."},

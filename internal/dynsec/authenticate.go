@@ -71,16 +71,6 @@ func (c *client) bars(who *broker.Client) string {
 	return ""
 }
 
-// Bars says why a client that its certificate or key has named is not let in, as far as the file knows it; empty: it is.
-func (s *Security) Bars(c *broker.Client) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if own := s.content.clients[c.Username]; own != nil {
-		return own.bars(c)
-	}
-	return ""
-}
-
 // Attributes returns the groups and roles of a client; nil: it is unknown.
 func (s *Security) Attributes(username string) map[string][]string {
 	s.mu.RLock()

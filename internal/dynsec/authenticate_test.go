@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/dynsec"
 )
@@ -56,8 +57,10 @@ func TestWhoIsLetInStill(t *testing.T) {
 		if got := b.Valid(joe, proof); got != want {
 			t.Errorf("valid: %v", got)
 		}
-		if got := b.Bars(joe) == ""; got != want && b.Attributes("joe") != nil {
-			t.Errorf("a client that its certificate names: %q", b.Bars(joe))
+		by := acl.New(acl.Options{Rules: []*acl.Rules{b.Rules()}})
+		connect := broker.Access{Client: joe, Action: broker.ActionConnect}
+		if got := by.Authorize(connect); got != want && b.Attributes("joe") != nil {
+			t.Errorf("a client that its certificate names: %v, %s", got, by.Reason(connect))
 		}
 	}
 	expect(true)

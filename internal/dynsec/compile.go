@@ -11,6 +11,7 @@ import (
 // The texts of rules that no role has.
 const (
 	unknownText = "the file has no such client, so there is nothing that it may do"
+	barredText  = "the client is disabled, or has another client id"
 	controlText = "$CONTROL must be granted by a role, whatever defaultACLAccess says"
 )
 
@@ -98,6 +99,9 @@ func (s *Security) assign(c *broker.Client) []*acl.Rule {
 	case own == nil:
 		return []*acl.Rule{s.unknown}
 	default:
+		if own.bars(c) != "" {
+			rules = append(rules, s.barred)
+		}
 		add(own.roles)
 		for _, m := range own.groups {
 			add(m.roles)
@@ -110,6 +114,7 @@ func (s *Security) assign(c *broker.Client) []*acl.Rule {
 func (s *Security) fixedRules() {
 	all := types[publishClientSend].actions | types[publishClientReceive].actions | types[subscribePattern].actions | types[unsubscribePattern].actions
 	s.unknown = s.newRule(acl.Rule{Text: unknownText, Actions: all})
+	s.barred = s.newRule(acl.Rule{Text: barredText, Actions: acl.ActionsOf(broker.ActionConnect)})
 	f, err := acl.ParseFilter("$CONTROL/#", acl.Overlaps)
 	if err != nil {
 		panic("dynsec: " + err.Error())

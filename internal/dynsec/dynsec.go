@@ -54,6 +54,7 @@ type Security struct {
 	dummy   *auth.Hash // checked in place of an unknown client's
 	lastID  uint32
 	unknown *acl.Rule // the only one of clients that the file does not have
+	barred  *acl.Rule // of clients that are not let in
 	control *acl.Rule // the last one of all others
 }
 

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"runtime/metrics"
+	"sync/atomic"
 
 	"github.com/uniomq/unio/broker"
 )
@@ -12,6 +13,7 @@ type sample struct {
 	heap    int64 // bytes
 	heapMax int64 // the highest at any refresh
 
+	peak   *atomic.Int64 // heapMax of all samples
 	source func() broker.Stats
 	memory []metrics.Sample
 }
@@ -19,8 +21,8 @@ type sample struct {
 // heapObjects is the memory of live objects and of dead ones that are not swept yet. Reading it stops nothing.
 const heapObjects = "/memory/classes/heap/objects:bytes"
 
-func newSample(b *broker.Broker) sample {
-	return sample{source: b.Stats, memory: []metrics.Sample{{Name: heapObjects}}}
+func newSample(b *broker.Broker, peak *atomic.Int64) sample {
+	return sample{peak: peak, source: b.Stats, memory: []metrics.Sample{{Name: heapObjects}}}
 }
 
 // take reads the numbers anew.
@@ -30,5 +32,7 @@ func (s *sample) take() {
 	if v := s.memory[0].Value; v.Kind() == metrics.KindUint64 {
 		s.heap = int64(v.Uint64())
 	}
-	s.heapMax = max(s.heapMax, s.heap)
+	for s.heapMax = s.peak.Load(); s.heap > s.heapMax; s.heapMax = s.peak.Load() {
+		s.peak.CompareAndSwap(s.heapMax, s.heap)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uniomq/unio/broker"
@@ -36,6 +37,9 @@ type SysTree struct {
 	text    []byte // to format in
 	failed  error  // the first of this refresh
 
+	mu    sync.Mutex // guards asked
+	asked sample     // of Values
+
 	interval  time.Duration      // in force
 	intervals chan time.Duration // from SetInterval
 	stop      chan struct{}      // closed by Close
@@ -48,10 +52,10 @@ func New(o Options) *SysTree {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	now := time.Now()
+	now, peak := time.Now(), new(atomic.Int64)
 	s := &SysTree{
 		publish: o.Broker.Publish, log: o.Log,
-		started: now, sample: newSample(o.Broker),
+		started: now, sample: newSample(o.Broker, peak), asked: newSample(o.Broker, peak),
 		version: newValue("version"), uptime: newValue("uptime"),
 		loads: newLoads(now), counts: newCounts(),
 		interval: o.Interval, intervals: make(chan time.Duration), stop: make(chan struct{}),
@@ -163,4 +167,30 @@ func (s *SysTree) send(v *value, text []byte) {
 			}
 		}
 	}
+}
+
+// Values returns the numbers as they are now, whether the tree is published or not, under those topics that Mosquitto 2.1 tells over HTTP.
+func (s *SysTree) Values() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked.take()
+	values := map[string]int64{root + "uptime": int64(time.Since(s.started) / time.Second)}
+	for _, c := range newCounts() {
+		for _, topic := range c.topics {
+			if mosquittos[topic] {
+				values[topic] = c.read(&s.asked)
+			}
+		}
+	}
+	return values
+}
+
+// mosquittos are the topics that Values has. Not there are those that are older names for the same, and ours.
+var mosquittos = map[string]bool{
+	root + "clients/total": true, root + "clients/maximum": true, root + "clients/disconnected": true, root + "clients/connected": true,
+	root + "clients/expired": true, root + "messages/stored": true, root + "store/messages/bytes": true, root + "subscriptions/count": true,
+	root + "shared_subscriptions/count": true, root + "retained messages/count": true, root + "heap/current": true, root + "heap/maximum": true,
+	root + "messages/received": true, root + "messages/sent": true, root + "bytes/received": true, root + "bytes/sent": true,
+	root + "publish/bytes/received": true, root + "publish/bytes/sent": true, root + "connections/socket/count": true,
+	root + "publish/messages/dropped": true, root + "publish/messages/received": true, root + "publish/messages/sent": true,
 }

@@ -85,4 +85,4 @@ func (s *sample) dropped() int64 {
 
 // connects counts the CONNECT packets that were accepted. It may be one too high for a moment, while a connection ends
 // that never became one.
-func (s *sample) connects() int64 { return s.Accepted - s.Refused - s.Unaccepted }
+func (s *sample) connects() int64 { return s.Accepted - s.Refused - s.Probes - s.Unaccepted }

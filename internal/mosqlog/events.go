@@ -185,7 +185,7 @@ func (o *Observer) disconnected(c *broker.Client, cause error) {
 	}
 	// Mosquitto says no more than <unknown>.
 	more := host(c)
-	if code := mqtt.ReasonCode(0); errors.As(cause, &code) && cause.Error() != code.Error() {
+	if code := mqtt.ReasonCode(0); errors.As(cause, &code) && cause.Error() != code.Error() && !strings.Contains(line, cause.Error()) {
 		more += ": " + cause.Error()
 	}
 	o.client(LevelNotice, c, "Client %s %s (%s).", name(c), strings.TrimSuffix(line, "."), more)

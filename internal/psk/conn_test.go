@@ -402,6 +402,22 @@ func TestParseSuites(t *testing.T) {
 	if known, unknown = ParseSuites("PSK"); len(known) != len(AllSuites()) || unknown != nil {
 		t.Errorf("PSK: %v %v", known, unknown)
 	}
+	for _, c := range []struct {
+		list, unknown string
+		known         int
+	}{
+		{"HIGH:!aNULL:!MD5:@STRENGTH", "", 8},
+		{"PSK:!PSK-AES128-CBC-SHA256:PSK-AES128-CBC-SHA256", "", 7},
+		{"PSK:-kPSK:PSK-AES128-GCM-SHA256", "", 5},
+		{"kECDHEPSK+AESGCM:PSK-AES128-GCM-SHA256@SECLEVEL=1", "kECDHEPSK+AESGCM", 1},
+		{"ALL:!CHACHA20:+AES256:!NONE-SUCH", "!NONE-SUCH", 6},
+		{"!HIGH", "", 0},
+	} {
+		known, unknown := ParseSuites(c.list)
+		if len(known) != c.known || strings.Join(unknown, " ") != c.unknown {
+			t.Errorf("%s: known %v, unknown %v", c.list, known, unknown)
+		}
+	}
 	if s := Suite(1).String(); s != "unknown" {
 		t.Errorf("suite 1 is %q", s)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
+	"slices"
 	"strings"
 )
 
@@ -82,33 +83,63 @@ func AllSuites() []Suite {
 }
 
 // ParseSuites reads a list of cipher suites as in mosquitto.conf's ciphers: names of OpenSSL, or of the RFCs, between colons, commas or
-// spaces; PSK stands for all suites. It returns those that are known here, in the order of the list, and the names that are not: OpenSSL
-// has more suites, and words that choose among them.
+// spaces, and the words of OpenSSL that choose among these suites; "-" and "!" before one take suites out, "!" for good. It returns those that
+// are left, in the order of the list, and what is not understood, which has no effect: OpenSSL has more suites and more words.
 func ParseSuites(list string) (known []Suite, unknown []string) {
-	seen := map[Suite]bool{}
-	add := func(ids ...Suite) {
-		for _, id := range ids {
-			if !seen[id] {
-				seen[id] = true
-				known = append(known, id)
+	banned := map[Suite]bool{}
+	for _, name := range strings.FieldsFunc(strings.ReplaceAll(list, "@", ":@"), func(r rune) bool { return strings.ContainsRune(":, ;\t", r) }) {
+		if strings.HasPrefix(name, "@") || slices.Contains(wordsForNone, strings.TrimLeft(name, "!-+")) {
+			continue // an order, of which there is a fixed one here, or a group that has nothing in common with these suites
+		}
+		ids := suitesOf(strings.TrimLeft(name, "!-+"))
+		switch {
+		case ids == nil:
+			unknown = append(unknown, name)
+		case name[0] == '+': // moves to the end
+		case name[0] == '!' || name[0] == '-':
+			known = slices.DeleteFunc(known, func(id Suite) bool { return slices.Contains(ids, id) })
+			for _, id := range ids {
+				banned[id] = banned[id] || name[0] == '!'
+			}
+		default:
+			for _, id := range ids {
+				if !banned[id] && !slices.Contains(known, id) {
+					known = append(known, id)
+				}
 			}
 		}
-	}
-names:
-	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ':' || r == ',' || r == ' ' }) {
-		if name == "PSK" {
-			add(AllSuites()...)
-			continue
-		}
-		for _, s := range suites {
-			if name == s.openssl || name == s.standard {
-				add(s.id)
-				continue names
-			}
-		}
-		unknown = append(unknown, name)
 	}
 	return known, unknown
+}
+
+// wordsForNone are OpenSSL's words for groups of suites of which none is here.
+var wordsForNone = []string{
+	"aNULL", "eNULL", "NULL", "ADH", "AECDH", "LOW", "MEDIUM", "EXP", "EXPORT", "RC4", "RC2", "DES", "3DES", "IDEA", "SEED", "MD5", "SRP", "DSS", "aDSS",
+	"CAMELLIA", "ARIA", "AESCCM", "RSA", "aRSA", "kRSA", "ECDSA", "aECDSA", "DH", "DHE", "EDH", "kDHE", "kDHEPSK", "kRSAPSK", "SSLv3", "TLSv1", "SHA", "SHA1",
+}
+
+// suitesOf returns the suites that a name or a word of OpenSSL stands for; nil: it is not known.
+func suitesOf(name string) []Suite {
+	is := func(s *suite) bool { return name == s.openssl || name == s.standard }
+	switch name {
+	case "PSK", "aPSK", "ALL", "HIGH", "DEFAULT", "TLSv1.2":
+		is = func(*suite) bool { return true }
+	case "kPSK":
+		is = func(s *suite) bool { return !s.ecdhe }
+	case "kECDHEPSK", "ECDHE", "EECDH", "kECDHE", "kEECDH":
+		is = func(s *suite) bool { return s.ecdhe }
+	case "AES", "AES128", "AES256", "CHACHA20":
+		is = func(s *suite) bool { return strings.Contains(s.openssl, name) }
+	case "AESGCM":
+		is = func(s *suite) bool { return strings.Contains(s.openssl, "GCM") }
+	}
+	var ids []Suite
+	for _, s := range suites {
+		if is(s) {
+			ids = append(ids, s.id)
+		}
+	}
+	return ids
 }
 
 // choose returns the suites that ids stand for; all of them for none.

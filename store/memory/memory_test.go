@@ -11,3 +11,7 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return memory.New() })
 }
+
+func BenchmarkCommit(b *testing.B) {
+	storetest.Bench(b, func(*testing.B) store.Store { return memory.New() })
+}

@@ -14,6 +14,9 @@ import (
 // Listener gives connections that begin with a PROXY header. Accept does not wait for it: that is for the connection's own goroutine.
 type Listener struct {
 	net.Listener
+	// Admit, if there is one, is asked about the address of each client as soon as it is known; its error ends the connection. It is set
+	// before the first Accept.
+	Admit   func(client net.Addr) error
 	version int
 }
 
@@ -22,7 +25,7 @@ func NewListener(inner net.Listener, version int) (*Listener, error) {
 	if version != 1 && version != 2 {
 		return nil, fmt.Errorf("version %d of the PROXY protocol is not known; want 1 or 2", version)
 	}
-	return &Listener{inner, version}, nil
+	return &Listener{Listener: inner, version: version}, nil
 }
 
 // Accept returns the next connection, a *Conn.
@@ -31,16 +34,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{Conn: nc, version: l.version}, nil
+	return &Conn{Conn: nc, version: l.version, admit: l.Admit}, nil
 }
 
 // Conn is a connection behind a load balancer. Its methods may be used like those of any net.Conn; what comes first reads the header.
 type Conn struct {
 	net.Conn
 	version int
+	admit   func(net.Addr) error
 	header  atomic.Pointer[Header] // nil: not read
 
-	mu  sync.Mutex // held while the header is read; guards err
+	mu  sync.Mutex // held while the header is read; guards err, which is final
 	err error
 }
 
@@ -49,9 +53,6 @@ var ErrNoSocket = errors.New("the connection under the PROXY protocol is no sock
 
 // HandshakeContext reads the header if that was not done yet. When ctx ends before, the connection is closed.
 func (c *Conn) HandshakeContext(ctx context.Context) error {
-	if c.header.Load() != nil {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil || c.header.Load() != nil {
@@ -67,7 +68,10 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 		return err
 	}
 	c.header.Store(h)
-	return nil
+	if c.admit != nil {
+		c.err = c.admit(c.RemoteAddr())
+	}
+	return c.err
 }
 
 // Header is what the load balancer said; nil before HandshakeContext.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,6 +33,9 @@ const challengeProtocol = "acme-tls/1"
 
 // ErrChallenge is the error of a handshake that was the check of a domain by an ACME authority: nothing is wrong.
 var ErrChallenge = errors.New("the connection was an ACME authority's check of a domain, which is over")
+
+// ErrRenegotiation is the end of a connection of TLS 1.2 whose client wants another handshake. There is none, as in TLS 1.3.
+var ErrRenegotiation = errors.New("the client asks for renegotiation, which is not to be had")
 
 // ErrNoSocket says that the connection underneath is no socket.
 var ErrNoSocket = errors.New("the connection under TLS is no socket")
@@ -68,7 +72,7 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 		}
 	}
 	if err := c.tls.HandshakeContext(ctx); err != nil {
-		return explain(err)
+		return explain(err, c.link.alert)
 	}
 	if c.tls.ConnectionState().NegotiatedProtocol == challengeProtocol {
 		return ErrChallenge
@@ -77,10 +81,13 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 	return nil
 }
 
-// explain finds out what a client speaks instead of TLS.
-func explain(err error) error {
+// explain finds out what a client speaks instead of TLS, or what it has said last, in the clear.
+func explain(err error, alert tls.AlertError) error {
 	e, ok := errors.AsType[tls.RecordHeaderError](err)
 	if !ok || e.Conn == nil { // not at the beginning
+		if alert != 0 && strings.Contains(err.Error(), "bad record MAC") {
+			err = fmt.Errorf("remote error: %w", alert)
+		}
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	const connect = 0x10 // the first byte of CONNECT
@@ -130,6 +137,9 @@ func (c *Conn) read(p []byte) (int, error) {
 		return 0, c.readErr
 	}
 	n, err := c.tls.Read(p)
+	if err != nil && strings.Contains(err.Error(), "*tls.clientHelloMsg") { // crypto/tls names what it got, and has sent an alert
+		err = ErrRenegotiation
+	}
 	if e, ok := errors.AsType[net.Error](err); err != nil && (!ok || !e.Timeout()) {
 		c.readErr = err
 	}

@@ -1,6 +1,7 @@
 package tlsconn
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -17,8 +18,9 @@ import (
 type link struct {
 	net.Conn // the connection underneath
 
-	source      io.Reader   // set during TryRead: where to read from. Of the reading goroutine.
-	established atomic.Bool // the handshake is over
+	source      io.Reader      // set during TryRead: where to read from. Of the reading goroutine.
+	established atomic.Bool    // the handshake is over
+	alert       tls.AlertError // the last that came in the clear, close_notify if none; of the handshake's goroutine
 
 	flushing sync.Mutex // held by whoever writes to the socket; locked before mu; guards sending
 	sending  *buffer    // taken out of pending, not yet written to the end; nil: none
@@ -63,7 +65,20 @@ func (l *link) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return l.Conn.Read(p)
+	n, err := l.Conn.Read(p)
+	if !l.established.Load() {
+		l.plainAlert(p[:n])
+	}
+	return n, err
+}
+
+// plainAlert notes an alert that is not encrypted (RFC 8446, 5.1 and 6). OpenSSL's clients send one when the server's certificate does not
+// please them, although TLS 1.3 wants it encrypted by then; to crypto/tls it is a damaged record.
+func (l *link) plainAlert(p []byte) {
+	const header = "\x15\x03\x03\x00\x02" // alert, version, length
+	if at := len(p) - len(header) - 2; at >= 0 && string(p[at:at+len(header)]) == header {
+		l.alert = tls.AlertError(p[len(p)-1])
+	}
 }
 
 // waiting says that crypto/tls wrote something that nobody has taken, for example while it read. The other side may wait for it.

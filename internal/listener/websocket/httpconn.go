@@ -33,7 +33,6 @@ type httpConn struct {
 	shaken  bool        // HandshakeContext was called, or there is none
 	handled atomic.Bool // a request was understood; net/http may be reading behind it by then
 	begun   bool        // something was read
-	first   byte        // what
 	err     error
 }
 
@@ -49,11 +48,25 @@ func (c *httpConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if !c.handled.Load() {
 		if n > 0 && !c.begun {
-			c.begun, c.first = true, p[0]
+			c.begun = true
+			if wrong := foreign(p[0]); wrong != nil { // net/http would wait for the end of a line
+				n, err = 0, wrong
+			}
 		}
 		c.err = err
 	}
 	return n, err
+}
+
+// foreign is what is wrong with a first byte that begins no request; nil: nothing.
+func foreign(first byte) error {
+	switch first {
+	case 0x10: // CONNECT [MQTT-3.1.0-1]
+		return errors.New("MQTT without WebSocket came to a WebSocket listener")
+	case 0x16: // a handshake record (RFC 8446, 5.1)
+		return errors.New("TLS came to a WebSocket listener without TLS")
+	}
+	return nil
 }
 
 func (c *httpConn) handshake() error {
@@ -86,10 +99,6 @@ func (c *httpConn) failure() error {
 		return c.err
 	case !c.begun:
 		return nil
-	case c.first == 0x10: // CONNECT [MQTT-3.1.0-1]
-		return errors.New("MQTT without WebSocket came to a WebSocket listener")
-	case c.first == 0x16: // a handshake record (RFC 8446, 5.1)
-		return errors.New("TLS came to a WebSocket listener without TLS")
 	}
 	return errors.New("no valid HTTP request, or its headers are too long")
 }

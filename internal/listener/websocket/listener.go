@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
+
+	"github.com/uniomq/unio/internal/httpfiles"
 )
 
 // Defaults of [Options].
@@ -70,11 +71,9 @@ func New(inner net.Listener, o Options) (*Listener, error) {
 		o.HandshakeTimeout = DefaultHandshakeTimeout
 	}
 	if o.HTTPDir != "" {
-		root, err := os.OpenRoot(o.HTTPDir)
-		if err != nil {
-			return nil, fmt.Errorf("folder to serve over HTTP: %w", err)
+		if err := (httpfiles.Dir{Path: o.HTTPDir}).Check(); err != nil {
+			return nil, err
 		}
-		_ = root.Close() // it is opened for each request, so that it may be replaced
 	}
 	l := &Listener{
 		inner: inner, o: o,

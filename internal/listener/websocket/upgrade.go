@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/uniomq/unio/internal/httpfiles"
 )
 
 // version is that of the WebSocket protocol (RFC 6455, 4.1).
@@ -47,7 +49,7 @@ func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD")
 		l.refuse(w, hc, &refusal{http.StatusMethodNotAllowed, "only GET and HEAD are served"})
 	case l.o.HTTPDir != "":
-		l.serveFile(w, r)
+		httpfiles.Dir{Path: l.o.HTTPDir, Patience: l.o.HandshakeTimeout}.ServeHTTP(w, r)
 	default:
 		l.refuse(w, hc, &refusal{http.StatusUpgradeRequired, "this listener speaks MQTT over WebSocket: want an upgrade request"})
 	}

@@ -1,0 +1,116 @@
+package audit
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// events reads the events of a file.
+func events(t *testing.T, path string) []map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []map[string]any
+	for line := range strings.Lines(string(text)) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func open(t *testing.T, path string) *Log {
+	t.Helper()
+	l, err := Open(path, func(err error) { t.Errorf("told %v", err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestEventsAreLinesOfJSON(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit")
+		l := open(t, path)
+		l.Write("login_failed", slog.String("long", strings.Repeat("ä", 1000)), slog.String("user", "joe\n\x01\""), slog.String("client", ""), slog.Int("attempts", 3))
+		got := events(t, path)
+		if len(got) != 1 || got[0]["event"] != "login_failed" || got[0]["user"] != "joe\n\x01\"" || got[0]["attempts"] != 3.0 || got[0]["time"] != "2000-01-01T00:00:00Z" || len(got[0]) != 5 || len(got[0]["long"].(string)) > maxText+3 {
+			t.Errorf("events %v", got)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
+	})
+}
+
+func TestReopenFollowsARotatedFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	l := open(t, path)
+	l.Write("a")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	l.Write("b")
+	if err := l.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	l.Write("c")
+	if before, after := events(t, path+".1"), events(t, path); len(before) != 2 || len(after) != 1 || after[0]["event"] != "c" {
+		t.Errorf("before %v, after %v", before, after)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reopen(); err == nil {
+		t.Error("a folder is opened as a log")
+	}
+	l.Write("d") // where it went
+}
+
+func TestAFloodIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit")
+		l := open(t, path)
+		for range maxEvents + 7 {
+			l.Write("x")
+		}
+		time.Sleep(time.Second)
+		l.Write("last")
+		got := events(t, path)
+		if len(got) != maxEvents+1 || got[maxEvents]["event"] != "last" || got[maxEvents]["events_left_out"] != 7.0 {
+			t.Errorf("%d events, the last is %v", len(got), got[len(got)-1])
+		}
+	})
+}
+
+func TestNoLogTakesEvents(t *testing.T) {
+	t.Parallel()
+	var l *Log
+	l.Write("x")
+	if err := l.Reopen(); err != nil || l.Path() != "" || l.GiveTo(0, 0) != nil || l.Close() != nil {
+		t.Error("a nil log does something")
+	}
+	closed := open(t, filepath.Join(t.TempDir(), "audit"))
+	_ = closed.Close()
+	closed.Write("x")
+	if err := closed.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,99 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/uniomq/unio/internal/cli"
+)
+
+func TestExplainAsksARunningBroker(t *testing.T) {
+	t.Parallel()
+	passwd, acl := file(t), file(t, "user ann", "topic read /api/v1/explain", "topic write a")
+	if status := cli.Main("test", []string{"passwd", "-b", "-H", "sha512-pbkdf2", passwd, "ann", "secret"}, &bytes.Buffer{}, &bytes.Buffer{}); status != cli.StatusOK {
+		t.Fatal("passwd failed")
+	}
+	port := freePort(t)
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "protocol http_api", "password_file "+passwd, "acl_file "+acl))
+	p.waitFor("running$")
+	secret := file(t, "secret")
+	explain := func(args ...string) (status int, stdout, stderr string) {
+		var out, errs bytes.Buffer
+		all := append([]string{"explain", "--url", fmt.Sprintf("http://127.0.0.1:%d", port), "--login", "ann", "--password-file", secret, "--client", "c"}, args...)
+		status = cli.Main("test", all, &out, &errs)
+		return status, out.String(), errs.String()
+	}
+	want := fmt.Sprintf("allowed: publish \"a\", client \"c\", user \"ann\", listener 127.0.0.1:%d\n%s allows it:\n  %s:3: topic write a\n", port, acl, acl)
+	if status, out, errs := explain("--user", "ann", "publish", "a"); status != cli.StatusOK || out != want {
+		t.Errorf("status %d, %s\n%s", status, out, errs)
+	}
+	status, out, _ := explain("--json", "publish", "a")
+	var local bytes.Buffer
+	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "acl_file "+acl)
+	if s := cli.Main("test", []string{"explain", "-c", conf, "--client", "c", "--json", "publish", "a"}, &local, &bytes.Buffer{}); s != status || status != cli.StatusFailure || local.String() != out {
+		t.Errorf("status %d and %d, %s\nand %s", status, s, out, &local)
+	}
+	if status, _, errs := explain("publish", "#"); status != cli.StatusInvalid || !strings.Contains(errs, "expected the name of a topic") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	p.stop()
+}
+
+func TestARemoteAnswerThatIsNoneIsAnError(t *testing.T) {
+	t.Parallel()
+	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, ok := r.BasicAuth(); !ok || user != "ann" || password != "secret" || r.URL.Path != "/sub/api/v1/explain" {
+			t.Errorf("asked with %q %q for %s", user, password, r.URL)
+		}
+		switch r.FormValue("client") {
+		case "denied":
+			http.Error(w, "Not authorised", http.StatusUnauthorized)
+		case "moved":
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		case "wrong":
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"expected something else"}`)
+		case "ok":
+			fmt.Fprint(w, `{"allow":true}`)
+		default:
+			fmt.Fprint(w, "<html>")
+		}
+	})
+	server := httptest.NewTLSServer(answers)
+	defer server.Close()
+	authority, secret := filepath.Join(t.TempDir(), "ca"), file(t, "secret")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(authority, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		client, flags string
+		status        int
+		want          string
+	}{
+		{"ok", "--cafile " + authority, cli.StatusOK, "allowed: "},
+		{"ok", "", cli.StatusInvalid, "certificate"},
+		{"denied", "--cafile " + authority, cli.StatusInvalid, "answers 401 Unauthorized: Not authorised"},
+		{"moved", "--cafile " + authority, cli.StatusInvalid, "answers 302 Found"},
+		{"wrong", "--cafile " + authority, cli.StatusInvalid, "answers 400 Bad Request: expected something else"},
+		{"html", "--cafile " + authority, cli.StatusInvalid, "invalid character"},
+		{"ok", "--cafile " + secret, cli.StatusInvalid, "expected certificates in PEM"},
+		{"ok", "--cafile /nowhere", cli.StatusInvalid, "--cafile: "},
+		{"ok", "--password-file /nowhere", cli.StatusInvalid, "--password-file: "},
+		{"ok", "--url ftp://x", cli.StatusInvalid, "expected --url to be http"},
+		{"ok", "-c /nowhere", cli.StatusInvalid, "expected either -c FILE"},
+	} {
+		var out bytes.Buffer
+		args := append([]string{"explain", "--url", server.URL + "/sub", "--login", "ann", "--password-file", secret, "--client", c.client}, strings.Fields(c.flags)...)
+		if status := cli.Main("test", append(args, "connect"), &out, &out); status != c.status || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s %s: status %d, %s", c.client, c.flags, status, &out)
+		}
+	}
+}

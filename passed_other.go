@@ -1,0 +1,8 @@
+//go:build !linux
+
+package unio
+
+import "net"
+
+// takesIPv4 is asked where there is systemd alone.
+func takesIPv4(net.Listener) bool { return false }
