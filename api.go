@@ -82,7 +82,7 @@ func (s *Server) enableControl(on bool) {
 		return
 	}
 	s.control.Handle(control.BrokerTopic, control.BrokerAPI{
-		Listeners: s.listing,
+		Listeners: s.listing, Plugins: s.plugins,
 		Asked: func(c *broker.Client, command string) {
 			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("Broker: %s/%s | %s", c.ID, cmp.Or(c.Username, "(null)"), command))
 		},

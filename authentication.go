@@ -22,6 +22,7 @@ import (
 // authentication is what of a Server decides who is let in, and tells of it.
 type authentication struct {
 	log   *slog.Logger
+	gate  *auth.Gate
 	maker *wiring.Maker
 	auth  *auth.Authenticator
 	guard *guard.Guard
@@ -36,10 +37,9 @@ type authentication struct {
 
 // newAuthentication returns one that lets nobody in before use.
 func newAuthentication(log *slog.Logger) *authentication {
-	a := &authentication{log: log, guard: guard.New(guard.Options{}), faults: map[string]time.Time{}}
-	gate := auth.NewGate()
-	a.maker = wiring.NewMaker(gate, func(err error) { a.fault("background", err) })
-	a.auth = auth.New(auth.Options{Listener: auth.Listener{RefuseAnonymous: true}, Gate: gate})
+	a := &authentication{log: log, gate: auth.NewGate(), guard: guard.New(guard.Options{}), faults: map[string]time.Time{}}
+	a.maker = wiring.NewMaker(a.gate, func(err error) { a.fault("background", err) })
+	a.auth = auth.New(auth.Options{Listener: auth.Listener{RefuseAnonymous: true}, Gate: a.gate})
 	return a
 }
 

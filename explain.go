@@ -11,6 +11,7 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/dynsec"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/topic"
 )
@@ -51,24 +52,26 @@ type Answer struct {
 	Topic    string `json:"topic,omitempty"` // behind the listener's mount point
 	// Reason is set if no rule was asked.
 	Reason string `json:"reason,omitempty"`
-	// Files are the answers of acl_file and rules_file, as far as the listener has them. All have to allow.
+	// Files are the answers of acl_file, rules_file and dynamic security, as far as the listener has them. All have to allow.
 	Files []acl.Explanation `json:"files,omitempty"`
 }
 
 // Explain decides by the rules of a configuration, as a broker does that is started with it, and says why. Whether the client would be
 // let in by its password is not asked.
 func Explain(cfg *config.Config, q Question) (*Answer, error) {
-	s, err := loadSecurity(cfg, nil)
+	s, err := loadSecurity(cfg, nil, &opener{options: dynsec.Options{MustExist: true}})
 	if err != nil {
 		return nil, err
 	}
-	return explain(cfg, acl.New(s.acl), &q)
+	return explain(cfg, acl.New(s.rules()), s.dynsec, &q)
 }
 
 // Explain is the function of that name for the rules that are in force.
-func (s *Server) Explain(q Question) (*Answer, error) { return explain(s.inForce.Load(), s.acl, &q) }
+func (s *Server) Explain(q Question) (*Answer, error) {
+	return explain(s.inForce.Load(), s.acl, *s.dynsec.listeners.Load(), &q)
+}
 
-func explain(cfg *config.Config, by *acl.Authorizer, q *Question) (*Answer, error) {
+func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.Security, q *Question) (*Answer, error) {
 	a, l, err := q.access(cfg)
 	if err != nil {
 		return nil, err
@@ -81,10 +84,13 @@ func explain(cfg *config.Config, by *acl.Authorizer, q *Question) (*Answer, erro
 		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
 		return answer, nil
 	default:
+		if d := dynamic[name(*l)]; d != nil {
+			a.Client.Attributes = withAttributes(d.Attributes(q.Username), q.Attributes)
+		}
 		answer.Allow, answer.Files = by.Explain(a)
 	}
 	if len(answer.Files) == 0 {
-		answer.Reason = "the listener has neither acl_file nor rules_file"
+		answer.Reason = "the listener has neither acl_file nor rules_file nor dynamic security"
 	}
 	return answer, nil
 }

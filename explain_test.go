@@ -60,7 +60,7 @@ func TestExplainNamesRulesPlaceholdersAndNearMisses(t *testing.T) {
 		},
 		{func(q *Question) { q.Action = "connect" }, true, "an ACL file does not limit who may connect; no rule matched, default allow"},
 		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "ann/x", ":1884" }, true, "{}/rules:5: allow publish topic=plant/%u/x qos=0 [%u=ann]"},
-		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "x", ":1885" }, true, "the listener has neither acl_file nor rules_file"},
+		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "x", ":1885" }, true, "the listener has neither acl_file nor rules_file nor dynamic security"},
 		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS/x" }, false, "only the broker publishes below $SYS, whatever the rules say"},
 	} {
 		q := ann

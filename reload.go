@@ -13,7 +13,7 @@ import (
 )
 
 // Reload puts another configuration in force: limits, what is asked of clients, the
-// password, ACL and rules files, which are read again, and the interval of $SYS. All of it is
+// password, ACL and rules files and those of dynamic security, which are read again, and the interval of $SYS. All of it is
 // read before any of it is used: after an error, which is a config.Errors, the old one
 // is in force. Clients that would not be let in any more are disconnected, and subscriptions that the rules deny now end. The log is
 // not the server's: see [Log].
@@ -27,8 +27,9 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	build := s.who.maker.Begin(cfg)
-	security, err := loadSecurity(cfg, build)
+	security, err := loadSecurity(cfg, build, s.dynsec.opener())
 	if err == nil {
+		defer security.discard() // unless it is used
 		err = s.who.reloadAudit(cfg.AuditLog, build)
 	}
 	if err != nil {
@@ -49,7 +50,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 		s.log.Warn(w + "; this needs a restart")
 	}
 	s.who.use(security, build)
-	s.acl.Set(security.acl)
+	s.dynsec.use(security)
 	s.reloadDoors(cfg, doors)
 	s.broker.Reconfigure(s.options(cfg))
 	for _, l := range s.listeners {

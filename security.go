@@ -9,21 +9,25 @@ import (
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/guard"
 	"github.com/uniomq/unio/internal/auth/wiring"
+	"github.com/uniomq/unio/internal/dynsec"
 )
 
-// security is what the password, ACL and rules files of a configuration say.
+// security is what the password, ACL and rules files of a configuration say, and its files of dynamic security.
 type security struct {
 	auth     auth.Options
-	acl      acl.Options
+	acl      acl.Options                 // without the rules of dynamic security
+	dynsec   map[string]*dynsec.Security // by listener
+	rereads  []*dynsec.Reread            // that wait to be used
 	bans     guard.Options
 	warnings []config.Warning
 }
 
 // loadSecurity reads the files, each once, however many listeners name it, and makes the chains of the listeners with build, which may be
 // nil for who asks about rules alone. The error is a config.Errors with all mistakes of all files: a file that cannot be read
-// never means that there are no rules.
-func loadSecurity(cfg *config.Config, build *wiring.Build) (*security, error) {
+// never means that there are no rules. Who calls it calls use or discard behind it.
+func loadSecurity(cfg *config.Config, build *wiring.Build, open *opener) (*security, error) {
 	s := &security{
+		dynsec: map[string]*dynsec.Security{},
 		auth: auth.Options{
 			Listener:  auth.Listener{RefuseAnonymous: true}, // of no listener
 			Listeners: map[string]auth.Listener{},
@@ -49,6 +53,12 @@ func loadSecurity(cfg *config.Config, build *wiring.Build) (*security, error) {
 		if build != nil {
 			who.Chain = build.Chain(i, who.Passwords)
 		}
+		if path := l.DynamicSecurity.ConfigFile; path != "" {
+			sec, err := s.openDynsec(open, l.DynamicSecurity)
+			mistakes = appendMistakes(mistakes, err, l.DynamicSecurity.Origin(cfg), "plugin")
+			s.dynsec[name(l)] = sec
+			who.Chain = slices.Insert(who.Chain, 0, auth.Backend(&dynsecBackend{sec}))
+		}
 		s.auth.Listeners[name(l)] = who
 		s.acl.Listeners[name(l)] = rules.of(l)
 	}
@@ -60,12 +70,12 @@ func loadSecurity(cfg *config.Config, build *wiring.Build) (*security, error) {
 		mistakes = appendMistakes(mistakes, err, cfg.Origin("auth_ban_exempt", -1), "auth_ban_exempt")
 	}
 	if len(mistakes) > 0 {
+		s.discard()
 		if build != nil {
 			build.Discard()
 		}
 		return nil, mistakes
 	}
-	s.acl = shared(s.acl)
 	return s, nil
 }
 
@@ -160,11 +170,11 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 	return all
 }
 
-// CheckFiles reads the password, ACL and rules files, certificates and keys that a configuration names and returns what
+// CheckFiles reads the password, ACL and rules files, those of dynamic security, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
 	build := wiring.NewMaker(auth.NewGate(), nil).Begin(cfg)
-	s, err := loadSecurity(cfg, build)
+	s, err := loadSecurity(cfg, build, &opener{dry: true})
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ type Server struct {
 	observer *mosqlog.Observer
 	who      *authentication
 	acl      *acl.Authorizer
+	dynsec   *dynamicSecurity
 	control  *control.Endpoints
 	noDelay  atomic.Bool
 
@@ -79,9 +80,10 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("unio: a configuration without listeners")
 	}
-	who := newAuthentication(log)
+	who, endpoints, rules := newAuthentication(log), control.New(), acl.New(acl.Options{})
+	dynamic := newDynamicSecurity(log, who.gate, rules, endpoints)
 	build := who.maker.Begin(cfg)
-	security, err := loadSecurity(cfg, build)
+	security, err := loadSecurity(cfg, build, dynamic.opener())
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +96,13 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	who.use(security, build)
+	dynamic.use(security)
 	for _, w := range security.warnings {
 		log.Warn(w.String())
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		who: who, acl: acl.New(security.acl), control: control.New(),
+		who: who, acl: rules, dynsec: dynamic, control: endpoints,
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
 	s.inForce.Store(cfg)
@@ -112,7 +115,8 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control}, Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
+		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control},
+		Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason
@@ -158,6 +162,7 @@ func (s *Server) Start() error {
 	}
 	s.broker = b
 	s.waiting.broker.Store(b)
+	s.dynsec.broker.Store(b)
 	s.control.Attach(b)
 	s.enableControl(s.cfg.EnableControlAPI)
 	s.watchDoors()

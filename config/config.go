@@ -115,6 +115,7 @@ type Config struct {
 
 	lines     []line // what the files and the command line say, see Settings
 	sectionOf []int  // by listener: the section of its lines; nil: 0 for all
+	dynamic   map[DynamicSecurity]Origin
 }
 
 // Listener is one address to listen on, with what holds for the clients that
@@ -160,6 +161,8 @@ type Listener struct {
 	ACLFile string
 	// RulesFile says it with conditions, and has to allow it, too; empty for all.
 	RulesFile string
+	// DynamicSecurity says who clients are and what they may do, together with the files.
+	DynamicSecurity DynamicSecurity
 	// AllowAnonymous lets clients in that give no user name.
 	AllowAnonymous bool
 	// AllowZeroLengthClientID lets clients in that leave their client id to the broker.

@@ -191,7 +191,7 @@ func TestTheExamplesAreValidConfigurations(t *testing.T) {
 }
 
 func TestSettingsHaveTheirOrigins(t *testing.T) {
-	for _, name := range []string{"all", "include", "per-listener", "empty", "home"} {
+	for _, name := range []string{"all", "include", "per-listener", "empty", "home", "plugins", "plugins-per-listener"} {
 		cfg, err := config.Load("testdata/" + name + ".conf")
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestSettingsHaveTheirOrigins(t *testing.T) {
 }
 
 func TestWhatIsWrittenReadsBackAsTheSame(t *testing.T) {
-	for _, name := range []string{"all", "home", "port"} {
+	for _, name := range []string{"all", "home", "port", "plugins-global", "plugins-per-listener"} {
 		cfg, err := config.Load("testdata/" + name + ".conf")
 		if err != nil {
 			t.Fatal(err)

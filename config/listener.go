@@ -147,6 +147,7 @@ func (p *parser) listener(s *section, anonymous bool) Listener {
 	l.ACLFile = cmp.Or(s.aclFile, p.security.aclFile)
 	l.TLS.PSKFile = cmp.Or(s.pskFile, p.security.pskFile)
 	l.RulesFile = cmp.Or(s.rulesFile, p.security.rulesFile)
+	p.applyPlugins(&l, &s.security)
 	return l
 }
 

@@ -48,6 +48,9 @@ type parser struct {
 	cur    *section // the listener above the line, in the same file
 	bridge bool     // the line stands below a connection line
 
+	plugin *plugin            // that plugin_opt_... lines belong to
+	loaded map[string]*plugin // by plugin_load, by name
+
 	seen   map[string]bool // names of the options that came before
 	errors Errors
 }
@@ -66,6 +69,7 @@ type security struct {
 	anonymous, emptyID                         *bool
 	idPrefix, passwordFile, aclFile, rulesFile string
 	pskFile                                    string
+	plugins                                    []*plugin
 	auth                                       []authLine
 }
 
@@ -243,6 +247,7 @@ func (p *parser) set(o *Option, v value) {
 	case o.Scope == Security && p.separate:
 		l.section = p.cur.number
 	}
+	p.pluginLine(&l, o)
 	p.cfg.note(l)
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -42,6 +43,7 @@ type line struct {
 	at       Origin
 	section  int // of the listener that it belongs to, or broker
 	repeated bool
+	word     string // as it is told, if not as option
 }
 
 // broker is the section of the lines that belong to no listener.
@@ -50,7 +52,7 @@ const broker = -1
 // note keeps a line. It replaces an earlier one of the same option, unless they add
 // up.
 func (c *Config) note(l line) {
-	if !l.repeated || strings.HasPrefix(l.text, "none") {
+	if !l.repeated || l.word == "" && strings.HasPrefix(l.text, "none") {
 		c.lines = slices.DeleteFunc(c.lines, func(old line) bool {
 			return old.option == l.option && old.section == l.section
 		})
@@ -85,7 +87,7 @@ func (c *Config) settingsOf(option string, listener int) []Setting {
 	for _, section := range sections {
 		for _, l := range c.lines {
 			if l.option == option && l.section == section {
-				found = append(found, Setting{option, l.text, l.at})
+				found = append(found, Setting{cmp.Or(l.word, option), l.text, l.at})
 			}
 		}
 		if found != nil {

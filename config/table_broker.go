@@ -27,7 +27,7 @@ var globalOptions = []Option{
 			return nil
 		},
 	},
-	refused("auth_plugin_deny_special_chars", Global, Bool, "", "An option of a plugin."),
+	noEffect("auth_plugin_deny_special_chars", Global, Bool, "Where + # / stand in user names and client ids they never act as parts of a pattern, whatever this says."),
 	{
 		Name: "auto_id_prefix", Kind: Text, Scope: Security, Default: defaultIDPrefix,
 		Doc: "Starts the client ids that the broker makes up; at most 50 bytes.",
@@ -61,7 +61,11 @@ var globalOptions = []Option{
 	brokerNumber("global_max_connections", NoLimit, 1<<31-1, "connections", "-1",
 		"Clients that may be connected at once over all listeners; 0 or -1 for no limit.",
 		func(c *Config) *int { return &c.MaxConnections }).lowest(),
-	refused("global_plugin", Global, Text, "", "Plugins."),
+	{
+		Name: "global_plugin", Kind: Text, Repeated: true,
+		Doc: "plugin for all listeners, even with per_listener_settings true.",
+		set: func(t *target, v value) error { return setPlugin(t, &t.parser.security, broker, v.text) },
+	},
 	{
 		Name: "include_dir", Kind: Text, Repeated: true,
 		Doc: "Reads all files of a folder whose names end in .conf, in alphabetical order. In the main file only.",
@@ -172,10 +176,33 @@ var globalOptions = []Option{
 	},
 	brokerText("pid_file", "A file to write the process id to; removed at the end.",
 		func(c *Config) *string { return &c.PIDFile }).fixed(),
-	refused("plugin", Security, Text, "", "Plugins.").alias("auth_plugin"),
-	refused("plugin_load", Global, Text, "", "Plugins."),
-	refused("plugin_opt_*", Global, Text, "", "An option of a plugin.").alias("auth_opt_*"),
-	refused("plugin_use", PerListener, Text, "", "Plugins."),
+	{
+		Name: "plugin", Kind: Text, Scope: Security, Repeated: true, Aliases: []string{"auth_plugin"},
+		Doc: "One of Mosquitto's own plugins that are built in, by the name of its file, whatever stands before and behind that: mosquitto_dynamic_security, mosquitto_acl_file" +
+			" or mosquitto_password_file. Nothing is loaded. Any other one: the broker does not start, and its exit status is 13.",
+		set: func(t *target, v value) error {
+			section := broker
+			if t.separate {
+				section = t.cur.number
+			}
+			return setPlugin(t, t.security, section, v.text)
+		},
+	},
+	{
+		Name: "plugin_load", Kind: Fields, Syntax: "NAME PATH", Repeated: true,
+		Doc: "plugin for the listeners that name it by plugin_use.",
+		set: setPluginLoad,
+	},
+	{
+		Name: "plugin_opt_*", Kind: Text, Aliases: []string{"auth_opt_*"},
+		Doc: "An option of the plugin above: config_file and password_init_file of dynamic security, as docs/dynamic-security.md says; acl_file; password_file.",
+		set: setPluginOption,
+	},
+	{
+		Name: "plugin_use", Kind: Text, Scope: PerListener, Repeated: true,
+		Doc: "Uses a plugin of plugin_load for this listener.",
+		set: setPluginUse,
+	},
 	securityText("psk_file", "The identities and keys for listeners with psk_hint: a line each, IDENTITY:KEY, the key in hexadecimal.",
 		func(s *security) *string { return &s.pskFile }),
 	brokerBool("queue_qos0_messages", "false", "Keeps QoS 0 messages, too, for a client that is away.",

@@ -23,7 +23,6 @@ var laterWorks = []struct {
 	options []string
 }{
 	{"keys in hardware, which no work is planned for", []string{"tls_*"}},
-	{"access control plugins", []string{"plugin*", "global_plugin", "auth_plugin_deny_special_chars"}},
 	{"bridges", []string{"connection"}},
 	{"nothing: Mosquitto has no use for it either", []string{"dhparamfile"}},
 }

@@ -20,11 +20,23 @@ type Explanation struct {
 	NearMisses   []NearMiss    `json:"near_misses,omitempty"`
 }
 
-// A Reference is to a line of a file.
+// A Reference is to a rule of a file: to its line, or by the name of its role.
 type Reference struct {
 	File string `json:"file"`
-	Line int    `json:"line"`
+	Line int    `json:"line,omitempty"`
+	Role string `json:"role,omitempty"`
 	Text string `json:"text"`
+}
+
+// String returns "FILE:LINE: TEXT", or "FILE:ROLE: TEXT".
+func (r *Reference) String() string {
+	switch {
+	case r.Line > 0:
+		return fmt.Sprintf("%s:%d: %s", r.File, r.Line, r.Text)
+	case r.Role != "":
+		return fmt.Sprintf("%s:%s: %s", r.File, r.Role, r.Text)
+	}
+	return r.File + ": " + r.Text
 }
 
 // A Replacement is what a placeholder stands for.
@@ -44,12 +56,12 @@ type NearMiss struct {
 // maxNearMisses is how many are listed; more tell nobody anything.
 const maxNearMisses = 10
 
-// String returns "FILE:LINE: TEXT", or the reason.
+// String returns the rule that decides, or the reason.
 func (e *Explanation) String() string {
 	if e.Rule == nil {
 		return e.Reason
 	}
-	return fmt.Sprintf("%s:%d: %s", e.Rule.File, e.Rule.Line, e.Rule.Text)
+	return e.Rule.String()
 }
 
 // Explain decides as Authorize does and says why.
@@ -118,7 +130,9 @@ func (s *set) explain(q *broker.Access) Explanation {
 	return e
 }
 
-func reference(r *Rule) *Reference { return &Reference{File: r.File, Line: r.Line, Text: r.Text} }
+func reference(r *Rule) *Reference {
+	return &Reference{File: r.File, Line: r.Line, Role: r.Role, Text: r.Text}
+}
 
 // replacements returns what the placeholders of a rule stand for.
 func (s *set) replacements(r *Rule) []Replacement {

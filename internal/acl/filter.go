@@ -14,6 +14,8 @@ type Filter struct {
 	match  Match
 	levels []level
 	marked bool // there are placeholders
+	// share says that the filters of shared subscriptions are looked at as they are written: see ParseRoleFilter.
+	share bool
 }
 
 // Match is how a rule's filter is held against the filter of a subscription. Names of topics always match as in MQTT.
@@ -27,6 +29,8 @@ const (
 	Covers
 	// Overlaps is a filter that matches some topic that the rule's matches, too.
 	Overlaps
+	// Wild is any filter with wildcards, whatever the rule's is. For actions on subscriptions alone.
+	Wild
 )
 
 // A level is one of a filter.
@@ -45,13 +49,41 @@ var (
 
 // literalFilter returns a filter in which percent signs stand for themselves.
 func literalFilter(text string) Filter {
-	f, _ := newFilter(text, Covers, func(string) (placeholder, int, error) { return placeholder{}, 0, nil })
+	f, _ := newFilter(text, Covers, readNone)
 	return f
 }
 
 // ParseFilter reads a filter with the placeholders %u and %c, and a percent sign otherwise standing for itself, as Mosquitto has them.
 func ParseFilter(text string, m Match) (Filter, error) { return parseFilter(text, m, readACL) }
 
+// ParseRoleFilter reads a filter of dynamic security. %u and %c are placeholders where they are a whole level, and not with Same. One that begins with
+// $share is about shared subscriptions of that group. Others are about the topics of shared subscriptions as well, but
+// can only deny them: who may read a topic may not take a group's messages away.
+func ParseRoleFilter(text string, m Match) (Filter, error) {
+	var read reader
+	if m == Same {
+		read = readNone
+	}
+	f, err := parseFilter(text, m, read)
+	f.share = true
+	return f, err
+}
+
+// AnyWild returns a filter that stands for all filters with wildcards.
+func AnyWild() Filter { return Filter{text: "any with wildcards", match: Wild} }
+
+// readLevel knows placeholders that are a whole level.
+func readLevel(level string) reader {
+	if level == "%u" || level == "%c" {
+		return readACL
+	}
+	return readNone
+}
+
+// readNone knows no placeholders.
+func readNone(string) (placeholder, int, error) { return placeholder{}, 0, nil }
+
+// parseFilter reads a filter; a nil reader stands for readLevel.
 func parseFilter(text string, m Match, read reader) (Filter, error) {
 	if err := topic.ValidFilter(text); err != nil && !errors.Is(err, topic.ErrShare) { // the latter only matches nothing
 		return Filter{}, err
@@ -67,7 +99,11 @@ func newFilter(text string, m Match, read reader) (Filter, error) {
 	several := 0
 	for s := range strings.SplitSeq(text, "/") {
 		l := level{text: s, single: s == "+", rest: s == "#"}
-		parts, marked, err := splitParts(s, read)
+		known := read
+		if known == nil {
+			known = readLevel(s)
+		}
+		parts, marked, err := splitParts(s, known)
 		if err != nil {
 			return Filter{}, err
 		}
@@ -95,7 +131,14 @@ func (f *Filter) dollar() bool { return strings.HasPrefix(f.text, "$") }
 
 // matchesFilter holds the rule's filter against that of a subscription. A value with a slash would act as several levels: it can
 // make a rule deny, never grant. One with a wildcard is in no valid name, and matches nothing.
-func (f *Filter) matchesFilter(fa *facts, asked string, allow bool) bool {
+func (f *Filter) matchesFilter(fa *facts, asked, share string, allow bool) bool {
+	if f.share && share != "" {
+		if strings.HasPrefix(f.text, "$share/") {
+			asked = "$share/" + share + "/" + asked
+		} else if allow {
+			return false
+		}
+	}
 	for _, own := range f.expand(fa, allow) {
 		// What a value begins with must not open what begins with $.
 		if strings.HasPrefix(own, "$") && !f.dollar() {
@@ -109,6 +152,8 @@ func (f *Filter) matchesFilter(fa *facts, asked string, allow bool) bool {
 			ok = covers(own, asked)
 		case Overlaps:
 			ok = overlaps(own, asked)
+		case Wild:
+			ok = hasWildcard(asked)
 		}
 		if ok {
 			return true

@@ -12,7 +12,8 @@ import (
 type Rule struct {
 	ID       uint32 // unique among the rules of a Model
 	File     string
-	Line     int    // from 1
+	Line     int    // from 1; 0: the file is not one of lines
+	Role     string // that the rule is of, if rules are of roles
 	Text     string // the rule as it is written
 	Allow    bool
 	Actions  Actions
@@ -26,8 +27,8 @@ type Rule struct {
 	plain bool
 }
 
-// String returns "FILE:LINE: TEXT".
-func (r *Rule) String() string { return fmt.Sprintf("%s:%d: %s", r.File, r.Line, r.Text) }
+// String returns "FILE:LINE: TEXT", or "FILE:ROLE: TEXT".
+func (r *Rule) String() string { return reference(r).String() }
 
 // Actions is a set of actions.
 type Actions uint8

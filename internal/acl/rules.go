@@ -22,7 +22,8 @@ type Model struct {
 	// Groups are those that the rules define.
 	Groups []Group
 	// Assign, if there is one, chooses the rules for a client, by ID, Username and Attributes, in the order in which they are to decide.
-	// They are some of Rules; order, priority and DenyWins have no effect. It is called once for each client that connects.
+	// Order, priority and DenyWins have no effect then, and Rules may be empty. The IDs of rules tell them apart: for as long as these Rules
+	// are in use, one stands for one rule. It is called once for each client that connects, from many goroutines.
 	Assign func(*broker.Client) []*Rule
 	// Default says why an action is allowed, or not, when no rule decides. Nil: in general words.
 	Default func(broker.Action) string

@@ -71,7 +71,7 @@ func first(rules []*Rule, places []int32, f *facts, q *broker.Access) int32 {
 func (v *view) decideFilter(f *facts, q *broker.Access) int32 {
 	asked := string(q.Topic)
 	for _, place := range v.filters {
-		if r := v.rules[place]; r.decides(f, q) && r.matchesFilter(f, asked) {
+		if r := v.rules[place]; r.decides(f, q) && r.matchesFilter(f, asked, q.Share) {
 			return place
 		}
 	}
@@ -79,9 +79,9 @@ func (v *view) decideFilter(f *facts, q *broker.Access) int32 {
 }
 
 // matchesFilter reports whether the rule is about a subscription to this filter.
-func (r *Rule) matchesFilter(f *facts, asked string) bool {
+func (r *Rule) matchesFilter(f *facts, asked, share string) bool {
 	for i := range r.Topics {
-		if r.Topics[i].matchesFilter(f, asked, r.Allow) {
+		if r.Topics[i].matchesFilter(f, asked, share, r.Allow) {
 			return true
 		}
 	}
@@ -94,7 +94,7 @@ func (r *Rule) matchesTopic(f *facts, q *broker.Access) bool {
 		return true
 	}
 	if filters.has(q.Action) {
-		return r.matchesFilter(f, string(q.Topic))
+		return r.matchesFilter(f, string(q.Topic), q.Share)
 	}
 	s := search{rules: []*Rule{r}, facts: f, q: q, name: q.Topic, best: nothing, blind: true}
 	root := newNode(0)

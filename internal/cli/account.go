@@ -123,6 +123,11 @@ func (p *process) giveTo(who *account) error {
 	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
 		return fmt.Errorf("give the log to %s: %w", who.name, err)
 	}
+	for _, path := range p.server.MadeFiles() {
+		if err := os.Chown(path, who.uid, who.gid); err != nil {
+			return fmt.Errorf("give a file of dynamic security to %s: %w", who.name, err)
+		}
+	}
 	if err := p.server.GiveAuditTo(who.uid, who.gid); err != nil {
 		return fmt.Errorf("give the audit log to %s: %w", who.name, err)
 	}
@@ -142,6 +147,7 @@ func (p *process) warnUnreadable() {
 	paths := map[string]bool{p.flags.configFile: true}
 	for _, l := range p.cfg.Listeners {
 		paths[l.PasswordFile], paths[l.ACLFile], paths[l.RulesFile] = true, true, true
+		paths[l.DynamicSecurity.ConfigFile] = true
 		for _, path := range l.Auth.Files() {
 			paths[path] = true
 		}

@@ -34,8 +34,8 @@ func (c *clientConfig) parse(args []string) error {
 		if err := fs.Parse(joined); err != nil {
 			return flagError(err)
 		}
-		if rest := fs.Args(); len(rest) > 0 {
-			return badUsage("Unknown option '%s'.", rest[0])
+		if c.rest = fs.Args(); len(c.rest) > 0 && c.tool != toolCtrl {
+			return badUsage("Unknown option '%s'.", c.rest[0])
 		}
 		if c.help || c.showVersion {
 			return nil

@@ -12,12 +12,13 @@ import (
 	"github.com/uniomq/unio/mqtt"
 )
 
-// clientCommands returns the commands pub, sub and rr.
+// clientCommands returns the commands pub, sub, rr and ctrl.
 func clientCommands(version string) []*cobra.Command {
 	return []*cobra.Command{
 		clientCommand(toolPub, version, "Publish messages, as mosquitto_pub does", runPub),
 		clientCommand(toolSub, version, "Subscribe and print messages, as mosquitto_sub does", runSub),
 		clientCommand(toolRR, version, "Publish a request and print the answer, as mosquitto_rr does", runRR),
+		clientCommand(toolCtrl, version, "Administer a broker by $CONTROL topics, as mosquitto_ctrl does", runCtrl),
 	}
 }
 
@@ -97,6 +98,9 @@ func (c *clientConfig) usage(w io.Writer) {
 	case toolSub:
 		what = "subscribes to topics and prints the messages that it receives."
 		synopsis = "{-t TOPIC... | -U TOPIC... | -L URL} [OPTION...]"
+	case toolCtrl:
+		what = "administers a broker by its $CONTROL topics."
+		synopsis = "[OPTION...] MODULE COMMAND [ARGUMENT...]\n\n" + ctrlHelp()
 	default:
 		what = "publishes a request, and prints the first message that comes as an answer."
 		synopsis = "{-t TOPIC | -L URL} -e TOPIC {-m MESSAGE | -f FILE | -s | -n} [OPTION...]"
@@ -112,7 +116,7 @@ func (c *clientConfig) check() error {
 	if err := c.checkWill(); err != nil {
 		return err
 	}
-	if err := c.tls.check(); err != nil {
+	if err := c.tls.check(); err != nil || c.tool == toolCtrl {
 		return err
 	}
 	if err := c.checkSession(); err != nil {

@@ -17,6 +17,7 @@ const (
 	toolPub tool = 1 << iota
 	toolSub
 	toolRR
+	toolCtrl
 )
 
 // word returns the tool's name behind "unio ".
@@ -26,6 +27,8 @@ func (t tool) word() string {
 		return "pub"
 	case toolSub:
 		return "sub"
+	case toolCtrl:
+		return "ctrl"
 	default:
 		return "rr"
 	}
@@ -99,6 +102,8 @@ type clientConfig struct {
 	latency        bool
 
 	debug, quiet, help, showVersion bool
+
+	rest []string // behind the options, of ctrl
 }
 
 // newClientConfig returns the defaults, which are Mosquitto's.
@@ -107,8 +112,11 @@ func newClientConfig(t tool, name string) *clientConfig {
 		tool: t, name: name, version: mqtt.V311, keepAlive: 60, inflight: 20,
 		repeat: 1, randomFilter: 100, props: map[string]*propertyList{},
 	}
-	if t == toolRR {
+	if t == toolRR || t == toolCtrl {
 		c.version = mqtt.V5
+	}
+	if t == toolCtrl {
+		c.qos = 1
 	}
 	return c
 }

@@ -20,6 +20,15 @@ func (c *clientConfig) flagSet() *pflag.FlagSet {
 	fs.Usage = func() {}
 	c.connectionFlags(fs)
 	c.sessionFlags(fs)
+	if c.tool == toolCtrl {
+		fs.SetInterspersed(false) // what stands behind the module is its own
+		fs.StringVarP(&c.file, "file", "f", "", "change the `FILE` of dynamic security, which no broker has, instead of asking one")
+		fs.BoolVarP(&c.verbose, "verbose", "v", false, "accepted, and without effect")
+		c.tls.flags(fs)
+		fs.BoolVar(&c.help, "help", false, "show this text")
+		fs.BoolVar(&c.showVersion, "version", false, "show the version")
+		return fs
+	}
 	c.willFlags(fs)
 	c.topicFlags(fs)
 	c.payloadFlags(fs)
@@ -78,7 +87,7 @@ func (c *clientConfig) sessionFlags(fs *pflag.FlagSet) {
 		c.keepAlive = uint16(n)
 		return nil
 	})
-	fs.FuncP("protocol-version", "V", "MQTT `VERSION` 31, 311 or 5 (311; for rr 5)", c.setVersion)
+	fs.FuncP("protocol-version", "V", "MQTT `VERSION` 31, 311 or 5 (311; for rr and ctrl 5)", c.setVersion)
 	fs.FuncP("property", "D", "`COMMAND IDENTIFIER VALUE`: a property of MQTT 5; for user-property NAME VALUE", c.setProperty)
 	fs.FuncP("max-inflight", "M", "at most `N` messages without acknowledgement at a time (20)", func(s string) error {
 		if c.inflight = leadingInt(s); c.inflight < 1 {
@@ -86,7 +95,7 @@ func (c *clientConfig) sessionFlags(fs *pflag.FlagSet) {
 		}
 		return nil
 	})
-	fs.FuncP("qos", "q", "quality of service `QOS` (0)", func(s string) error {
+	fs.FuncP("qos", "q", "quality of service `QOS` (0; for ctrl 1)", func(s string) error {
 		n := leadingInt(s)
 		if n < 0 || n > 2 {
 			return badUsage("Invalid QoS given: %d", n)

@@ -185,7 +185,7 @@ func (e *explanation) text(a *unio.Answer) string {
 			fmt.Fprint(&b, "  Near misses, which would have decided otherwise but for one condition:\n")
 		}
 		for _, m := range f.NearMisses {
-			fmt.Fprintf(&b, "  %s:%d: %s\n    %s, and it is %s\n", m.Rule.File, m.Rule.Line, m.Rule.Text, m.Condition, m.Is)
+			fmt.Fprintf(&b, "  %s\n    %s, and it is %s\n", m.Rule.String(), m.Condition, m.Is)
 			for _, p := range m.Placeholders {
 				fmt.Fprintf(&b, "    %s is %s\n", p.Placeholder, orNothing(p.Values))
 			}

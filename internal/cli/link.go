@@ -14,7 +14,7 @@ func Arguments(argv []string) []string {
 	}
 	name := strings.TrimSuffix(filepath.Base(argv[0]), ".exe")
 	switch name {
-	case "mosquitto_pub", "mosquitto_sub", "mosquitto_rr": // aliases, which their messages show
+	case "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "mosquitto_ctrl": // aliases, which their messages show
 		return append([]string{name}, argv[1:]...)
 	case "mosquitto_passwd":
 		return append([]string{"passwd"}, argv[1:]...)

@@ -30,7 +30,7 @@ func command(t *testing.T, input string, args ...string) *exec.Cmd {
 func links(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "mosquitto_passwd"} {
+	for _, name := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "mosquitto_ctrl", "mosquitto_passwd"} {
 		if err := os.Symlink(binary, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestLinksBehaveAsTheirNamesSay(t *testing.T) {
 	dir := links(t)
 	for name, want := range map[string]string{
 		"mosquitto_pub": "mosquitto_pub version", "mosquitto_sub": "mosquitto_sub version",
-		"mosquitto_rr": "mosquitto_rr version", "mosquitto": "version 1.2.3-test",
+		"mosquitto_rr": "mosquitto_rr version", "mosquitto_ctrl": "mosquitto_ctrl version", "mosquitto": "version 1.2.3-test",
 	} {
 		out, _ := exec.Command(filepath.Join(dir, name), "--version").CombinedOutput() // its status differs
 		if !strings.Contains(string(out), want) {

@@ -1,0 +1,110 @@
+package dynsec_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/dynsec"
+)
+
+// broker0 is a client without a name.
+var broker0 broker.Client
+
+func TestWhoIsLetIn(t *testing.T) {
+	t.Parallel()
+	b := open(t, empty)
+	b.do(
+		"createClient username=joe password=JOE", "createClient username=bound password=B clientid=b-1", "createClient username=off password=OFF",
+		"disableClient username=off", "createClient username=none", "createRole rolename=r", "createRole rolename=s", "createGroup groupname=g",
+		"addGroupRole groupname=g rolename=s", "addGroupClient groupname=g username=joe", "addClientRole username=joe rolename=r",
+	)
+	answer := b.check(user("joe", "any"), "JOE", dynsec.Allow)
+	if want := map[string][]string{"role": {"r", "s"}, "group": {"g"}}; !reflect.DeepEqual(answer.Attributes, want) {
+		t.Errorf("attributes %v", answer.Attributes)
+	}
+	b.check(user("joe", "any"), "joe", dynsec.Deny)
+	b.check(user("joe", "any"), "JOE\x00", dynsec.Deny)
+	b.check(user("joe", "any"), "", dynsec.Deny)
+	b.check(user("bound", "b-1"), "B", dynsec.Allow)
+	b.check(user("bound", "b-2"), "B", dynsec.Deny)
+	b.check(user("off", "x"), "OFF", dynsec.Deny)
+	b.check(user("none", "x"), "", dynsec.Deny)
+	b.check(user("stranger", "x"), "JOE", dynsec.NotMine)
+	b.check(&broker0, "JOE", dynsec.NotMine)
+	if answer, err := b.Check(context.Background(), user("joe", "x"), nil); err != nil || answer.Verdict != dynsec.NotMine {
+		t.Errorf("no password: %+v, %v", answer, err)
+	}
+	b.do("enableClient username=off", "setClientId username=bound", "setClientPassword username=joe password=new")
+	b.check(user("off", "x"), "OFF", dynsec.Allow)
+	b.check(user("bound", "b-2"), "B", dynsec.Allow)
+	b.check(user("joe", "any"), "JOE", dynsec.Deny)
+	b.check(user("joe", "any"), "new", dynsec.Allow)
+}
+
+func TestWhoIsLetInStill(t *testing.T) {
+	t.Parallel()
+	b := open(t, empty)
+	b.do("createClient username=joe password=JOE")
+	joe := user("joe", "j")
+	proof := b.check(joe, "JOE", dynsec.Allow).Proof
+	expect := func(want bool) {
+		t.Helper()
+		if got := b.Valid(joe, proof); got != want {
+			t.Errorf("valid: %v", got)
+		}
+		by := acl.New(acl.Options{Rules: []*acl.Rules{b.Rules()}})
+		connect := broker.Access{Client: joe, Action: broker.ActionConnect}
+		if got := by.Authorize(connect); got != want && b.Attributes("joe") != nil {
+			t.Errorf("a client that its certificate names: %v, %s", got, by.Reason(connect))
+		}
+	}
+	expect(true)
+	b.do("disableClient username=joe")
+	expect(false)
+	b.do("enableClient username=joe", "setClientId username=joe clientid=other")
+	expect(false)
+	b.do("setClientId username=joe clientid=j")
+	expect(true)
+	b.do("setClientPassword username=joe password=JOE")
+	if b.Valid(joe, proof) {
+		t.Error("valid with a password of before")
+	}
+	b.do("deleteClient username=joe")
+	expect(false)
+}
+
+// TestUnknownClientsTakeAsLong checks that a hash is computed for them, too, and as costly a one.
+func TestUnknownClientsTakeAsLong(t *testing.T) {
+	t.Parallel()
+	b := open(t, whole)
+	o := b.options()
+	var checked []string
+	failure := errors.New("no time")
+	o.Match = func(_ context.Context, h *auth.Hash, _ []byte) (bool, error) {
+		checked = append(checked, h.String()[:6])
+		if len(checked) > 3 {
+			return false, failure
+		}
+		return true, nil
+	}
+	s, _, err := dynsec.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ann", "stranger", "joe"} {
+		if answer, err := s.Check(context.Background(), user(name, "x"), []byte("p")); err != nil || (answer.Verdict == dynsec.Allow) != (name == "ann") {
+			t.Errorf("%s: %+v, %v", name, answer, err)
+		}
+	}
+	if want := []string{"$7$10$", "$7$10$", "$7$10$"}; !reflect.DeepEqual(checked, want) {
+		t.Errorf("checked %q", checked)
+	}
+	if _, err := s.Check(context.Background(), user("ann", "x"), []byte("p")); !errors.Is(err, failure) {
+		t.Errorf("%v", err)
+	}
+}
