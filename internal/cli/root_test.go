@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -44,4 +46,38 @@ func TestRootIsGivenUpAndItsFilesWithIt(t *testing.T) {
 		}
 	}
 	p.stop()
+}
+
+// TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade has a request write the file, too, as the user that the process then is.
+func TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "unio") // who is not root can get through to it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // whoever the process is, it must be able to write
+		t.Fatal(err)
+	}
+	path, port := filepath.Join(dir, "dynsec.json"), freePort(t)
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
+	p.waitFor("running$")
+	process := owner(t, fmt.Sprintf("/proc/%d", p.cmd.Process.Pid))
+	for _, made := range []string{path, path + ".pw"} {
+		if got := owner(t, made); got != process {
+			t.Errorf("%s is user %d's, the process user %d's", made, got, process)
+		}
+	}
+	passwords, err := os.ReadFile(path + ".pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := strings.Fields(string(passwords))
+	expectRun(t, 0, "", ctrlWarning, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", admin[0], "-P", admin[1], "dynsec", "createRole", "r")
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), `"r"`) {
+		t.Errorf("the file was not written: %v", err)
+	}
+	if got := owner(t, path); got != process {
+		t.Errorf("the file that was written is user %d's", got)
+	}
 }

@@ -114,6 +114,10 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 		lines = []string{line}
 	case o.Name == "per_listener_settings":
 		lines = []string{line, listener}
+	case o.Name == "plugin_opt_*":
+		lines = []string{listener, "plugin mosquitto_acl_file.so", line}
+	case o.Name == "plugin_use":
+		lines = append(append([]string{"plugin_load x mosquitto_acl_file.so"}, companions(t, "plugin", a)...), listener, line)
 	case o.Scope == config.PerBridge && o.Name != "connection":
 		lines = []string{listener, "connection x", line}
 	}
@@ -136,6 +140,8 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 func companions(t *testing.T, option string, a *authority) []string {
 	certificate, key := filepath.Join(a.dir, "ca.crt"), filepath.Join(a.dir, "ca.key")
 	switch option {
+	case "plugin", "global_plugin", "plugin_load", "plugin_opt_*":
+		return []string{"plugin_opt_acl_file " + sample(t, &config.Option{Name: "acl_file"}, "", a)}
 	case "certfile":
 		return []string{"keyfile " + key}
 	case "keyfile":
@@ -187,6 +193,10 @@ func sample(t *testing.T, o *config.Option, value string, a *authority) string {
 			t.Fatal(err)
 		}
 		return path
+	case "plugin", "global_plugin":
+		return "/usr/lib/mosquitto_acl_file.so"
+	case "plugin_load":
+		return "x mosquitto_acl_file.so"
 	case "include_dir":
 		return dir
 	case "audit_log":
