@@ -26,6 +26,11 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	doors, more, err := openDoors(cfg, s.KeyLog)
+	if err != nil {
+		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
+		return err
+	}
 	build := s.who.maker.Begin(cfg)
 	security, err := loadSecurity(cfg, build, s.dynsec.opener())
 	if err == nil {
@@ -34,10 +39,6 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	if err != nil {
 		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
-		return err
-	}
-	doors, more, err := openDoors(cfg, s.KeyLog)
-	if err != nil {
 		return err
 	}
 	for _, w := range more {
