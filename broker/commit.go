@@ -107,11 +107,7 @@ func (cm *commit) durable(err error) {
 // release is called once, when the transaction is durable and Commit has returned.
 // [MQTT-4.6.0-3, MQTT-4.8.0-2]
 func (cm *commit) release(bt *batch) {
-	for i := range cm.tx.Commands {
-		if cmd := &cm.tx.Commands[i]; cmd.Dropped {
-			drop(cm.b, "", DropQueueFull, cmd.Delivery.Message.Topic)
-		}
-	}
+	cm.tellDrops()
 	if cm.err == nil {
 		cm.b.reconcile(&cm.tx)
 	}
@@ -137,6 +133,24 @@ func (cm *commit) release(bt *batch) {
 	if n > 0 {
 		c.pending = append(c.pending[:0], c.pending[n:]...)
 		c.unpause()
+	}
+}
+
+// tellDrops counts and tells of what the store has dropped. A panic of the hook must not keep the acknowledgements, nor end the store's goroutine.
+func (cm *commit) tellDrops() {
+	defer func() {
+		if v := recover(); v != nil {
+			client := &Client{Partial: true}
+			if cm.c != nil {
+				client = cm.c.client
+			}
+			cm.b.panicked(client, v, nil)
+		}
+	}()
+	for i := range cm.tx.Commands {
+		if cmd := &cm.tx.Commands[i]; cmd.Dropped {
+			drop(cm.b, "", DropQueueFull, cmd.Delivery.Message.Topic)
+		}
 	}
 }
 

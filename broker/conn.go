@@ -118,6 +118,7 @@ func (c *conn) consume(p []byte) error {
 }
 
 func (c *conn) consumeBatch(p []byte) (err error) {
+	defer c.contain(&err, nil) // of finish: an event loop has nothing behind it that would
 	bt := c.b.newBatch()
 	defer bt.finish(c) // also after a panic: others wait for this batch's flush
 	defer c.contain(&err, &bt.handling)
@@ -311,7 +312,15 @@ func (c *conn) interrupt(cause error) {
 
 // tell reports a packet that was appended to the Sent event.
 func (c *conn) tell(p mqtt.Packet) {
-	if event := c.b.options.Load().Events.Sent; event != nil {
-		event(c.client, p)
+	event := c.b.options.Load().Events.Sent
+	if event == nil {
+		return
 	}
+	defer func() { // mu is held, by any goroutine, which has others to serve
+		if v := recover(); v != nil {
+			c.b.panicked(c.client, v, nil)
+			c.b.wg.Go(func() { c.interrupt(mqtt.ImplementationSpecificError) })
+		}
+	}()
+	event(c.client, p)
 }

@@ -240,6 +240,7 @@ func (c *conn) readEvent() {
 func (c *conn) depart(cause error) {
 	defer c.b.wg.Done()
 	defer c.b.forget(c)
+	defer c.contain(&cause, nil) // hooks
 	c.finish(cause)
 }
 

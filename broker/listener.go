@@ -69,6 +69,7 @@ func (c *conn) run() {
 	}
 	defer b.wg.Done()
 	defer b.forget(c)
+	defer c.contain(&err, nil)
 	if err != nil && c.sub != nil { // a panic behind the attach
 		c.finish(err)
 		return
