@@ -98,10 +98,11 @@ func (c *conn) flush(last bool) {
 	out := c.take()
 	c.writing = out != nil
 	c.mu.Unlock()
-	for out != nil {
+	for round := 1; out != nil; round++ {
 		n, more := c.tryWrite(out.p)
 		c.mu.Lock()
-		if more || c.held && !c.closed { // drain also takes what waited for the buffer
+		busy := round >= flushRounds && c.buffered() > 0 // others go on appending: this may be an event loop, which has more to do
+		if more || busy || c.held && !c.closed {         // drain also takes what waited for the buffer
 			c.mu.Unlock()
 			c.b.wg.Add(1)
 			go c.drain(out, n)
@@ -117,6 +118,9 @@ func (c *conn) flush(last bool) {
 		c.hangUp()
 	}
 }
+
+// flushRounds is how often flush writes what has come meanwhile.
+const flushRounds = 8
 
 // hangUp ends the connection behind the last write. A socket is only closed when its read loop has ended: Close
 // waits for whoever uses the descriptor, and the loop uses it while it runs the protocol, so that two
