@@ -111,6 +111,7 @@ func (c *conn) flush(last bool) {
 		out.release()
 		out = c.take()
 		c.writing = out != nil
+		c.unpause() // it may have seen the buffer before it was taken
 		last = c.closed
 		c.mu.Unlock()
 	}
