@@ -162,7 +162,7 @@ func (c *conn) adopt() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed || c.writing { // drain may still write what the authentication has said: it keeps the net.Conn
 		_ = syscall.Close(fd)
 		return
 	}
