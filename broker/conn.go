@@ -303,10 +303,10 @@ func (c *conn) shut(cause error) {
 // because its client reads slowly.
 func (c *conn) interrupt(cause error) {
 	c.fenced.Store(true)
-	c.mu.Lock()
-	nc := c.nc
-	c.mu.Unlock()
 	c.shut(cause) // before the read loop sees an end, which would be the cause then
+	c.mu.Lock()
+	nc := c.nc // behind shut: from there on adopt leaves it
+	c.mu.Unlock()
 	_ = nc.SetReadDeadline(time.Unix(1, 0))
 }
 

@@ -176,8 +176,8 @@ func (c *conn) flushLayer() {
 
 // goodbye has the layer say goodbye, once.
 func (c *conn) goodbye() {
-	l := c.layer
 	c.mu.Lock()
+	l := c.layer
 	if l == nil || l.left || c.writing {
 		c.mu.Unlock()
 		return
