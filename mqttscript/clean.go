@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -13,20 +14,28 @@ import (
 type traces struct {
 	sessions map[string]bool // client ids
 	retained map[string]bool // topics
+	clients  map[string]bool // client ids without a stored session
+	shared   bool            // some of them were members of shared groups, and may be so a moment longer than connected
 }
 
 // note remembers a packet that was sent.
 func (t *traces) note(p mqtt.Packet) {
 	if t.sessions == nil {
-		t.sessions, t.retained = map[string]bool{}, map[string]bool{}
+		t.sessions, t.retained, t.clients = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	}
 	switch p := p.(type) {
 	case *mqtt.Connect:
 		if p.ClientID != "" && (!p.CleanStart || p.Properties.Has(mqtt.PropSessionExpiry)) {
 			t.sessions[p.ClientID] = true
+		} else if p.ClientID != "" {
+			t.clients[p.ClientID] = true
 		}
 		if p.Will != nil && p.Will.Retain {
 			t.retained[p.Will.Topic] = true
+		}
+	case *mqtt.Subscribe:
+		for _, s := range p.Subscriptions {
+			t.shared = t.shared || strings.HasPrefix(s.Filter, "$share/")
 		}
 	case *mqtt.Publish:
 		if p.Retain && len(p.Topic) > 0 {
@@ -80,6 +89,9 @@ func (x *run) clean() {
 		return
 	}
 	x.ctx = context.WithoutCancel(x.ctx)
+	if x.traces.shared {
+		maps.Copy(x.traces.sessions, x.traces.clients)
+	}
 	for _, id := range slices.Sorted(maps.Keys(x.traces.sessions)) {
 		if x.cleaner(id) {
 			x.hangUp()
