@@ -21,7 +21,7 @@ func mustParse(t testing.TB, text string) *File {
 	return f
 }
 
-// written returns the rules of a user, "-" for those without a name, "%" for patterns, as "ACCESS FILTER".
+// written returns the rules of "user NAME", "-" for those without a name, "%" for patterns, as "ACCESS FILTER".
 func written(f *File, whose string) []string {
 	var out []string
 	for _, r := range f.rules {
@@ -41,6 +41,7 @@ func wordOf(r *Rule) string {
 	return "?"
 }
 
+// ownerOf has the word user before a name, since a user may be called "-".
 func ownerOf(r *Rule) string {
 	if r.plain {
 		return "%"
@@ -48,7 +49,7 @@ func ownerOf(r *Rule) string {
 	if r.conditions[0].key.id == keyAnonymous {
 		return "-"
 	}
-	return strings.TrimPrefix(r.conditions[0].text, "user ")
+	return r.conditions[0].text
 }
 
 func TestLinesOfEveryKindAreRead(t *testing.T) {
@@ -72,8 +73,8 @@ func TestLinesOfEveryKindAreRead(t *testing.T) {
 		want []string
 	}{
 		{"-", []string{"read $SYS/#", "write with spaces in/the filter", "readwrite a/b"}},
-		{"joe smith", []string{"deny +/secret", "readwrite read", "write write"}},
-		{"anne", []string{"readwrite #"}},
+		{"user joe smith", []string{"deny +/secret", "readwrite read", "write write"}},
+		{"user anne", []string{"readwrite #"}},
 		{"%", []string{"read home/%u/#", "readwrite %c/x"}},
 	} {
 		if got := written(f, c.name); !slices.Equal(got, c.want) {

@@ -181,7 +181,7 @@ func asWritten(f *File, a broker.Access) (allow bool, rule string) {
 	c, name := a.Client, string(a.Topic)
 	own, patterns := "-", "%"
 	if c.HasUsername {
-		own = c.Username
+		own = "user " + c.Username
 	}
 	allow, rule, decided := decide(f, own, a.Action, func(filter string, _ bool) bool { return topic.Match(filter, name) })
 	if !decided && !hasWildcard(c.Username) && !hasWildcard(c.ID) {
