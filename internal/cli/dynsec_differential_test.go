@@ -483,6 +483,9 @@ func (g *generator) command() map[string]any {
 			c[key] = 7
 		default:
 			c[key] = pick(r, []string{"", "nobody", "\x01", "a#", "\u0085"})
+			if c[key] == "" && (key == "topic" || strings.HasSuffix(key, "name") && strings.HasPrefix(name, "create")) {
+				c[key] = "a#" // since Mosquitto takes an empty one
+			}
 		}
 	}
 	return c
