@@ -12,6 +12,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/audit"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/guard"
@@ -264,6 +265,14 @@ func (s *Server) revoke(c *broker.Client) {
 	if s.broker.DisconnectClient(c, mqtt.NotAuthorized) {
 		s.who.audit.write("revoked", describe(c)...)
 	}
+}
+
+// denial returns why a client may not do something, and tells the audit log.
+func (s *Server) denial(a broker.Access) string {
+	why := s.acl.Reason(a)
+	attrs := append(describe(a.Client), slog.String("action", acl.ActionName(a.Action)), slog.String("topic", string(a.Topic)))
+	s.who.audit.write("denied", append(attrs, slog.String("reason", why))...)
+	return why
 }
 
 // auditLog is the audit log in force, which a reload may replace.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,10 +107,10 @@ func TestExplainNamesRulesPlaceholdersAndNearMisses(t *testing.T) {
 func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	rules := filepath.Join(dir, "rules")
+	rules, trail := filepath.Join(dir, "rules"), filepath.Join(dir, "audit")
 	write(t, rules, "allow read,write topic=a\ndeny connect user=eve\n")
 	cfg := onSockets(t, "a")
-	cfg.Listeners[0].RulesFile, cfg.ExplainToClient = rules, true
+	cfg.Listeners[0].RulesFile, cfg.ExplainToClient, cfg.AuditLog = rules, true, trail
 	var out lockedBuffer
 	s := start(t, cfg, slog.New(slog.NewTextHandler(&out, nil)))
 	why := "no rule matched, default deny"
@@ -141,6 +142,9 @@ func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log has no line %q:\n%s", want, log)
 		}
+	}
+	if got, want := audited(t, trail), []string{"denied ann", "denied eve"}; len(got) < 2 || !slices.Equal(got[:2], want) {
+		t.Errorf("audit log %q, want %q first", got, want)
 	}
 }
 

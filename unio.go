@@ -106,7 +106,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
 	}
 	s.inForce.Store(cfg)
-	s.observer.TellDenials(s.acl.Reason)
+	s.observer.TellDenials(s.denial)
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
 	return s, nil

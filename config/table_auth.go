@@ -8,7 +8,7 @@ import (
 
 // authOptions are the options of authentication; docs/authentication.md shows how they go together.
 var authOptions = []Option{
-	brokerText("audit_log", "A file that gets a JSON object in a line for each security event: failed logins, bans, clients that lost their right to be there,"+
+	brokerText("audit_log", "A file that gets a JSON object in a line for each security event: failed logins, denials, bans, clients that lost their right to be there,"+
 		" reloads. Opened anew when the log is.", func(c *Config) *string { return &c.AuditLog }),
 	brokerNumber("auth_ban_attempts", 0, 1000, "attempts", "20", "Different wrong credentials within auth_ban_window after which an address, or a user name, is banned; 0 for never."+
 		" The same wrong password again is no other attempt, and who logged in before from the same address with that name is not banned with it.",

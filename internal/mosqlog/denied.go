@@ -8,7 +8,8 @@ import (
 	"github.com/uniomq/unio/broker"
 )
 
-// TellDenials makes the observer log what is denied to clients, with why, which says by what rule. It is called before Events.
+// TellDenials makes the observer log what is denied to clients, with why, which says by what rule and is called for each denial that
+// is told, even if the log leaves notices out. TellDenials is called before Events.
 func (o *Observer) TellDenials(why func(broker.Access) string) { o.why = why }
 
 // denials bounds the lines on denials. A client that tries the same again and again, or subscribes to more than it may
@@ -49,9 +50,6 @@ func (d *denials) enter(now time.Time, what denial) (ok bool, left int) {
 
 // denied logs what a client may not do.
 func (o *Observer) denied(a broker.Access) {
-	if !o.takes(LevelNotice) {
-		return
-	}
 	what := denial{client: a.Client.ID, action: a.Action}
 	if a.Action != broker.ActionReceive {
 		what.topic = string(a.Topic)
