@@ -349,7 +349,7 @@ func TestTheBrokerTellsOfItselfOnItsTopic(t *testing.T) {
 		if _, err := conn.Write(p.Append(nil, mqtt.V5)); err != nil {
 			t.Fatal(err)
 		}
-		if ack, ok := receiveV5(t, conn).(*mqtt.Suback); !ok || ack.Reasons[0].Failed() {
+		if ack, ok := receiveAs(t, conn, mqtt.V5).(*mqtt.Suback); !ok || ack.Reasons[0].Failed() {
 			t.Fatalf("SUBACK is %+v", ack)
 		}
 	}
@@ -360,7 +360,7 @@ func TestTheBrokerTellsOfItselfOnItsTopic(t *testing.T) {
 			t.Fatal(err)
 		}
 		for {
-			switch p := receiveV5(t, conn).(type) {
+			switch p := receiveAs(t, conn, mqtt.V5).(type) {
 			case *mqtt.Publish:
 				answer = string(p.Topic) + " " + string(p.Payload)
 			case *mqtt.Ack:

@@ -86,7 +86,7 @@ func (p *peer) send(q mqtt.Packet) {
 func (p *peer) next() mqtt.Packet {
 	p.t.Helper()
 	for {
-		q := receiveV5(p.t, p.conn)
+		q := receiveAs(p.t, p.conn, mqtt.V5)
 		m, ok := q.(*mqtt.Publish)
 		if !ok {
 			return q

@@ -1,9 +1,7 @@
 package unio
 
 import (
-	"io"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,7 +117,7 @@ func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
 	if _, err := conn.Write(p.Append(nil, mqtt.V5)); err != nil {
 		t.Fatal(err)
 	}
-	if ack, ok := receiveV5(t, conn).(*mqtt.Ack); !ok || ack.Reason != mqtt.NotAuthorized || string(ack.Properties.ReasonString) != why {
+	if ack, ok := receiveAs(t, conn, mqtt.V5).(*mqtt.Ack); !ok || ack.Reason != mqtt.NotAuthorized || string(ack.Properties.ReasonString) != why {
 		t.Errorf("PUBACK is %+v", ack)
 	}
 	_, ack := connect(t, s.Addrs()[0], mqtt.Connect{Version: mqtt.V5, CleanStart: true, ClientID: "e", HasUsername: true, Username: "eve"})
@@ -130,7 +128,7 @@ func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
 	if err := s.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
-	if d, ok := receiveV5(t, conn).(*mqtt.Disconnect); !ok || d.Reason != mqtt.NotAuthorized || string(d.Properties.ReasonString) != rules+":3: deny connect user=ann" {
+	if d, ok := receiveAs(t, conn, mqtt.V5).(*mqtt.Disconnect); !ok || d.Reason != mqtt.NotAuthorized || string(d.Properties.ReasonString) != rules+":3: deny connect user=ann" {
 		t.Errorf("DISCONNECT is %+v", d)
 	}
 	log := out.String()
@@ -146,31 +144,4 @@ func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
 	if got, want := audited(t, trail), []string{"denied ann", "denied eve"}; len(got) < 2 || !slices.Equal(got[:2], want) {
 		t.Errorf("audit log %q, want %q first", got, want)
 	}
-}
-
-// receiveV5 reads one short packet of MQTT 5.0.
-func receiveV5(t *testing.T, conn net.Conn) mqtt.Packet {
-	t.Helper()
-	frame := make([]byte, 2, 256)
-	if _, err := io.ReadFull(conn, frame); err != nil {
-		t.Fatal(err)
-	}
-	n := int(frame[1])
-	if n >= 0x80 {
-		frame = append(frame, 0)
-		if _, err := io.ReadFull(conn, frame[2:]); err != nil {
-			t.Fatal(err)
-		}
-		n = n&0x7F + int(frame[2])<<7
-	}
-	head := len(frame)
-	frame = append(frame, make([]byte, n)...)
-	if _, err := io.ReadFull(conn, frame[head:]); err != nil {
-		t.Fatal(err)
-	}
-	p, err := mqtt.Decode(mqtt.V5, frame)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

@@ -37,8 +37,14 @@ func send(t *testing.T, conn net.Conn, p mqtt.Packet) {
 	}
 }
 
-// receive reads one packet that is shorter than 16 KiB.
+// receive reads one packet of MQTT 3.1.1 that is shorter than 16 KiB.
 func receive(t *testing.T, conn net.Conn) mqtt.Packet {
+	t.Helper()
+	return receiveAs(t, conn, mqtt.V311)
+}
+
+// receiveAs is receive for another version.
+func receiveAs(t *testing.T, conn net.Conn, v mqtt.Version) mqtt.Packet {
 	t.Helper()
 	frame := make([]byte, 2, 64)
 	if _, err := io.ReadFull(conn, frame); err != nil {
@@ -57,7 +63,7 @@ func receive(t *testing.T, conn net.Conn) mqtt.Packet {
 	if _, err := io.ReadFull(conn, frame[head:]); err != nil {
 		t.Fatal(err)
 	}
-	p, err := mqtt.Decode(mqtt.V311, frame)
+	p, err := mqtt.Decode(v, frame)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (r *revocation) subscribe(conn net.Conn, filters ...string) []mqtt.ReasonCo
 	}
 	r.sendV5(conn, p)
 	for {
-		switch p := receiveV5(r.t, conn).(type) {
+		switch p := receiveAs(r.t, conn, mqtt.V5).(type) {
 		case *mqtt.Publish:
 			r.take(conn, p)
 		case *mqtt.Suback:
@@ -101,7 +101,7 @@ func (r *revocation) gets(conn net.Conn, want ...string) {
 	r.t.Helper()
 	r.sendV5(conn, &mqtt.Pingreq{})
 	for {
-		switch p := receiveV5(r.t, conn).(type) {
+		switch p := receiveAs(r.t, conn, mqtt.V5).(type) {
 		case *mqtt.Publish:
 			r.take(conn, p)
 		case *mqtt.Pingresp:
@@ -208,7 +208,7 @@ func TestARetainedMessageWhoseSourceMayNotPublishIsKeptBack(t *testing.T) {
 		r := ruled(t, option, rules[0])
 		source, reader := r.client("source"), r.client("reader")
 		r.sendV5(source, &mqtt.Publish{Topic: []byte("t"), Payload: []byte("x"), QoS: 1, PacketID: 1, Retain: true})
-		if ack, ok := receiveV5(t, source).(*mqtt.Ack); !ok || ack.Reason.Failed() {
+		if ack, ok := receiveAs(t, source, mqtt.V5).(*mqtt.Ack); !ok || ack.Reason.Failed() {
 			t.Fatalf("%s: %+v", option, ack)
 		}
 		r.subscribe(reader, "t")
@@ -241,7 +241,7 @@ func TestAWillIsAskedAboutWhenItIsPublished(t *testing.T) {
 		for _, id := range []string{"t", "other"} { // the second one is there when the first one was decided
 			r.s.Broker().Disconnect(id, mqtt.AdministrativeAction)
 		}
-		if p, ok := receiveV5(t, reader).(*mqtt.Publish); !ok || string(p.Topic) != "other" {
+		if p, ok := receiveAs(t, reader, mqtt.V5).(*mqtt.Publish); !ok || string(p.Topic) != "other" {
 			t.Errorf("%s: got %+v", option, p)
 		}
 	}

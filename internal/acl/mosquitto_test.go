@@ -11,24 +11,9 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
-
-// mosquittoPath returns the program; without it the test is skipped, or fails where no
-// test may be skipped.
-func mosquittoPath(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"mosquitto", "/usr/sbin/mosquitto"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-		t.Fatal("mosquitto is not installed: apt-get install mosquitto")
-	}
-	t.Skip("mosquitto is not installed: apt-get install mosquitto")
-	return ""
-}
 
 // mosquitto is one that runs with an ACL file.
 type mosquitto struct {
@@ -146,7 +131,7 @@ func (m *mosquitto) compare(rules *Authorizer, text string, c *broker.Client, na
 
 func TestMosquittoDecidesTheSame(t *testing.T) {
 	t.Parallel()
-	path := mosquittoPath(t)
+	path := testenv.Program(t, "mosquitto", "mosquitto")
 	for _, d := range decisions {
 		if d.differs {
 			continue
@@ -161,7 +146,7 @@ func TestMosquittoDecidesTheSame(t *testing.T) {
 
 func TestMosquittoDecidesTheSameByRandomRules(t *testing.T) {
 	t.Parallel()
-	path := mosquittoPath(t)
+	path := testenv.Program(t, "mosquitto", "mosquitto")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // names are OpenSSL's names of suites, sorted.
@@ -75,7 +77,7 @@ func TestCipherLists(t *testing.T) {
 // Every suite of OpenSSL is either one of ours or recognized as one that is not available, and all of ours are OpenSSL's.
 func TestNamesAreOpenSSLs(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command(tool(t, "openssl"), "ciphers", "-stdname", "ALL:COMPLEMENTOFALL").Output()
+	out, err := exec.Command(testenv.Program(t, "openssl", "openssl"), "ciphers", "-stdname", "ALL:COMPLEMENTOFALL").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 func mutual(t *testing.T) *world {
@@ -177,7 +179,7 @@ func (r *revocations) all() []*issued { return []*issued{r.good, r.bad, r.below,
 // What is expected here is what OpenSSL does when only the client's certificate is checked.
 func TestRevocationIsAsInOpenSSL(t *testing.T) {
 	t.Parallel()
-	openssl := tool(t, "openssl")
+	openssl := testenv.Program(t, "openssl", "openssl")
 	r := newRevocations(t)
 	middle := write(t, filepath.Join(r.dir, "middle.pem"), r.middle.pem())
 	for name, c := range r.cases {

@@ -4,25 +4,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"unicode/utf16"
-)
 
-// tool finds a program that the tests need.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("UNIO_REQUIRE_INTEROP") == "1" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
+	"github.com/uniomq/unio/internal/testenv"
+)
 
 func raw(tag int, text string) asn1.RawValue { return asn1.RawValue{Tag: tag, Bytes: []byte(text)} }
 
@@ -42,7 +30,7 @@ func name(t *testing.T, rdns ...[]attribute) []byte {
 
 func TestSubjectIsAsOpenSSLWritesIt(t *testing.T) {
 	t.Parallel()
-	openssl := tool(t, "openssl")
+	openssl := testenv.Program(t, "openssl", "openssl")
 	ca := authority(t, "root", nil)
 	oid := func(n ...int) asn1.ObjectIdentifier { return n }
 	bmp := ""
@@ -100,7 +88,7 @@ func TestSubjectIsAsOpenSSLWritesIt(t *testing.T) {
 func TestFingerprintIsOpenSSLs(t *testing.T) {
 	t.Parallel()
 	ca := authority(t, "root", nil)
-	cmd := exec.Command(tool(t, "openssl"), "x509", "-noout", "-fingerprint", "-sha256")
+	cmd := exec.Command(testenv.Program(t, "openssl", "openssl"), "x509", "-noout", "-fingerprint", "-sha256")
 	cmd.Stdin = strings.NewReader(string(ca.pem()))
 	out, err := cmd.Output()
 	if err != nil {

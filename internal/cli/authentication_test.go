@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // authenticationFiles makes files for the options of authentication, by what they are called here.
@@ -117,7 +118,7 @@ func TestEachOptionOfAuthenticationStarts(t *testing.T) {
 	for i, set := range authenticationSets {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", freePort(t)), "user root", files.Replace(set)))
+			p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", files.Replace(set)))
 			p.waitFor("running$")
 			p.signal(os.Interrupt)
 			if status := p.status(); status != 0 || strings.Contains(p.text(), "Warning: "+os.TempDir()) {

@@ -15,32 +15,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
-// needMosquitto skips the test where Debian's packages are missing, or fails it where
-// nothing may be skipped.
+// needMosquitto returns Debian's broker, and skips or fails the test where it or its clients are missing.
 func needMosquitto(t *testing.T) (broker string) {
 	t.Helper()
-	for _, need := range []struct{ program, from string }{
-		{"/usr/sbin/mosquitto", "mosquitto"}, {"mosquitto_sub", "mosquitto-clients"},
-	} {
-		path, err := exec.LookPath(need.program)
-		switch {
-		case err == nil && broker == "":
-			broker = path
-		case err != nil && os.Getenv("UNIO_REQUIRE_INTEROP") != "":
-			t.Fatalf("%s is not installed: apt-get install %s", need.program, need.from)
-		case err != nil:
-			t.Skipf("%s is not installed: apt-get install %s", need.program, need.from)
-		}
-	}
-	return broker
+	testenv.Program(t, "mosquitto_sub", "mosquitto-clients")
+	return testenv.Program(t, "mosquitto", "mosquitto")
 }
 
 // startMosquitto runs Debian's broker and returns its port.
 func startMosquitto(t *testing.T, program string) string {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testenv.FreePort(t))
 	cmd := exec.Command(program, "-v", "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true"))
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -200,7 +189,7 @@ func TestErrorsAreDebians(t *testing.T) {
 	needMosquitto(t)
 	t.Parallel()
 	ours := links(t)
-	refusing := strconv.Itoa(freePort(t))
+	refusing := strconv.Itoa(testenv.FreePort(t))
 	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).waitFor("running$")
 	for _, args := range []string{
 		"pub -p 1 -t a -m x", "sub -p 1 -t a -d", "rr -p 1 -t a -e b -m x", "sub", "rr", "pub -t", "pub -D", "pub -m a b",

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // authority issues the certificates of a test.
@@ -85,7 +87,7 @@ func (a *authority) leaf(name string, ip net.IP) string {
 // succeeds, the other does, with both brokers. What they print when TLS fails is their libraries' matter.
 func TestToolsOverTLS(t *testing.T) {
 	t.Parallel()
-	needFile(t, mosquittoBroker)
+	testenv.File(t, mosquittoBroker, "mosquitto")
 	for name, broker := range map[string]string{"mosquitto": mosquittoBroker, "unio": binary} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +102,7 @@ func toolsOverTLS(t *testing.T, broker string) {
 	named, other := ca.leaf("named", net.IPv4(127, 0, 0, 1)), ca.leaf("other", nil)
 	client := ca.leaf("client", nil)
 	listen := func(server string, more ...string) string {
-		port := freePort(t)
+		port := testenv.FreePort(t)
 		lines := append([]string{
 			"user root", "log_type all", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port),
 			"certfile " + server + ".crt", "keyfile " + server + ".key", "cafile " + filepath.Join(ca.dir, "ca.crt"),

@@ -12,12 +12,13 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // startBroker runs a broker and returns its port.
 func startBroker(t *testing.T) string {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testenv.FreePort(t))
 	run(t, "-p", port).waitFor("running$")
 	return port
 }
@@ -208,12 +209,12 @@ Client me sending DISCONNECT
 
 func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 	t.Parallel()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testenv.FreePort(t))
 	run(t, "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true", "max_qos 1")).waitFor("running$")
 	expectRun(t, 0, "", "Error: Message QoS not supported on broker, try a lower QoS.\n",
 		"pub", "-p", port, "-V", "5", "-t", "a", "-m", "x", "-q", "2")
 
-	nobody := strconv.Itoa(freePort(t))
+	nobody := strconv.Itoa(testenv.FreePort(t))
 	for _, args := range [][]string{
 		{"pub", "-p", nobody, "-t", "a", "-m", "x"},
 		{"sub", "-p", nobody, "-t", "a"},
@@ -226,7 +227,7 @@ func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 	expectRun(t, 1, "", "Error: No such file or directory\n", "pub", "--unix", absent, "-t", "a", "-m", "x")
 	expectRun(t, 1, "", "Unable to connect (Lookup error.).\n", "pub", "-h", "nobody.invalid", "-t", "a", "-m", "x")
 
-	refusing := strconv.Itoa(freePort(t))
+	refusing := strconv.Itoa(testenv.FreePort(t))
 	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).waitFor("running$")
 	const old = "Connection error: Connection Refused: not authorised.\n"
 	const v5 = "Connection error: Not authorized\n"
@@ -394,7 +395,7 @@ func TestPayloadComesFromFilesAndLines(t *testing.T) {
 
 func TestSubConnectsAgain(t *testing.T) {
 	t.Parallel()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testenv.FreePort(t))
 	first := run(t, "-p", port)
 	first.waitFor("running$")
 	sub := unioInBackground(t, "sub", "-p", port, "-t", "again", "-C", "1", "-d", "-i", "s")

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 const ctrlWarning = "Warning: without TLS whoever is on the way to the broker can read what is sent, passwords too.\n\n"
@@ -74,7 +75,7 @@ var ctrlCommands = []struct{ command, want, error string }{
 func TestCtrlWithABrokerAndWithAFile(t *testing.T) {
 	t.Parallel()
 	alone, served := dynsecFile(t), dynsecFile(t)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+served)).waitFor("running$")
 	online := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "dynsec"}
 	offline := []string{"ctrl", "-f", alone, "dynsec"}
@@ -98,12 +99,12 @@ func TestCtrlWithABrokerAndWithAFile(t *testing.T) {
 // lists that are empty. Both have the same status here: the link's.
 func TestCtrlPrintsWhatMosquittosDoes(t *testing.T) {
 	t.Parallel()
-	needFile(t, "/usr/bin/mosquitto_ctrl")
+	testenv.File(t, "/usr/bin/mosquitto_ctrl", "mosquitto")
 	link := filepath.Join(t.TempDir(), "mosquitto_ctrl")
 	if err := os.Symlink(binary, link); err != nil {
 		t.Fatal(err)
 	}
-	path, port := dynsecFile(t), freePort(t)
+	path, port := dynsecFile(t), testenv.FreePort(t)
 	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).waitFor("running$")
 	said := func(program, command string) string {
 		args := append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "-P", "secret", "dynsec"}, strings.Fields(command)...)
@@ -132,7 +133,7 @@ func TestCtrlPrintsWhatMosquittosDoes(t *testing.T) {
 
 func TestCtrlTellsOfTheBroker(t *testing.T) {
 	t.Parallel()
-	path, port := dynsecFile(t), freePort(t)
+	path, port := dynsecFile(t), testenv.FreePort(t)
 	lines := []string{"user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file " + path}
 	args := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "broker"}
 	p := run(t, "-c", file(t, lines...))
@@ -202,7 +203,7 @@ func TestCtrlAsksForPasswords(t *testing.T) {
 	if got := cli.Arguments([]string{"/usr/bin/mosquitto_ctrl", "dynsec"}); strings.Join(got, " ") != "mosquitto_ctrl dynsec" {
 		t.Errorf("by the name of Mosquitto's tool: %q", got)
 	}
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).waitFor("running$")
 	var errs strings.Builder
 	cmd := exec.Command(binary, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "dynsec", "listClients")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -21,7 +22,7 @@ func TestADaemonServesWhenItsStarterEnds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	pid, log := filepath.Join(dir, "pid"), filepath.Join(dir, "log")
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true",
 		"user root", "pid_file "+pid, "log_dest file "+log))
 	if status := p.status(); status != cli.StatusOK {

@@ -10,13 +10,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
 // While a broker runs its store is not read, but backed up: all that it has acknowledged before is in the copy.
 func TestRunningBrokerIsBackedUp(t *testing.T) {
 	t.Parallel()
-	port, dir := freePort(t), t.TempDir()
+	port, dir := testenv.FreePort(t), t.TempDir()
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "persistence true",
 		"persistence_location "+dir, "max_queued_messages 0", "log_type all")
 	broker := run(t, "-c", conf)
@@ -76,7 +77,7 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 // The broker that root starts becomes another user, whose the store must be.
 func TestRestoredStoreIsTheBrokers(t *testing.T) {
 	t.Parallel()
-	port, dir := freePort(t), t.TempDir()
+	port, dir := testenv.FreePort(t), t.TempDir()
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user nobody", "persistence true", "persistence_location "+dir)
 	backup := filepath.Join(t.TempDir(), "backup.tar")
 	told(t, 0, "db", "backup", "--store", stored(t), backup)

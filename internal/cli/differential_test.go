@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -27,7 +28,7 @@ const mosquittoBroker = "/usr/sbin/mosquitto"
 // configurations and lets the same clients say the same to both.
 func TestClientsSeeWhatMosquittoShowsThem(t *testing.T) {
 	t.Parallel()
-	needFile(t, mosquittoBroker)
+	testenv.File(t, mosquittoBroker, "mosquitto")
 	const configurations = 8
 	for seed := range uint64(configurations) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -35,7 +36,7 @@ func TestClientsSeeWhatMosquittoShowsThem(t *testing.T) {
 			lines := generate(t, rand.New(rand.NewPCG(seed, 0)))
 			var got [2]map[string][]string
 			for i, program := range []string{binary, mosquittoBroker} {
-				port := freePort(t)
+				port := testenv.FreePort(t)
 				conf := file(t, append([]string{"user root", "log_type all", fmt.Sprintf("listener %d 127.0.0.1", port)}, lines...)...)
 				p := launch(t, exec.Command(program, "-c", conf))
 				p.waitFor("running$")
@@ -384,9 +385,9 @@ func (i *interviewer) messages() {
 // TestBothRefuseTheConnectionOverTheLimit is for max_connections.
 func TestBothRefuseTheConnectionOverTheLimit(t *testing.T) {
 	t.Parallel()
-	needFile(t, mosquittoBroker)
+	testenv.File(t, mosquittoBroker, "mosquitto")
 	for _, program := range []string{binary, mosquittoBroker} {
-		port := freePort(t)
+		port := testenv.FreePort(t)
 		p := launch(t, exec.Command(program, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root", "allow_anonymous true", "max_connections 2")))
 		p.waitFor("running$")
 		i := &interviewer{t: t, port: port, version: mqtt.V311, heard: map[string][]string{}}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -47,8 +48,8 @@ const firstDynsec = `{
 // try the same. Answers are compared as JSON, decisions by their reason codes, and who is disconnected.
 func TestDynamicSecurityDoesWhatMosquittosDoes(t *testing.T) {
 	t.Parallel()
-	needFile(t, mosquittoBroker)
-	needFile(t, dynsecPlugin)
+	testenv.File(t, mosquittoBroker, "mosquitto")
+	testenv.File(t, dynsecPlugin, "mosquitto")
 	const configurations, rounds, requests = 6, 2, 30
 	for seed := range uint64(configurations) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -97,7 +98,7 @@ func startPair(t *testing.T, m mode) *pair {
 	for i, program := range []string{binary, mosquittoBroker} {
 		path := filepath.Join(t.TempDir(), "dynsec.json")
 		rewrite(t, path, firstDynsec)
-		b := &dynsecBroker{t: t, name: filepath.Base(program), port: freePort(t), callers: map[string]*caller{}}
+		b := &dynsecBroker{t: t, name: filepath.Base(program), port: testenv.FreePort(t), callers: map[string]*caller{}}
 		conf := file(
 			t, "user root", "log_type all", "set_tcp_nodelay true", fmt.Sprintf("listener %d 127.0.0.1", b.port), "allow_anonymous true",
 			"plugin "+dynsecPlugin, "plugin_opt_config_file "+path,

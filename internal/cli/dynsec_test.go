@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -29,14 +30,14 @@ func ctrl(t *testing.T, port int, password string, args ...string) (string, erro
 // TestMosquittoCtrlSpeaksToUnio has every command of Debian's mosquitto_ctrl, with what it prints. Mosquitto itself starts with the file in the end.
 func TestMosquittoCtrlSpeaksToUnio(t *testing.T) {
 	t.Parallel()
-	needFile(t, "/usr/bin/mosquitto_ctrl")
-	needFile(t, mosquittoBroker)
-	needFile(t, dynsecPlugin)
+	testenv.File(t, "/usr/bin/mosquitto_ctrl", "mosquitto")
+	testenv.File(t, mosquittoBroker, "mosquitto")
+	testenv.File(t, dynsecPlugin, "mosquitto")
 	path := filepath.Join(t.TempDir(), "dynsec.json")
 	if out, err := exec.Command("mosquitto_ctrl", "dynsec", "init", path, "admin", "first password").CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v", out, err)
 	}
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	conf := file(t, "user root", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin "+dynsecPlugin, "plugin_opt_config_file "+path)
 	p := run(t, "-c", conf)
 	p.waitFor("running$")
@@ -135,7 +136,7 @@ func TestPluginsThatAreNoneOfOurs(t *testing.T) {
 func TestTheFirstFileOfDynamicSecurityIsMade(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "dynsec.json")
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security.so", "plugin_opt_config_file "+path)
 	if p := run(t, "--test-config", "-c", conf); p.status() != cli.StatusOK || !strings.Contains(p.text(), "the broker will make it") {
 		t.Errorf("%s", p.text())
@@ -155,6 +156,6 @@ func TestTheFirstFileOfDynamicSecurityIsMade(t *testing.T) {
 
 func ctrlIfThere(t *testing.T, port int) (string, error) {
 	t.Helper()
-	needFile(t, "/usr/bin/mosquitto_ctrl")
+	testenv.File(t, "/usr/bin/mosquitto_ctrl", "mosquitto")
 	return ctrl(t, port, "twelve bytes", "listClients")
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -21,8 +22,8 @@ func TestAnEmptyUserNameIsNone(t *testing.T) {
 	rewrite(t, rules, "topic write a", "pattern write b", "topic deny b")
 	for _, program := range []string{binary, mosquittoBroker} {
 		t.Run(filepath.Base(program), func(t *testing.T) {
-			needFile(t, program)
-			port := freePort(t)
+			testenv.File(t, program, "mosquitto")
+			port := testenv.FreePort(t)
 			p := launch(t, exec.Command(program, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root",
 				"allow_anonymous true", "password_file "+passwords, "acl_file "+rules)))
 			p.waitFor("running$")

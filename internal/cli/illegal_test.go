@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/internal/illegal"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -17,7 +18,7 @@ import (
 // no descriptor more than before, and has logged no fault.
 func TestIllegalPacketsOverASocket(t *testing.T) {
 	t.Parallel()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testenv.FreePort(t))
 	p := run(t, "-p", port)
 	p.waitFor("running$")
 	dial := func() (net.Conn, error) { return net.Dial("tcp", net.JoinHostPort("127.0.0.1", port)) }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -245,8 +246,8 @@ func (k *talker) publish(p *mqtt.Publish) {
 // TestClientsGetFromUnioWhatMosquittoKeptForThem is the migration of what a real Mosquitto has stored: message for message.
 func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 	t.Parallel()
-	needFile(t, mosquittoBroker)
-	port, dir := freePort(t), t.TempDir()
+	testenv.File(t, mosquittoBroker, "mosquitto")
+	port, dir := testenv.FreePort(t), t.TempDir()
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "log_type all",
 		"persistence true", "persistence_location "+dir+"/")
 	mosquitto := launch(t, exec.Command(mosquittoBroker, "-c", conf))

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 func TestTheServiceManagerIsToldWhenClientsAreServed(t *testing.T) {
@@ -33,7 +35,7 @@ func TestTheServiceManagerIsToldWhenClientsAreServed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	cmd := exec.Command(binary, "-p", strconv.Itoa(port))
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path)
 	p := launch(t, cmd)

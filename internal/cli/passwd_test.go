@@ -14,6 +14,7 @@ import (
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/scram"
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // unioPasswd runs "unio passwd" in this process, without input.
@@ -187,25 +188,9 @@ func TestPasswdMistakesHaveStatus1(t *testing.T) {
 	}
 }
 
-// mosquittoTool returns the path of a program of Mosquitto's; without it the test is
-// skipped, or fails where no test may be skipped.
-func mosquittoTool(t *testing.T, name, debianPackage string) string {
-	t.Helper()
-	for _, n := range []string{name, "/usr/sbin/" + name} {
-		if path, err := exec.LookPath(n); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-		t.Fatalf("%s is not installed: apt-get install %s", name, debianPackage)
-	}
-	t.Skipf("%s is not installed: apt-get install %s", name, debianPackage)
-	return ""
-}
-
 func TestFilesOfMosquittoPasswdAreRead(t *testing.T) {
 	t.Parallel()
-	tool := mosquittoTool(t, "mosquitto_passwd", "mosquitto")
+	tool := testenv.Program(t, "mosquitto_passwd", "mosquitto")
 	file := filepath.Join(t.TempDir(), "passwd")
 	theirs := func(args ...string) {
 		t.Helper()
@@ -228,8 +213,8 @@ func TestFilesOfMosquittoPasswdAreRead(t *testing.T) {
 
 func TestMosquittoAcceptsFilesOfPasswd(t *testing.T) {
 	t.Parallel()
-	mosquitto := mosquittoTool(t, "mosquitto", "mosquitto")
-	pub := mosquittoTool(t, "mosquitto_pub", "mosquitto-clients")
+	mosquitto := testenv.Program(t, "mosquitto", "mosquitto")
+	pub := testenv.Program(t, "mosquitto_pub", "mosquitto-clients")
 	dir, err := os.MkdirTemp("", "unio-passwd") // not TempDir: a socket's path must be short
 	if err != nil {
 		t.Fatal(err)

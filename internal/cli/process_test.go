@@ -151,37 +151,6 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// freePort returns a port that is free on 127.0.0.1 and ::1.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		v6, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
-		_ = l.Close()
-		if err == nil {
-			_ = v6.Close()
-		}
-		if err == nil || !hasIPv6() {
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
-// hasIPv6 reports whether ::1 can be listened on.
-func hasIPv6() bool {
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err == nil {
-		_ = l.Close()
-	}
-	return err == nil
-}
-
 // file writes a configuration and returns its path.
 func file(t *testing.T, lines ...string) string {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -33,7 +34,7 @@ func rewrite(t *testing.T, path string, lines ...string) {
 
 func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	listener := fmt.Sprintf("listener %d 127.0.0.1", port)
 	path := file(t, listener, "user root")
 	p := run(t, "-c", path)
@@ -74,7 +75,7 @@ func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 func TestSIGRTMINRotatesTheLogAndDoesNotEndIt(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "log")
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", freePort(t)), "log_dest file "+log, "log_dest stderr", "user root"))
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "log_dest file "+log, "log_dest stderr", "user root"))
 	p.waitFor("running$")
 	if err := os.Rename(log, log+".1"); err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stdout.Close()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := runTo(t, stdout, "-p", fmt.Sprint(port))
 	p.waitFor("running$")
 	conn := dial(t, port)
@@ -123,7 +124,7 @@ func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
 
 func TestAReloadWithoutAFileChangesNothing(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-v", "-p", fmt.Sprint(port))
 	p.waitFor("running$")
 	p.signal(syscall.SIGHUP)
@@ -147,7 +148,7 @@ func TestTheAuditLogIsRotatedAndBelongsToTheUser(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil { // for the file that is made after the change of user
 		t.Fatal(err)
 	}
-	trail, port := filepath.Join(dir, "audit"), freePort(t)
+	trail, port := filepath.Join(dir, "audit"), testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "audit_log "+trail, "user nobody"))
 	p.waitFor("running$")
 	refused := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 func TestExplainAsksARunningBroker(t *testing.T) {
@@ -22,7 +23,7 @@ func TestExplainAsksARunningBroker(t *testing.T) {
 	if status := cli.Main("test", []string{"passwd", "-b", "-H", "sha512-pbkdf2", passwd, "ann", "secret"}, &bytes.Buffer{}, &bytes.Buffer{}); status != cli.StatusOK {
 		t.Fatal("passwd failed")
 	}
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "protocol http_api", "password_file "+passwd, "acl_file "+acl))
 	p.waitFor("running$")
 	secret := file(t, "secret")

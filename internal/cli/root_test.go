@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // owner returns whose a file is, or a process's folder in /proc.
@@ -59,7 +61,7 @@ func TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // whoever the process is, it must be able to write
 		t.Fatal(err)
 	}
-	path, port := filepath.Join(dir, "dynsec.json"), freePort(t)
+	path, port := filepath.Join(dir, "dynsec.json"), testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
 	p.waitFor("running$")
 	process := owner(t, fmt.Sprintf("/proc/%d", p.cmd.Process.Pid))

@@ -13,12 +13,13 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
 func TestWithoutAFileOnlyThisMachineCanConnect(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-p", strconv.Itoa(port))
 	p.waitFor(`: unio version 1\.2\.3-test running$`)
 	for _, want := range []string{
@@ -70,7 +71,7 @@ func TestSignalsStopItCleanly(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			port := freePort(t)
+			port := testenv.FreePort(t)
 			p := run(t, "-p", strconv.Itoa(port))
 			p.waitFor("running$")
 			conn := dial(t, port)
@@ -215,7 +216,7 @@ func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 
 func TestThePortOfTheFileIsTheOneThatCounts(t *testing.T) {
 	t.Parallel()
-	named, flag := freePort(t), freePort(t)
+	named, flag := testenv.FreePort(t), testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", named)), "-p", strconv.Itoa(flag))
 	p.waitFor("running$")
 	if want := fmt.Sprintf("on port %d.", named); !strings.Contains(p.text(), want) {
@@ -228,7 +229,7 @@ func TestThePortOfTheFileIsTheOneThatCounts(t *testing.T) {
 
 func TestAListenerRefusesAnonymousClientsByDefault(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port)))
 	p.waitFor("running$")
 	exchange(t, dial(t, port), &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020005")
@@ -237,7 +238,7 @@ func TestAListenerRefusesAnonymousClientsByDefault(t *testing.T) {
 
 func TestVerboseLogsPacketsAsMosquittoDoes(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-v", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "log_type none"))
 	p.waitFor("running$")
 	conn := dial(t, port)
@@ -276,7 +277,7 @@ func TestTheLogGoesWhereTheFileSays(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "unio.log")
 	pid := filepath.Join(t.TempDir(), "pid")
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-c", file(t, "log_dest file "+log, "log_dest stderr", "log_type information",
 		"log_timestamp_format %Y", "user root", "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)))
 	p.waitFor(`^\d{4}: unio version 1\.2\.3-test running$`)
@@ -298,7 +299,7 @@ func TestTheLogGoesWhereTheFileSays(t *testing.T) {
 
 func TestQuietLogsNothing(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	pid := filepath.Join(t.TempDir(), "pid")
 	p := run(t, "-q", "-c", file(t, "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)), "--test-config")
 	if status := p.status(); status != cli.StatusOK || p.text() != "" {

@@ -14,23 +14,11 @@ import (
 
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // stockFile is the commented configuration of Debian's package mosquitto.
 const stockFile = "/usr/share/doc/mosquitto/examples/mosquitto.conf"
-
-// needFile skips the test where a file of the package mosquitto is not installed, or fails it
-// where nothing may be skipped.
-func needFile(t *testing.T, path string) {
-	t.Helper()
-	if _, err := os.Stat(path); err == nil {
-		return
-	}
-	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-		t.Fatalf("%s is not there: apt-get install mosquitto", path)
-	}
-	t.Skipf("%s is not there: apt-get install mosquitto", path)
-}
 
 // stockLine is an option that is commented out: "#" and its name without a blank between.
 var stockLine = regexp.MustCompile(`(?m)^#([a-z][a-z0-9_.]*)(?:[ \t]+(.*))?$`)
@@ -42,7 +30,7 @@ var listLine = regexp.MustCompile(`(?m)^([a-z][a-z0-9_.]*)(?: (.*))?$`)
 // on one by one, 2.0's from Debian's package and 2.1's from a list of its options and values, and all others that the parser knows.
 func TestEachOptionOfTheStockFilesStartsOrSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	needFile(t, stockFile)
+	testenv.File(t, stockFile, "mosquitto")
 	files := map[string]map[string]string{ // values by word
 		"2.0":    commented(t, stockFile, stockLine, 80),
 		"2.1":    commented(t, "testdata/stock-2.1.txt", listLine, 116),
@@ -101,7 +89,7 @@ func optionOf(word string) *config.Option {
 
 // switchOn starts a broker whose file has one option.
 func switchOn(t *testing.T, o *config.Option, word, value string) {
-	listener := fmt.Sprintf("listener %d 127.0.0.1", freePort(t))
+	listener := fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t))
 	a := newAuthority(t, "ca")
 	line := word + " " + sample(t, o, value, a)
 	lines := []string{listener, line}
@@ -109,7 +97,7 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 	case o.Name == "port":
 		lines = []string{"bind_address 127.0.0.1", line}
 	case o.Name == "bind_address":
-		lines = []string{line, "port " + strconv.Itoa(freePort(t))}
+		lines = []string{line, "port " + strconv.Itoa(testenv.FreePort(t))}
 	case o.Name == "listener":
 		lines = []string{line}
 	case o.Name == "per_listener_settings":
@@ -208,9 +196,9 @@ func sample(t *testing.T, o *config.Option, value string, a *authority) string {
 	case "bind_interface":
 		return "lo"
 	case "port":
-		return strconv.Itoa(freePort(t))
+		return strconv.Itoa(testenv.FreePort(t))
 	case "listener":
-		return strconv.Itoa(freePort(t)) + " 127.0.0.1"
+		return strconv.Itoa(testenv.FreePort(t)) + " 127.0.0.1"
 	case "persistent_client_expiration":
 		return "14d"
 	case "accept_protocol_versions":

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // unioTest runs "unio test" with the arguments and returns what it printed.
@@ -31,7 +32,7 @@ func scriptFile(t *testing.T, folder, name, src string) string {
 
 func TestTestReportsScriptsPerVersion(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	p := run(t, "-p", strconv.Itoa(port))
 	p.waitFor("running$")
 	broker := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
@@ -73,7 +74,7 @@ func TestTestStatusOfWrongUsage(t *testing.T) {
 	dir := t.TempDir()
 	mistake := scriptFile(t, dir, "mistake.mqtt", "\nnonsense\n")
 	good := scriptFile(t, dir, "good.mqtt", "# nothing\n")
-	nobody := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	nobody := net.JoinHostPort("127.0.0.1", strconv.Itoa(testenv.FreePort(t)))
 	for _, c := range []struct {
 		args   []string
 		status int

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // mosquittoFormat marks the lines of messages among the debugging output: retained, QoS, topic, payload.
@@ -16,8 +18,8 @@ var mosquittoVersions = []string{"mqttv31", "mqttv311", "mqttv5"}
 
 func needMosquitto(t *testing.T) {
 	t.Helper()
-	need(t, "mosquitto_sub", "mosquitto-clients")
-	need(t, "stdbuf", "coreutils")
+	testenv.Program(t, "mosquitto_sub", "mosquitto-clients")
+	testenv.Program(t, "stdbuf", "coreutils")
 }
 
 // forMosquittoVersions runs a test for each protocol version, side by side.

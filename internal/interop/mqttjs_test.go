@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // installJS puts MQTT.js, as package-lock.json pins it, beside its scripts, once; npm leaves alone what is there.
@@ -18,10 +20,10 @@ var installJS = sync.OnceValues(func() (string, error) {
 
 func needMQTTJS(t *testing.T) {
 	t.Helper()
-	need(t, "node", "nodejs")
-	need(t, "npm", "npm")
+	testenv.Program(t, "node", "nodejs")
+	testenv.Program(t, "npm", "npm")
 	if out, err := installJS(); err != nil {
-		missing(t, "MQTT.js cannot be installed (npm ci in internal/interop/js): %v\n%s", err, out)
+		testenv.Missing(t, "MQTT.js cannot be installed (npm ci in internal/interop/js): %v\n%s", err, out)
 	}
 }
 

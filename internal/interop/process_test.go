@@ -5,29 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 )
-
-// need skips the test where a tool is missing, or fails it where nothing may be skipped.
-func need(t *testing.T, tool, debianPackage string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		missing(t, "%s is not installed: apt-get install %s", tool, debianPackage)
-	}
-}
-
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
 
 // runID keeps the names of one run apart from those of another against the same broker.
 var (

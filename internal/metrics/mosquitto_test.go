@@ -2,7 +2,6 @@ package metrics_test
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/internal/metrics"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -29,13 +29,7 @@ var ours = []string{"$SYS/broker/connections/socket/count", "$SYS/broker/heap/cu
 // startMosquitto starts Debian's mosquitto and returns its address.
 func startMosquitto(t *testing.T) string {
 	t.Helper()
-	program := cmp.Or(lookPath("mosquitto"), lookPath("/usr/sbin/mosquitto"))
-	if program == "" {
-		if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-			t.Fatal("mosquitto is not installed: apt-get install mosquitto")
-		}
-		t.Skip("mosquitto is not installed: apt-get install mosquitto")
-	}
+	program := testenv.Program(t, "mosquitto", "mosquitto")
 	for range 5 { // another process may take the port between the choice and its use
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -54,11 +48,6 @@ func startMosquitto(t *testing.T) string {
 	}
 	t.Fatal("mosquitto does not start")
 	return ""
-}
-
-func lookPath(name string) string {
-	path, _ := exec.LookPath(name)
-	return path
 }
 
 // runMosquitto starts the program and waits until its log says that it runs.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/internal/mosquittodb"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // mosquittoBroker is Debian's, which writes format 6 and reads all of them.
@@ -27,12 +28,7 @@ const mosquittoBroker = "/usr/sbin/mosquitto"
 // once wrote: it reads one, and at its end writes what it understood in format 6.
 func TestMosquittoReadsTheTestsFilesAsWeDo(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat(mosquittoBroker); err != nil {
-		if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-			t.Fatalf("%v: apt-get install mosquitto", err)
-		}
-		t.Skipf("%v: apt-get install mosquitto", err)
-	}
+	testenv.File(t, mosquittoBroker, "mosquitto")
 	for version := 3; version <= 6; version++ {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/internal/memnet"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // patience is how long a test waits for what must come.
@@ -26,24 +27,6 @@ func testServer() *ServerConfig {
 
 func testClient(suites ...Suite) *ClientConfig {
 	return &ClientConfig{Identity: "device", Key: testKey, Suites: suites}
-}
-
-// loopback returns the two ends of a TCP connection.
-func loopback(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if server, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	return client, server
 }
 
 // shake runs both handshakes.
@@ -90,7 +73,7 @@ func TestEverySuiteCarriesDataBothWays(t *testing.T) {
 			t.Parallel()
 			a, b := memnet.Pipe()
 			carry(t, id, a, b)
-			c, d := loopback(t)
+			d, c := testenv.Loopback(t)
 			carry(t, id, c, d)
 		})
 	}
@@ -251,7 +234,7 @@ func TestWrongKeyAndUnknownIdentityLookAlike(t *testing.T) {
 
 func TestHandshakeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	_, b := loopback(t)
+	b, _ := testenv.Loopback(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	server := Server(b, testServer())
 	cancel()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // These tests run other people's TLS against this package: OpenSSL's, by itself and inside Debian's mosquitto.
@@ -29,22 +30,6 @@ func opensslSuites() (ids []Suite) {
 		}
 	}
 	return ids
-}
-
-// need skips the test where a tool is missing, or fails it where nothing may be skipped.
-func need(t *testing.T, tool, debianPackage string) string {
-	t.Helper()
-	for _, name := range []string{tool, "/usr/sbin/" + tool} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	const text = "%s is not installed: apt-get install %s"
-	if os.Getenv("UNIO_REQUIRE_INTEROP") == "1" {
-		t.Fatalf(text, tool, debianPackage)
-	}
-	t.Skipf(text, tool, debianPackage)
-	return ""
 }
 
 // program is a process whose output and errors are read together, by line.
@@ -164,12 +149,12 @@ func accept(t *testing.T, l net.Listener) (*Conn, error) {
 func sClient(t *testing.T, l net.Listener, args ...string) *program {
 	t.Helper()
 	args = append([]string{"s_client", "-connect", l.Addr().String(), "-psk", hex.EncodeToString(testKey), "-psk_identity", "device"}, args...)
-	return start(t, need(t, "openssl", "openssl"), args...)
+	return start(t, testenv.Program(t, "openssl", "openssl"), args...)
 }
 
 func TestOpenSSLClient(t *testing.T) {
 	t.Parallel()
-	need(t, "openssl", "openssl")
+	testenv.Program(t, "openssl", "openssl")
 	for _, id := range opensslSuites() {
 		for name, args := range map[string][]string{
 			"1.2":      {"-tls1_2"},
@@ -276,7 +261,7 @@ func TestOpenSSLClientMayNotRenegotiate(t *testing.T) {
 
 func TestOpenSSLServer(t *testing.T) {
 	t.Parallel()
-	openssl := need(t, "openssl", "openssl")
+	openssl := testenv.Program(t, "openssl", "openssl")
 	for _, id := range opensslSuites() {
 		t.Run(id.String(), func(t *testing.T) {
 			t.Parallel()
@@ -339,7 +324,7 @@ func (h hidden) Accept() (net.Conn, error) {
 
 func TestMosquittoClients(t *testing.T) {
 	t.Parallel()
-	sub, pub := need(t, "mosquitto_sub", "mosquitto-clients"), need(t, "mosquitto_pub", "mosquitto-clients")
+	sub, pub := testenv.Program(t, "mosquitto_sub", "mosquitto-clients"), testenv.Program(t, "mosquitto_pub", "mosquitto-clients")
 	b, err := broker.New(broker.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -378,13 +363,13 @@ func TestMosquittoClients(t *testing.T) {
 
 func TestMosquittoServer(t *testing.T) {
 	t.Parallel()
-	mosquitto := need(t, "mosquitto", "mosquitto")
+	mosquitto := testenv.Program(t, "mosquitto", "mosquitto")
 	dir, err := os.MkdirTemp("", "psk")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	keys, conf := filepath.Join(dir, "keys"), filepath.Join(dir, "conf")
 	write := func(path, text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -417,15 +402,4 @@ func TestMosquittoServer(t *testing.T) {
 			t.Errorf("%s: %v, want an alert", config.Identity, err)
 		}
 	}
-}
-
-// freePort returns a port that was free a moment ago, for a server that cannot choose one itself.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

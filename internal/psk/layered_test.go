@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/memnet"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // layered is the interface that the engine looks for.
@@ -512,7 +513,7 @@ func TestTryBeforeTheHandshake(t *testing.T) {
 	if _, err := c.SyscallConn(); !errors.Is(err, errNoDescriptor) {
 		t.Errorf("SyscallConn in memory: %v", err)
 	}
-	b, _ := loopback(t)
+	_, b := testenv.Loopback(t)
 	if _, err := Server(b, testServer()).SyscallConn(); err != nil {
 		t.Errorf("SyscallConn of a socket: %v", err)
 	}

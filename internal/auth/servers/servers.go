@@ -17,30 +17,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // patience is how long a server may take to start, and to stop.
 const patience = 60 * time.Second
-
-// find returns the path of a program that is in PATH or one of some folders.
-func find(t testing.TB, program, debianPackage string, folders ...string) string {
-	t.Helper()
-	if path, err := exec.LookPath(program); err == nil {
-		return path
-	}
-	for _, folder := range folders {
-		matches, _ := filepath.Glob(filepath.Join(folder, program))
-		if len(matches) > 0 {
-			return matches[len(matches)-1]
-		}
-	}
-	const format = "%s is not installed: apt-get install %s"
-	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-		t.Fatalf(format, program, debianPackage)
-	}
-	t.Skipf(format, program, debianPackage)
-	return ""
-}
 
 // host is where servers listen.
 const host = "127.0.0.1"
@@ -48,12 +30,7 @@ const host = "127.0.0.1"
 // freePort returns a port that nobody listens on.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(testenv.FreePort(t))
 }
 
 // folder returns a folder for a server's data that belongs to who runs it. Its path is short, since sockets lie in it.
@@ -143,11 +120,11 @@ const Password = "s3cret"
 func PostgreSQL(t testing.TB) string {
 	t.Helper()
 	const folders = "/usr/lib/postgresql/*/bin"
-	server, initdb := find(t, "postgres", "postgresql", folders), find(t, "initdb", "postgresql", folders)
+	server, initdb := testenv.Program(t, "postgres", "postgresql", folders), testenv.Program(t, "initdb", "postgresql", folders)
 	dir, port := folder(t), freePort(t)
 	data := filepath.Join(dir, "data")
 	run(t, dir, initdb, "-D", data, "-A", "scram-sha-256", "-U", "mqtt", "--pwfile", write(t, filepath.Join(dir, "pw"), Password), "-N")
-	ready := find(t, "pg_isready", "postgresql", folders)
+	ready := testenv.Program(t, "pg_isready", "postgresql", folders)
 	start(t, dir, port, os.Interrupt, server, "-D", data, "-k", dir, "-h", host, "-p", port, "-F")
 	run(t, dir, "sh", "-c", `n=600; until "$0" -q -h "$1" -p "$2"; do n=$((n-1)); [ $n -gt 0 ] || exit 1; sleep 0.1; done`, ready, host, port) // it listens before it answers
 	return fmt.Sprintf("postgres://mqtt@%s:%s/postgres?sslmode=disable", host, port)
@@ -156,7 +133,7 @@ func PostgreSQL(t testing.TB) string {
 // MariaDB starts one and returns the URL of a user, without the password, with a database of its own.
 func MariaDB(t testing.TB) string {
 	t.Helper()
-	server, install := find(t, "mariadbd", "mariadb-server", "/usr/sbin"), find(t, "mariadb-install-db", "mariadb-server")
+	server, install := testenv.Program(t, "mariadbd", "mariadb-server"), testenv.Program(t, "mariadb-install-db", "mariadb-server")
 	dir, port := folder(t), freePort(t)
 	data := filepath.Join(dir, "data")
 	run(t, dir, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
@@ -170,7 +147,7 @@ func MariaDB(t testing.TB) string {
 // Redis starts one that asks for the password, and returns its URL.
 func Redis(t testing.TB) string {
 	t.Helper()
-	server := find(t, "redis-server", "redis-server")
+	server := testenv.Program(t, "redis-server", "redis-server")
 	dir, port := folder(t), freePort(t)
 	start(t, dir, port, syscall.SIGTERM, server, "--bind", host, "--port", port, "--save", "", "--dir", dir, "--requirepass", Password)
 	return "redis://" + net.JoinHostPort(host, port)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // Slapd is an OpenLDAP server.
@@ -30,7 +32,7 @@ const (
 // LDAP starts OpenLDAP with the entries of an LDIF. Users may log in and read everything, others nothing.
 func LDAP(t testing.TB, ldif string) Slapd {
 	t.Helper()
-	server, add := find(t, "slapd", "slapd", "/usr/sbin"), find(t, "slapadd", "slapd", "/usr/sbin")
+	server, add := testenv.Program(t, "slapd", "slapd"), testenv.Program(t, "slapadd", "slapd")
 	dir, port, tlsPort := folder(t), freePort(t), freePort(t)
 	cert, key := selfSigned(t)
 	config := strings.Join([]string{

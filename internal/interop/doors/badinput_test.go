@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // mqttConnect is a CONNECT packet of MQTT 3.1.1 without client id.
@@ -149,7 +151,7 @@ func TestBadInputAtEveryDoor(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	keys := writeFile(t, filepath.Join(p.dir, "keys"), []byte("device:"+pskKey+"\n"))
-	plain, overTLS, overPSK, web, secureWeb, proxied := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
+	plain, overTLS, overPSK, web, secureWeb, proxied := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, slices.Concat([]string{"connect_timeout 1", "max_packet_size 1000", listen(plain), "allow_anonymous true"},
 		p.listen(overTLS), p.listen(secureWeb, "protocol websockets"),
 		[]string{listen(overPSK), "psk_hint x", "psk_file " + keys, listen(web), "protocol websockets", listen(proxied), "enable_proxy_protocol 2"})...)

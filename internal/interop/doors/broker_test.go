@@ -200,36 +200,6 @@ func (b *broker) reload() {
 	b.awaitFrom(mark, "There is nothing to save")
 }
 
-// freePort returns a port of 127.0.0.1 and ::1 that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		v6, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port))
-		_ = l.Close()
-		if err == nil {
-			_ = v6.Close()
-		}
-		if err == nil || !hasIPv6() {
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
-func hasIPv6() bool {
-	l, err := net.Listen("tcp6", "[::1]:0")
-	if err == nil {
-		_ = l.Close()
-	}
-	return err == nil
-}
-
 // listen is the line of a listener.
 func listen(port int) string { return fmt.Sprintf("listener %d 127.0.0.1", port) }
 

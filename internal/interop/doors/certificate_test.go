@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 func TestClientCertificates(t *testing.T) {
@@ -21,7 +23,7 @@ func TestClientCertificates(t *testing.T) {
 	below.file = below.chain(between)
 	revoked := issue(t, p.dir, "revoked", p.ca)
 	crl := p.ca.revoke(filepath.Join(p.dir, "crl"), revoked)
-	strict, lax, lists, undated := freePort(t), freePort(t), freePort(t), freePort(t)
+	strict, lax, lists, undated := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, slices.Concat(p.listen(strict, "require_certificate true"), p.listen(lax),
 		p.listen(lists, "require_certificate true", "crlfile "+crl),
 		p.listen(undated, "require_certificate true", "disable_client_cert_date_checks true"))...)
@@ -70,9 +72,9 @@ func TestClientCertificates(t *testing.T) {
 // A certificate that is revoked while its owner has a session of TLS does not come in by the session.
 func TestARevokedCertificateIsNotResumed(t *testing.T) {
 	t.Parallel()
-	need(t, "openssl", "openssl")
+	testenv.Program(t, "openssl", "openssl")
 	p := newPKI(t)
-	port, crl, session := freePort(t), filepath.Join(p.dir, "crl"), filepath.Join(p.dir, "session")
+	port, crl, session := testenv.FreePort(t), filepath.Join(p.dir, "crl"), filepath.Join(p.dir, "session")
 	p.ca.revoke(crl)
 	b := startBroker(t, p.listen(port, "require_certificate true", "crlfile "+crl)...)
 	args := []string{"-tls1_2", "-CAfile", p.ca.file, "-cert", p.client.file, "-key", p.client.pem}
@@ -99,7 +101,7 @@ func TestCertificatesNameTheUser(t *testing.T) {
 	nameless := issue(t, p.dir, "nameless", p.ca, func(c *x509.Certificate) { c.Subject = pkix.Name{Organization: []string{"Plant"}} })
 	subject := `CN=device 7,OU=Floor\+1,O=Plant\, Inc.,C=FI`
 	acl := writeFile(t, filepath.Join(p.dir, "acl"), []byte("user device 7\ntopic readwrite by/name/#\n\nuser "+subject+"\ntopic readwrite by/subject/#\n"))
-	byName, bySubject := freePort(t), freePort(t)
+	byName, bySubject := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, slices.Concat(p.listen(byName, "require_certificate true", "use_identity_as_username true"),
 		p.listen(bySubject, "require_certificate true", "use_subject_as_username true"), []string{"acl_file " + acl})...)
 	for port, own := range map[int]string{byName: "by/name/t", bySubject: "by/subject/t"} {
@@ -130,7 +132,7 @@ func TestAuthoritiesFollowTheirFile(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	p := newPKI(t)
-	port, authorities := freePort(t), filepath.Join(p.dir, "authorities")
+	port, authorities := testenv.FreePort(t), filepath.Join(p.dir, "authorities")
 	writeFile(t, authorities, p.ca.text())
 	foreign := issue(t, p.dir, "foreign", p.stranger)
 	b := startBroker(t, listen(port), "allow_anonymous true", "certfile "+p.server.file, "keyfile "+p.server.pem, "cafile "+authorities, "require_certificate true")

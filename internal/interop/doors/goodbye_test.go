@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // dialMQTT connects over TLS and sends CONNECT.
@@ -40,7 +42,7 @@ func connectPacket(id string) string { return "\x10\x0d\x00\x04MQTT\x04\x02\x00\
 func TestAlertsReachTheClient(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	port, strict := freePort(t), freePort(t)
+	port, strict := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, append(p.listen(port), p.listen(strict, "require_certificate true")...)...)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		only := func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }
@@ -84,10 +86,10 @@ func isAlert(err error, text string) bool {
 // another, as CONNACK comes before or after its wish.
 func TestRenegotiation(t *testing.T) {
 	t.Parallel()
-	need(t, "openssl", "openssl")
+	testenv.Program(t, "openssl", "openssl")
 	p := newPKI(t)
 	keys := writeFile(t, filepath.Join(p.dir, "keys"), []byte("device:"+pskKey+"\n"))
-	port, overPSK := freePort(t), freePort(t)
+	port, overPSK := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, append(p.listen(port), listen(overPSK), "psk_hint x", "psk_file "+keys)...)
 	stop := bystanderTLS(t, p, port)
 	for id, client := range map[string]struct {
@@ -128,7 +130,7 @@ func bystanderTLS(t *testing.T, p *pki, port int) (stop func()) {
 func TestCloseFramesReachTheClient(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	plain, secure := freePort(t), freePort(t)
+	plain, secure := testenv.FreePort(t), testenv.FreePort(t)
 	startBroker(t, append(p.listen(secure, "protocol websockets"), listen(plain), "protocol websockets")...)
 	open := func(port int, id string) (net.Conn, *bufio.Reader) {
 		var c net.Conn

@@ -7,13 +7,15 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // What does not get in is told, counted by its cause, and lets others in again when it has gone.
 func TestLimitsAtTheDoor(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
-	port, small, web := freePort(t), freePort(t), freePort(t)
+	port, small, web := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, "max_unauthenticated_connections 3", "sys_interval 1", "allow_anonymous true", listen(port),
 		listen(small), "max_connections 1", listen(web), "protocol websockets")
 	sub := mosquitto(t, port).subscribe("$SYS/broker/connections/refused/+")
@@ -48,7 +50,7 @@ func TestLimitsAtTheDoor(t *testing.T) {
 
 func TestConnectionRate(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	b := startBroker(t, "max_connection_rate 5", "allow_anonymous true", listen(port))
 	for range 20 { // within two seconds at most ten are let in
 		c := dial(t, port)
@@ -62,7 +64,7 @@ func TestAuthoritiesOfAFolder(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	p := newPKI(t)
-	folder, port := t.TempDir(), freePort(t)
+	folder, port := t.TempDir(), testenv.FreePort(t)
 	writeFile(t, folder+"/some name.pem", p.ca.text())
 	b := startBroker(t, listen(port), "allow_anonymous true", "certfile "+p.server.file, "keyfile "+p.server.pem, "capath "+folder, "require_certificate true")
 	mosquitto(t, port, p.trust()...).with(p.client.flags()...).roundTrip()
@@ -82,7 +84,7 @@ func TestReloadOfAListener(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	p := newPKI(t)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	b := startBroker(t, p.listen(port)...)
 	tools := mosquitto(t, port, p.trust()...)
 	old := tools.subscribe("reload")

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // TestExamplesOfTheManualStart starts each configuration of docs/listeners.md, with files and ports of this test in place of its own.
@@ -42,7 +44,7 @@ func TestExamplesOfTheManualStart(t *testing.T) {
 		t.Errorf("only %d examples", len(examples))
 	}
 	for _, e := range examples {
-		conf := port.ReplaceAllStringFunc(files.Replace(e[1]), func(string) string { return "listener " + strconv.Itoa(freePort(t)) })
+		conf := port.ReplaceAllStringFunc(files.Replace(e[1]), func(string) string { return "listener " + strconv.Itoa(testenv.FreePort(t)) })
 		b := startBroker(t, strings.Split(conf, "\n")...)
 		for _, line := range b.since(0) {
 			if strings.HasPrefix(line, "Warning: ") && !strings.Contains(line, "should not be run as root") {

@@ -15,27 +15,13 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
-
-// need skips the test where a tool is missing, or fails it where nothing may be skipped.
-func need(t *testing.T, tool, debianPackage string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		missing(t, "%s is not installed: apt-get install %s", tool, debianPackage)
-	}
-}
-
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("UNIO_REQUIRE_INTEROP") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
 
 func needMosquitto(t *testing.T) {
 	t.Helper()
-	need(t, "mosquitto_pub", "mosquitto-clients")
+	testenv.Program(t, "mosquitto_pub", "mosquitto-clients")
 }
 
 var serial atomic.Uint32

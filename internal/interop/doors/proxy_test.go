@@ -13,17 +13,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // haproxy runs HAProxy with a frontend for each line of "bind" options and backend lines. It gets sockets that listen already, so that
 // nobody has to wait for it, and returns their ports.
 func haproxy(t *testing.T, frontends ...[]string) []int {
 	t.Helper()
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		path = "/usr/sbin/haproxy" // which is not in everybody's path
-	}
-	need(t, path, "haproxy")
+	path := testenv.Program(t, "haproxy", "haproxy")
 	conf := []string{"global", "maxconn 200", "defaults", "mode tcp", "timeout connect 10s", "timeout client 60s", "timeout server 60s"}
 	cmd := exec.Command(path, "-db", "-f", filepath.Join(t.TempDir(), "haproxy.cfg"))
 	var ports []int
@@ -64,7 +62,7 @@ func TestHAProxy(t *testing.T) {
 	needMosquitto(t)
 	p := newPKI(t)
 	both := writeFile(t, filepath.Join(p.dir, "both.pem"), slices.Concat(p.server.text(), p.server.keyText()))
-	v1, v2, terminated, passed := freePort(t), freePort(t), freePort(t), freePort(t)
+	v1, v2, terminated, passed := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	acl := writeFile(t, filepath.Join(p.dir, "acl"), []byte("topic readwrite #\nuser client\ntopic readwrite #\n"))
 	b := startBroker(t, slices.Concat([]string{"acl_file " + acl},
 		[]string{listen(v1), "enable_proxy_protocol 1", "allow_anonymous true"},
@@ -124,7 +122,7 @@ func TestHAProxy(t *testing.T) {
 func TestConnectionRateBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
-	v2 := freePort(t)
+	v2 := testenv.FreePort(t)
 	b := startBroker(t, "max_connection_rate 2", listen(v2), "enable_proxy_protocol 2", "allow_anonymous true")
 	port := haproxy(t, []string{"", fmt.Sprintf("server s 127.0.0.1:%d send-proxy-v2", v2)})[0]
 	open := func(from string) net.Conn {
@@ -160,7 +158,7 @@ func TestConnectionRateBehindHAProxy(t *testing.T) {
 func TestHealthChecksOfHAProxyAreSilent(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
-	v2, web := freePort(t), freePort(t)
+	v2, web := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, listen(v2), "enable_proxy_protocol 2", "allow_anonymous true", "sys_interval 1",
 		listen(web), "enable_proxy_protocol 2", "protocol websockets")
 	mark := b.mark()
@@ -187,7 +185,7 @@ func TestWebSocketBehindHAProxy(t *testing.T) {
 	needJS(t)
 	p := newPKI(t)
 	both := writeFile(t, filepath.Join(p.dir, "both.pem"), slices.Concat(p.server.text(), p.server.keyText()))
-	plain, proxied := freePort(t), freePort(t)
+	plain, proxied := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, listen(plain), "protocol websockets", "allow_anonymous true",
 		listen(proxied), "protocol websockets", "enable_proxy_protocol 2", "websockets_forwarded_for false", "proxy_protocol_v2_require_tls true")
 	bind := "ssl crt " + both + " alpn http/1.1"

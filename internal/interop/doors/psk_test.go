@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 const pskKey = "0123456789abcdef0123456789abcdef"
@@ -16,7 +18,7 @@ func TestPreSharedKeys(t *testing.T) {
 	dir := t.TempDir()
 	keys := writeFile(t, filepath.Join(dir, "keys"), []byte("# devices\ndevice:"+pskKey+"\nother:00ff\n"))
 	acl := writeFile(t, filepath.Join(dir, "acl"), []byte("user device\ntopic readwrite of/device/#\nuser other\ntopic readwrite of/other/#\n"))
-	port, plain := freePort(t), freePort(t)
+	port, plain := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, "per_listener_settings true",
 		listen(port), "psk_hint factory", "psk_file "+keys, "use_identity_as_username true", "acl_file "+acl,
 		"ciphers HIGH:!aNULL:kRSAPSK:DHE-PSK-AES256-CCM:@STRENGTH",

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // crowd are clients over TLS that publish at QoS 1 as fast as they are answered, and one that receives.
@@ -174,7 +176,7 @@ func (c *crowd) serial() *big.Int {
 func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	b := startBroker(t, p.listen(port, "connection_messages false")...)
 	c := &crowd{t: t, pki: p, port: port, quit: make(chan struct{}), copies: map[string]int{}}
 	c.start(6, 2)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 func TestUnixSocket(t *testing.T) {
@@ -33,10 +35,10 @@ func TestUnixSocket(t *testing.T) {
 func TestSocketDomainAndInterface(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
-	if !hasIPv6() {
-		missing(t, "there is no IPv6")
+	if !testenv.HasIPv6() {
+		testenv.Missing(t, "there is no IPv6")
 	}
-	four, six, both, bound := freePort(t), freePort(t), freePort(t), freePort(t)
+	four, six, both, bound := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	var lines []string
 	for port, option := range map[int]string{four: "socket_domain ipv4", six: "socket_domain ipv6", both: "", bound: "bind_interface lo"} {
 		lines = append(lines, fmt.Sprintf("listener %d", port), "allow_anonymous true", option)

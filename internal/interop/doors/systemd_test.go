@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // activate starts unio as systemd does with sockets: they are its files from 3 on, and LISTEN_PID is its process id.
@@ -57,11 +59,11 @@ func TestSocketActivation(t *testing.T) {
 	one, at := socket(t, "tcp4", "127.0.0.1:0")
 	secure, secureAt := socket(t, "tcp4", "127.0.0.1:0")
 	port := func(a net.Addr) int { return a.(*net.TCPAddr).Port }
-	own := freePort(t)
+	own := testenv.FreePort(t)
 	lines := append(p.listen(port(secureAt)), listen(port(at)), "allow_anonymous true", listen(own), "listener 0 "+path)
 	sockets := []*os.File{overUnix, secure, one}
 	everywhere := 0
-	if hasIPv6() { // ListenStream=PORT takes both
+	if testenv.HasIPv6() { // ListenStream=PORT takes both
 		both, bothAt := socket(t, "tcp", ":0")
 		sockets, everywhere = append(sockets, both), port(bothAt)
 		lines = append(lines, fmt.Sprintf("listener %d", everywhere))
@@ -86,7 +88,7 @@ func TestSocketActivation(t *testing.T) {
 func TestASocketWithoutListenerIsAnError(t *testing.T) {
 	t.Parallel()
 	stray, at := socket(t, "tcp4", "127.0.0.1:0")
-	conf := writeFile(t, filepath.Join(t.TempDir(), "unio.conf"), []byte(listen(freePort(t))+"\n"))
+	conf := writeFile(t, filepath.Join(t.TempDir(), "unio.conf"), []byte(listen(testenv.FreePort(t))+"\n"))
 	cmd := exec.Command(program, "-c", conf)
 	activate(stray)(cmd)
 	out, err := cmd.CombinedOutput()
@@ -118,7 +120,7 @@ func TestWatchdog(t *testing.T) {
 			t.Fatalf("got %q, %v; want %q", message[:n], err, want)
 		}
 	}
-	b := startCommand(t, func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=200000") }, listen(freePort(t)))
+	b := startCommand(t, func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=200000") }, listen(testenv.FreePort(t)))
 	expect("READY=1")
 	began := time.Now()
 	for range 6 {

@@ -13,12 +13,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // sClient runs openssl s_client against a port until the input is at its end.
 func sClient(t *testing.T, port int, input string, args ...string) outcome {
 	t.Helper()
-	need(t, "openssl", "openssl")
+	testenv.Program(t, "openssl", "openssl")
 	return run(t, input, "openssl", append([]string{"s_client", "-connect", fmt.Sprintf("127.0.0.1:%d", port)}, args...)...)
 }
 
@@ -26,7 +28,7 @@ func TestMosquittoClientsOverBothVersionsOfTLS(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	p := newPKI(t)
-	any, modern, keys := freePort(t), freePort(t), filepath.Join(p.dir, "keys")
+	any, modern, keys := testenv.FreePort(t), testenv.FreePort(t), filepath.Join(p.dir, "keys")
 	b := startCommand(t, func(cmd *exec.Cmd) { cmd.Args = append(cmd.Args, "--tls-keylog", keys) },
 		append(p.listen(any), p.listen(modern, "tls_version tlsv1.3")...)...)
 	for i, version := range []string{"tlsv1.3", "tlsv1.2"} {
@@ -56,7 +58,7 @@ func TestClientsRefuseAServerThatIsNotTheirs(t *testing.T) {
 	p := newPKI(t)
 	other := issue(t, p.dir, "other", p.ca, func(c *x509.Certificate) { c.DNSNames = []string{"elsewhere.example"} })
 	late := issue(t, p.dir, "late", p.ca, forServer, expired)
-	good, misnamed, old := freePort(t), freePort(t), freePort(t)
+	good, misnamed, old := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, slices.Concat(p.listen(good),
 		[]string{listen(misnamed), "certfile " + other.file, "keyfile " + other.pem},
 		[]string{listen(old), "certfile " + late.file, "keyfile " + late.pem})...)
@@ -83,7 +85,7 @@ func TestIntermediateAuthorityIsSent(t *testing.T) {
 	p := newPKI(t)
 	between := issue(t, p.dir, "between", p.ca, isAuthority)
 	server := issue(t, p.dir, "leaf", between, forServer)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	startBroker(t, listen(port), "allow_anonymous true", "certfile "+server.chain(between), "keyfile "+server.pem)
 	mosquitto(t, port, p.trust()...).roundTrip()
 }
@@ -91,7 +93,7 @@ func TestIntermediateAuthorityIsSent(t *testing.T) {
 func TestCiphersAreThoseOfTheFile(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	port, dh := freePort(t), filepath.Join(p.dir, "dh.pem")
+	port, dh := testenv.FreePort(t), filepath.Join(p.dir, "dh.pem")
 	b := startBroker(t, p.listen(port, "ciphers ECDHE-ECDSA-AES256-GCM-SHA384:DHE-RSA-AES128-SHA", "ciphers_tls1.3 TLS_AES_128_GCM_SHA256",
 		"dhparamfile "+dh)...)
 	b.await(`Warning: .*unio.conf:\d+: ciphers: DHE-RSA-AES128-SHA is not available, and left out`)
@@ -110,7 +112,7 @@ func TestCiphersAreThoseOfTheFile(t *testing.T) {
 func TestProtocolsOfALPN(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	port, web := freePort(t), freePort(t)
+	port, web := testenv.FreePort(t), testenv.FreePort(t)
 	startBroker(t, append(p.listen(port), p.listen(web, "protocol websockets")...)...)
 	for _, c := range []struct {
 		port          int
@@ -134,9 +136,9 @@ func TestProtocolsOfALPN(t *testing.T) {
 
 func TestSessionsAreResumed(t *testing.T) {
 	t.Parallel()
-	need(t, "openssl", "openssl")
+	testenv.Program(t, "openssl", "openssl")
 	p := newPKI(t)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	startBroker(t, p.listen(port, "require_certificate true")...)
 	pair := []string{"-CAfile", p.ca.file, "-cert", p.client.file, "-key", p.client.pem}
 	o := sClient(t, port, "", append([]string{"-tls1_2", "-reconnect"}, pair...)...)
@@ -162,9 +164,9 @@ func TestSessionsAreResumed(t *testing.T) {
 
 func TestKeyLogIsThatOfTheClient(t *testing.T) {
 	t.Parallel()
-	need(t, "openssl", "openssl")
+	testenv.Program(t, "openssl", "openssl")
 	p := newPKI(t)
-	port, ours, theirs := freePort(t), filepath.Join(p.dir, "ours"), filepath.Join(p.dir, "theirs")
+	port, ours, theirs := testenv.FreePort(t), filepath.Join(p.dir, "ours"), filepath.Join(p.dir, "theirs")
 	b := startCommand(t, func(cmd *exec.Cmd) { cmd.Args = append(cmd.Args, "--tls-keylog", ours) }, p.listen(port)...)
 	b.await("Warning: --tls-keylog: whoever reads " + ours)
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {
@@ -207,10 +209,10 @@ func TestEndsAreToldAMonthAhead(t *testing.T) {
 	}
 	soon, later := issue(t, p.dir, "soon", p.ca, lives(80*day, 10*day)), issue(t, p.dir, "later", p.ca, lives(80*day, 40*day))
 	short := issue(t, p.dir, "short", p.ca, lives(day, 6*day))
-	plain, first := freePort(t), freePort(t)
+	plain, first := testenv.FreePort(t), testenv.FreePort(t)
 	lines := []string{listen(plain), "allow_anonymous true", listen(first), "certfile " + soon.file, "keyfile " + soon.pem}
 	for _, c := range []*certificate{later, short} {
-		lines = append(lines, listen(freePort(t)), "certfile "+c.file, "keyfile "+c.pem)
+		lines = append(lines, listen(testenv.FreePort(t)), "certfile "+c.file, "keyfile "+c.pem)
 	}
 	b := startBroker(t, lines...)
 	b.await("Warning: .*soon.crt: the certificate of CN=soon expires on ")

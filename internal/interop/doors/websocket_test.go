@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // installJS puts what package-lock.json pins beside the scripts, once; npm leaves alone what is there.
@@ -28,10 +30,10 @@ var installJS = sync.OnceValues(func() (string, error) {
 
 func needJS(t *testing.T) {
 	t.Helper()
-	need(t, "node", "nodejs")
-	need(t, "npm", "npm")
+	testenv.Program(t, "node", "nodejs")
+	testenv.Program(t, "npm", "npm")
 	if out, err := installJS(); err != nil {
-		missing(t, "MQTT.js cannot be installed (npm ci in internal/interop/doors/js): %v\n%s", err, out)
+		testenv.Missing(t, "MQTT.js cannot be installed (npm ci in internal/interop/doors/js): %v\n%s", err, out)
 	}
 }
 
@@ -50,7 +52,7 @@ func TestMQTTJSOverWebSocket(t *testing.T) {
 	t.Parallel()
 	needJS(t)
 	p := newPKI(t)
-	plain, secure := freePort(t), freePort(t)
+	plain, secure := testenv.FreePort(t), testenv.FreePort(t)
 	startBroker(t, append(p.listen(secure, "protocol websockets"), listen(plain), "protocol websockets")...)
 	for url, options := range map[string]map[string]any{
 		fmt.Sprintf("ws://127.0.0.1:%d/mqtt", plain):   nil,
@@ -68,7 +70,7 @@ func TestMQTTJSOverWebSocket(t *testing.T) {
 func TestOriginsOfWebSocket(t *testing.T) {
 	t.Parallel()
 	needJS(t)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	b := startBroker(t, listen(port), "allow_anonymous true", "protocol websockets", "websockets_origin https://good.example", "websockets_origin http://127.0.0.1:8000")
 	url := fmt.Sprintf("ws://127.0.0.1:%d", port)
 	for _, good := range []string{"https://good.example", "http://127.0.0.1:8000"} {
@@ -89,7 +91,7 @@ func TestOriginsOfWebSocket(t *testing.T) {
 func TestForwardedFor(t *testing.T) {
 	t.Parallel()
 	needJS(t)
-	trusting, wary := freePort(t), freePort(t)
+	trusting, wary := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, listen(trusting), "allow_anonymous true", "protocol websockets", listen(wary), "protocol websockets", "websockets_forwarded_for false")
 	for port, want := range map[int]string{trusting: "203.0.113.9", wary: "127.0.0.1"} {
 		mark := b.mark()
@@ -105,7 +107,7 @@ func TestForwardedFor(t *testing.T) {
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	needJS(t)
-	need(t, "chromium", "chromium")
+	testenv.Program(t, "chromium", "chromium")
 	needMosquitto(t)
 	p := newPKI(t)
 	web := t.TempDir()
@@ -116,7 +118,7 @@ func TestBrowser(t *testing.T) {
 		}
 		writeFile(t, filepath.Join(web, file), content)
 	}
-	plain, secure, tcp := freePort(t), freePort(t), freePort(t)
+	plain, secure, tcp := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	startBroker(t, append(p.listen(secure, "protocol websockets", "http_dir "+web, fmt.Sprintf("websockets_origin https://localhost:%d", secure)),
 		listen(plain), "protocol websockets", "http_dir "+web, listen(tcp))...)
 	sum := sha256.Sum256(p.server.x509.RawSubjectPublicKeyInfo)
@@ -150,7 +152,7 @@ func TestBrowser(t *testing.T) {
 func TestFilesOverHTTPS(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	web, port := t.TempDir(), freePort(t)
+	web, port := t.TempDir(), testenv.FreePort(t)
 	writeFile(t, filepath.Join(web, "index.html"), []byte("<p>hello"))
 	startBroker(t, p.listen(port, "protocol websockets", "http_dir "+web)...)
 	for path, status := range map[string]int{"/": 200, "/index.html": 200, "/none": 404, "/../server.key": 404, "/%2e%2e/server.key": 404} {

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 const patience = 20 * time.Second
@@ -97,18 +99,7 @@ func (c *tap) feed(p []byte) {
 // dial returns both ends of a loopback connection.
 func dial(t testing.TB) (server, client net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if server, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close(); client.Close() })
+	server, client = testenv.Loopback(t)
 	deadline := time.Now().Add(patience)
 	_, _ = server.SetDeadline(deadline), client.SetDeadline(deadline)
 	return server, client

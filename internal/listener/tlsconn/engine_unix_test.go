@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // socket is a descriptor that is read and written without waiting.
@@ -172,13 +174,7 @@ func TestReadAndWriteAtTheSameTime(t *testing.T) {
 // prints, and the end of the server's loop.
 func opensslClient(t *testing.T, args ...string) (stdin io.WriteCloser, lines <-chan string, ended <-chan error) {
 	t.Helper()
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("UNIO_REQUIRE_INTEROP") == "1" {
-			t.Fatal("openssl is not installed")
-		}
-		t.Skip("openssl is not installed")
-	}
+	path := testenv.Program(t, "openssl", "openssl")
 	serverConfig, _ := config(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	der := serverConfig.Certificates[0].Certificate[0]
