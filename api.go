@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/uniomq/unio/broker"
@@ -24,7 +23,7 @@ func (s *Server) newAPI(l config.Listener, d *door) (*admin.Server, error) {
 	return admin.New(admin.Options{
 		Listener: name(l), Identify: d.identify, Authenticator: s.who.auth, Authorizer: s.acl, Vouched: auth.Vouched,
 		Denied:  func(a broker.Access) { s.observer.Events(false).Denied(a) },
-		HTTPDir: l.HTTPDir, MaxConnections: max(l.MaxConnections, 0), Timeout: s.cfg.ConnectTimeout, Log: s.log,
+		HTTPDir: l.HTTPDir, MaxConnections: max(l.MaxConnections, 0), Timeout: s.inForce.Load().ConnectTimeout, Log: s.log,
 	})
 }
 
@@ -96,6 +95,5 @@ func (b bansOf) Bans() (all []admin.Ban) {
 	for _, ban := range b.Server.Bans() {
 		all = append(all, admin.Ban{Address: ban.Address, User: ban.User, Since: ban.Since, Until: ban.Until, Attempts: ban.Attempts})
 	}
-	slices.SortStableFunc(all, func(x, y admin.Ban) int { return x.Until.Compare(y.Until) })
 	return all
 }

@@ -277,7 +277,7 @@ func (s *Server) denial(a broker.Access) string {
 
 // auditLog is the audit log in force, which a reload may replace.
 type auditLog struct {
-	mu sync.RWMutex // guards log; held while an event is written
+	mu sync.RWMutex // guards l; held while an event is written
 	l  *audit.Log
 }
 

@@ -39,7 +39,7 @@ type door struct {
 }
 
 // openDoors makes the doors of all listeners, nil for those that need none. The error is a config.Errors with all mistakes.
-func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []string, err error) {
+func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []config.Warning, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
 	defer cancel()
 	var mistakes config.Errors
@@ -49,7 +49,7 @@ func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []
 			if file != "" {
 				text = file + ": " + text
 			}
-			warnings = append(warnings, config.Warning{File: at.File, Line: at.Line, Option: option, Msg: text}.String())
+			warnings = append(warnings, config.Warning{File: at.File, Line: at.Line, Option: option, Msg: text})
 		}
 		d, err := openDoor(ctx, cfg, l, keyLog, warn)
 		doors = append(doors, d)

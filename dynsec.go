@@ -224,23 +224,12 @@ func (b *dynsecBackend) Check(ctx context.Context, r *auth.Request) (auth.Answer
 	if t := r.Client.Transport; t != nil && t.Username != "" {
 		return auth.Unknown("the transport names the client"), nil
 	}
-	a, err := b.s.Check(ctx, r.Client, r.Password)
-	answer := auth.Answer{Reason: a.Reason, Attributes: a.Attributes, Proof: a.Proof}
-	switch a.Verdict {
-	case dynsec.Allow:
-		answer.Verdict = auth.Allow
-	case dynsec.Deny:
-		answer.Verdict = auth.Deny
-	default:
-		answer.Verdict = auth.NotMine
-	}
-	return answer, err
+	return b.s.Check(ctx, r.Client, r.Password)
 }
 
 // Valid implements auth.Validator.
 func (b *dynsecBackend) Valid(c *broker.Client, proof any) bool {
-	p, _ := proof.(string)
-	return b.s.Valid(c, p)
+	return b.s.Valid(c, proof)
 }
 
 // plugins are what stands where Mosquitto has plugins, for the endpoint that tells of the broker.

@@ -79,16 +79,14 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 	answer := &Answer{
 		Action: q.Action, Client: q.ClientID, Username: q.Username, Listener: name(*l), Topic: string(a.Topic), Allow: true,
 	}
-	switch {
-	case (a.Action == broker.ActionPublish || a.Action == broker.ActionWill) && broker.Reserved(a.Topic):
+	if (a.Action == broker.ActionPublish || a.Action == broker.ActionWill) && broker.Reserved(a.Topic) {
 		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
 		return answer, nil
-	default:
-		if d := dynamic[name(*l)]; d != nil {
-			a.Client.Attributes = withAttributes(d.Attributes(q.Username), q.Attributes)
-		}
-		answer.Allow, answer.Files = by.Explain(a)
 	}
+	if d := dynamic[name(*l)]; d != nil {
+		a.Client.Attributes = withAttributes(d.Attributes(q.Username), q.Attributes)
+	}
+	answer.Allow, answer.Files = by.Explain(a)
 	if len(answer.Files) == 0 {
 		answer.Reason = "the listener has neither acl_file nor rules_file nor dynamic security"
 	}

@@ -79,13 +79,13 @@ func (n nagle) Accept() (net.Conn, error) {
 
 // openAll opens all listeners, or none.
 func (s *Server) openAll() ([]*listener, error) {
-	cfg, log := s.cfg, s.log
+	cfg, log := s.inForce.Load(), s.log
 	doors, warnings, err := openDoors(cfg, s.KeyLog)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range warnings {
-		log.Warn(w)
+		log.Warn(w.String())
 	}
 	var all []*listener
 	passed := &passed{left: s.Sockets}

@@ -41,10 +41,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
 		return err
 	}
-	for _, w := range more {
-		s.log.Warn(w)
-	}
-	for _, w := range append(slices.Clone(cfg.Warnings), security.warnings...) {
+	for _, w := range slices.Concat(more, cfg.Warnings, security.warnings) {
 		s.log.Warn(w.String())
 	}
 	for _, w := range s.unchangeable(cfg, doors) {
@@ -69,7 +66,6 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.enableControl(cfg.EnableControlAPI)
 	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 	s.sys.SetInterval(cfg.SysInterval)
-	s.cfg = cfg
 	s.inForce.Store(cfg)
 	s.who.audit.write("reload")
 	s.disconnectInvalid(cfg.ExplainToClient)
@@ -126,16 +122,16 @@ func (s *Server) unchangeable(cfg *config.Config, doors []*door) []string {
 			}
 		}
 	}
-	if cfg.User != s.cfg.User {
+	if cfg.User != s.inForce.Load().User {
 		changes = append(changes, "user is another one")
 	}
-	if cfg.Persistence != s.cfg.Persistence || cfg.StorePath() != s.cfg.StorePath() {
+	if cfg.Persistence != s.inForce.Load().Persistence || cfg.StorePath() != s.inForce.Load().StorePath() {
 		changes = append(changes, "persistence, or where it is kept, is another one")
 	}
-	if cfg.PersistenceSync != s.cfg.PersistenceSync || cfg.SyncInterval != s.cfg.SyncInterval {
+	if cfg.PersistenceSync != s.inForce.Load().PersistenceSync || cfg.SyncInterval != s.inForce.Load().SyncInterval {
 		changes = append(changes, "persistence_sync is another one")
 	}
-	if cfg.PIDFile != s.cfg.PIDFile {
+	if cfg.PIDFile != s.inForce.Load().PIDFile {
 		changes = append(changes, "pid_file is another one")
 	}
 	return changes

@@ -183,8 +183,5 @@ func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
-		s.warnings = append(s.warnings, config.Warning{Msg: w})
-	}
-	return s.warnings, nil
+	return append(s.warnings, warnings...), nil
 }

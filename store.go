@@ -14,7 +14,7 @@ import (
 
 // openStore opens the store that the configuration asks for, nil for one in memory.
 func (s *Server) openStore() (store.Store, error) {
-	cfg := s.cfg
+	cfg := s.inForce.Load()
 	if !cfg.Persistence {
 		return nil, nil
 	}
@@ -42,7 +42,7 @@ func (s *Server) Save() (path string, err error) {
 	if s.store == nil {
 		return "", nil
 	}
-	return s.cfg.StorePath(), s.store.Sync()
+	return s.inForce.Load().StorePath(), s.store.Sync()
 }
 
 // StoreSync is when the store of a configuration is forced to the disk.

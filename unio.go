@@ -6,9 +6,10 @@
 //	s, err := unio.New(cfg, log.Logger)
 //	err = s.Run(ctx) // until ctx ends
 //
-// A Server has one goroutine per listener and one for $SYS besides those of the engine;
-// Shutdown waits for them all. A [Log] has one more, until it is closed. The package handles
-// no signals and writes no files but the log and the store: a process is the business of the command.
+// Besides those of the engine a Server has one goroutine per listener, one each for $SYS, the memory limit and the daily look at
+// certificates, those of recheck after a reload, and those of its backends and certificates, which follow their files; Shutdown
+// waits for them all. A [Log] has one more, until it is closed. The package handles no signals, and writes no files but the logs,
+// the store, those of dynamic security and what ACME got: a process is the business of the command.
 package unio
 
 import (
@@ -59,14 +60,13 @@ type Server struct {
 	opened    []config.Listener
 	listeners []*listener    // their sockets
 	failed    chan error     // of a listener that ended by itself, or of the store
-	serving   sync.WaitGroup // one for each listener, one for memory, one for each recheck
+	serving   sync.WaitGroup // one for each listener, one for memory, one for certificates, one for each recheck
 	done      chan struct{}  // closed by Shutdown
 
 	memoryLimit atomic.Int64
 
 	reloading sync.Mutex                    // held by Reload
-	cfg       *config.Config                // in force; guarded by reloading once Listen has returned
-	inForce   atomic.Pointer[config.Config] // the same, for who does not want to wait for a reload
+	inForce   atomic.Pointer[config.Config] // stored by Reload
 }
 
 // New returns a server for a configuration that listens nowhere yet. It reads the
@@ -103,7 +103,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
 		who: who, acl: rules, dynsec: dynamic, control: endpoints,
-		failed: make(chan error, 1), done: make(chan struct{}), cfg: cfg,
+		failed: make(chan error, 1), done: make(chan struct{}),
 	}
 	s.inForce.Store(cfg)
 	s.observer.TellDenials(s.denial)
@@ -131,7 +131,7 @@ func (s *Server) Listen() error {
 		return errors.New("unio: server was started before")
 	}
 	listeners, err := s.openAll()
-	s.opened, s.listeners = s.cfg.Listeners, listeners
+	s.opened, s.listeners = s.inForce.Load().Listeners, listeners
 	return err
 }
 
@@ -146,7 +146,7 @@ func (s *Server) Start() error {
 			return err
 		}
 	}
-	o := s.options(s.cfg)
+	o := s.options(s.inForce.Load())
 	var err error
 	if o.Store, err = s.openStore(); err != nil {
 		closeAll(s.listeners)
@@ -164,10 +164,10 @@ func (s *Server) Start() error {
 	s.waiting.broker.Store(b)
 	s.dynsec.broker.Store(b)
 	s.control.Attach(b)
-	s.enableControl(s.cfg.EnableControlAPI)
+	s.enableControl(s.inForce.Load().EnableControlAPI)
 	s.watchDoors()
 	s.serving.Go(s.watchMemory)
-	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.cfg.SysInterval, Version: s.Version, Log: s.log})
+	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.inForce.Load().SysInterval, Version: s.Version, Log: s.log})
 	s.sys.Start()
 	s.mountAPIs()
 	for _, l := range s.listeners {

@@ -250,11 +250,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 
 // DisconnectClient is Disconnect for one connection: another one that has the client id meanwhile stays.
 func (b *Broker) DisconnectClient(client *Client, cause error) bool {
-	sub := b.registry.find(client.ID)
-	if sub == nil {
-		return false
-	}
-	c := sub.conn.Load()
+	c := b.connOf(client.ID)
 	if c == nil || c.client != client {
 		return false
 	}
@@ -265,14 +261,18 @@ func (b *Broker) DisconnectClient(client *Client, cause error) bool {
 // Disconnect closes the connection of a client and reports whether it was connected. The cause is a
 // mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
 func (b *Broker) Disconnect(clientID string, cause error) bool {
-	sub := b.registry.find(clientID)
-	if sub == nil {
-		return false
-	}
-	c := sub.conn.Load()
+	c := b.connOf(clientID)
 	if c == nil {
 		return false
 	}
 	c.interrupt(cause)
 	return true
+}
+
+// connOf returns the connection of a client; nil: it has none.
+func (b *Broker) connOf(clientID string) *conn {
+	if sub := b.registry.find(clientID); sub != nil {
+		return sub.conn.Load()
+	}
+	return nil
 }

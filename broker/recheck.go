@@ -54,7 +54,7 @@ func (c *conn) recheck(bt *batch) (ended int) {
 			continue
 		}
 		group, rest, _ := topic.SplitShare(filter)
-		a := Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: s.Options & 3}
+		a := Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: mqtt.SubscribeOptions(s.Options).QoS()}
 		if !bt.o.may(a) && c.revoke(bt, filter) {
 			ended++
 		}
@@ -70,17 +70,7 @@ func (c *conn) revoke(bt *batch, filter string) bool {
 		c.revoked = append(c.revoked, rest)
 	}
 	c.mu.Unlock()
-	if !c.b.unsubscribe(c.sub, filter) {
-		return false
-	}
-	c.sub.filters.remove(filter)
-	if c.sub.ref != 0 {
-		bt.stage().Unsubscribe(c.sub.ref, filter)
-	}
-	if event := bt.o.Events.Unsubscribed; event != nil {
-		event(c.client, filter)
-	}
-	return true
+	return c.unsubscribe(bt, filter)
 }
 
 // isRevoked reports whether a message waits because of nothing but subscriptions that were revoked. mu is held.

@@ -151,10 +151,8 @@ func (bt *batch) mayStillPublish(m *store.Message) bool {
 
 // source returns the client that a message came from, or what is remembered of it.
 func (b *Broker) source(m *store.Message) *Client {
-	if sub := b.registry.find(m.ClientID); sub != nil {
-		if c := sub.conn.Load(); c != nil && c.client.Username == m.Username && c.client.Listener == m.Listener {
-			return c.client
-		}
+	if c := b.connOf(m.ClientID); c != nil && c.client.Username == m.Username && c.client.Listener == m.Listener {
+		return c.client
 	}
 	return &Client{ID: m.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener, Partial: true}
 }

@@ -136,18 +136,25 @@ func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 			out.because(bt)
 			continue
 		}
-		if !c.b.unsubscribe(c.sub, filter) {
+		if !c.unsubscribe(bt, filter) {
 			out.reasons[i] = mqtt.NoSubscriptionExisted
-			continue
-		}
-		c.sub.filters.remove(filter)
-		if c.sub.ref != 0 {
-			bt.stage().Unsubscribe(c.sub.ref, filter)
-		}
-		if event := c.b.options.Load().Events.Unsubscribed; event != nil {
-			event(c.client, filter)
 		}
 	}
 	bt.acks = append(bt.acks, out)
 	return nil
+}
+
+// unsubscribe ends a subscription and reports whether there was one.
+func (c *conn) unsubscribe(bt *batch, filter string) bool {
+	if !c.b.unsubscribe(c.sub, filter) {
+		return false
+	}
+	c.sub.filters.remove(filter)
+	if c.sub.ref != 0 {
+		bt.stage().Unsubscribe(c.sub.ref, filter)
+	}
+	if event := bt.o.Events.Unsubscribed; event != nil {
+		event(c.client, filter)
+	}
+	return true
 }

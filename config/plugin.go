@@ -140,7 +140,7 @@ func (p *parser) applyPlugins(l *Listener, own *security) {
 		switch {
 		case pl.kind.name == "": // that was told
 		case pl.options[pl.kind.needed] == "":
-			p.failOnce(pl, expected("plugin_opt_%s below it", pl.kind.needed))
+			p.failAt(pl.at, pl.option, expected("plugin_opt_%s below it", pl.kind.needed))
 		default:
 			other := pl.kind.apply(l, pl)
 			if p.cfg.dynamic == nil {
@@ -150,17 +150,9 @@ func (p *parser) applyPlugins(l *Listener, own *security) {
 				p.cfg.dynamic[l.DynamicSecurity] = pl.at
 			}
 			if other != "" {
-				p.failOnce(pl, expected("one %s for a listener, and there is %s as well", pl.kind.needed, other))
+				p.failAt(pl.at, pl.option, expected("one %s for a listener, and there is %s as well", pl.kind.needed, other))
 			}
 		}
-	}
-}
-
-// failOnce notes a mistake of a plugin, which many listeners may have.
-func (p *parser) failOnce(pl *plugin, err error) {
-	m := Error{File: pl.at.File, Line: pl.at.Line, Option: pl.option, Msg: err.Error()}
-	if !slices.ContainsFunc(p.errors, func(e *Error) bool { return *e == m }) {
-		p.errors = append(p.errors, &m)
 	}
 }
 

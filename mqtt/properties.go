@@ -116,6 +116,12 @@ func (p *Properties) AppendForwarded(dst []byte) []byte {
 	return p.appendFields(dst, forwardedProperties)
 }
 
+// DecodeForwarded reads the properties of a PUBLISH from what AppendForwarded appended. They point into src. On an error p is not to be used.
+func (p *Properties) DecodeForwarded(src []byte) error {
+	p.Reset()
+	return p.decodeAll(src, PUBLISH)
+}
+
 // A propertyKind is the data type of a property's value.
 type propertyKind byte
 
@@ -208,18 +214,23 @@ func (p *Properties) decode(r *reader, t Type) {
 	if n == 0 {
 		return
 	}
-	in := reader{p: r.take(int(n))}
-	for len(in.p) > 0 {
-		p.decodeOne(&in, t)
-	}
-	if in.err != nil {
-		r.fail(in.err)
+	if err := p.decodeAll(r.take(int(n)), t); err != nil {
+		r.fail(err)
 		return
 	}
 	// [MQTT 5.0, 3.1.2.11.10]: authentication data needs a method.
 	if p.set&(1<<PropAuthData|1<<PropAuthMethod) == 1<<PropAuthData {
 		r.fail(errAuthDataAlone)
 	}
+}
+
+// decodeAll reads properties without a length in front.
+func (p *Properties) decodeAll(src []byte, t Type) error {
+	in := reader{p: src}
+	for len(in.p) > 0 {
+		p.decodeOne(&in, t)
+	}
+	return in.err
 }
 
 // [MQTT-3.3.2-13, -19]

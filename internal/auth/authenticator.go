@@ -49,7 +49,7 @@ var _ broker.Authenticator = (*Authenticator)(nil)
 func New(o Options) *Authenticator {
 	a := &Authenticator{gate: o.Gate}
 	if a.gate == nil {
-		a.gate = newGate()
+		a.gate = NewGate()
 	}
 	a.Set(o)
 	return a

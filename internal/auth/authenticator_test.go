@@ -139,7 +139,7 @@ func TestEnhancedAuthenticationIsRefused(t *testing.T) {
 
 func TestChecksAreBounded(t *testing.T) {
 	t.Parallel()
-	g := newGate()
+	g := NewGate()
 	light, heavy := &Hash{}, &Hash{params: params{memory: maxMemory}}
 	var leaves []func()
 	for range max(runtime.GOMAXPROCS(0)-1, 1) {

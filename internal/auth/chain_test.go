@@ -32,7 +32,7 @@ func (f *fake) Name() string { return f.name }
 func (f *fake) Check(ctx context.Context, r *Request) (Answer, error) {
 	f.asked++
 	if f.take > 0 {
-		pause(ctx, f.take)
+		Pause(ctx, f.take, nil)
 		if ctx.Err() != nil {
 			return Answer{}, errors.New("interrupted")
 		}

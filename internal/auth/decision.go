@@ -191,10 +191,8 @@ type Guard interface {
 // judge makes a decision on a client, as far as the Guard lets it. guess says that the client presents something that may be a guess.
 func (g *generation) judge(ctx context.Context, c *broker.Client, who Login, guess bool, ask func() *Decision) error {
 	start := time.Now()
-	if g.Guard != nil && g.Guard.Banned(who) {
-		d := &Decision{Banned: true, Code: mqtt.Banned, Said: []Said{{"ban", Denied("banned"), nil}}}
-		g.tell(c, d)
-		return &Refusal{d}
+	if err := g.banned(c, who); err != nil {
+		return err
 	}
 	d := ask()
 	if d.Allowed {
@@ -214,7 +212,17 @@ func (g *generation) judge(ctx context.Context, c *broker.Client, who Login, gue
 	if d.Allowed {
 		return nil
 	}
-	pause(ctx, wait)
+	Pause(ctx, wait, nil)
+	return &Refusal{d}
+}
+
+// banned returns the refusal of a login that the Guard has banned.
+func (g *generation) banned(c *broker.Client, who Login) error {
+	if g.Guard == nil || !g.Guard.Banned(who) {
+		return nil
+	}
+	d := &Decision{Banned: true, Code: mqtt.Banned, Said: []Said{{"ban", Denied("banned"), nil}}}
+	g.tell(c, d)
 	return &Refusal{d}
 }
 
@@ -224,8 +232,8 @@ func (g *generation) tell(c *broker.Client, d *Decision) {
 	}
 }
 
-// pause waits, at most until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// Pause waits, at most until early is closed or gets something, or ctx ends. A nil early never is.
+func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) {
 	if d <= 0 {
 		return
 	}
@@ -233,6 +241,7 @@ func pause(ctx context.Context, d time.Duration) {
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-early:
 	case <-ctx.Done():
 	}
 }

@@ -19,10 +19,8 @@ func (a *Authenticator) Exchange(ctx context.Context, c *broker.Client, method s
 			continue
 		}
 		if x := e.Exchange(ctx, c, method); x != nil {
-			if g.Guard != nil && g.Guard.Banned(Login{Address: addressOf(c), User: c.Username}) {
-				d := &Decision{Banned: true, Code: mqtt.Banned, Said: []Said{{"ban", Denied("banned"), nil}}}
-				g.tell(c, d)
-				return nil, &Refusal{d}
+			if err := g.banned(c, Login{Address: addressOf(c), User: c.Username}); err != nil {
+				return nil, err
 			}
 			return &exchange{a: a, c: c, backend: b.Name(), x: x}, nil
 		}

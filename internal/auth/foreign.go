@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -62,8 +63,36 @@ func (d *Decoy) Hash() *Hash {
 		copy(sum[len(sum)-31:], bytes.Repeat([]byte("."), 31))
 		return &Hash{params: like.params, sum: sum}
 	}
-	decoy := &Hash{params: like.params, salt: make([]byte, len(like.salt)), sum: make([]byte, like.length)}
+	return like.decoy()
+}
+
+// decoy returns a hash that costs what h does, and that no password matches.
+func (h *Hash) decoy() *Hash {
+	decoy := &Hash{params: h.params, salt: make([]byte, len(h.salt)), sum: make([]byte, h.length)}
 	_, _ = rand.Read(decoy.salt)
 	_, _ = rand.Read(decoy.sum)
 	return decoy
+}
+
+// Check checks a client's password against the hash that a database has for its user.
+func (d *Decoy) Check(ctx context.Context, gate *Gate, r *Request, text string) (Answer, error) {
+	hash, err := ParseForeignHash(text)
+	if err != nil {
+		return Answer{}, fmt.Errorf("user %q: %w", r.Client.Username, err)
+	}
+	d.Like(hash)
+	ok, err := gate.Matches(ctx, hash, r.Password)
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case !ok:
+		return Denied("wrong password"), nil
+	}
+	return Answer{Verdict: Allow, Reason: "password", Proof: text}, nil
+}
+
+// Unknown is Check for a user that the database does not have.
+func (d *Decoy) Unknown(ctx context.Context, gate *Gate, r *Request) (Answer, error) {
+	_, err := gate.Matches(ctx, d.Hash(), r.Password)
+	return Unknown("unknown user"), err
 }

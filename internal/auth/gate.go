@@ -23,9 +23,7 @@ type Gate struct {
 }
 
 // NewGate returns a gate that leaves one processor free, if there is more than one. A process needs one.
-func NewGate() *Gate { return newGate() }
-
-func newGate() *Gate {
+func NewGate() *Gate {
 	slots := max(runtime.GOMAXPROCS(0)-1, 1)
 	return &Gate{sem: semaphore.NewWeighted(gateMemory), least: gateMemory / int64(slots)}
 }

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"bytes"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
@@ -127,9 +126,7 @@ func (p *Passwords) chooseDummy() {
 	if likely == nil {
 		return
 	}
-	p.dummy = &Hash{params: likely.params, salt: make([]byte, len(likely.salt)), sum: make([]byte, likely.length)}
-	_, _ = rand.Read(p.dummy.salt)
-	_, _ = rand.Read(p.dummy.sum)
+	p.dummy = likely.decoy()
 }
 
 // Verify reports whether the file has the user with this password. It takes as long for

@@ -213,12 +213,10 @@ func contentOf(m *store.Message) content {
 	if len(m.Properties) == 0 {
 		return c
 	}
-	var p mqtt.Publish
-	frame := (&mqtt.Publish{Topic: []byte("t"), Forwarded: m.Properties}).Append(nil, mqtt.V5)
-	if p.Decode(mqtt.V5, frame) != nil {
+	var props mqtt.Properties
+	if props.DecodeForwarded(m.Properties) != nil {
 		return c // what the broker cannot make sense of either
 	}
-	props := &p.Properties
 	if props.Has(mqtt.PropPayloadFormat) {
 		c.PayloadFormat = &props.PayloadFormat
 	}

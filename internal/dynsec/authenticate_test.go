@@ -23,27 +23,27 @@ func TestWhoIsLetIn(t *testing.T) {
 		"disableClient username=off", "createClient username=none", "createRole rolename=r", "createRole rolename=s", "createGroup groupname=g",
 		"addGroupRole groupname=g rolename=s", "addGroupClient groupname=g username=joe", "addClientRole username=joe rolename=r",
 	)
-	answer := b.check(user("joe", "any"), "JOE", dynsec.Allow)
+	answer := b.check(user("joe", "any"), "JOE", auth.Allow)
 	if want := map[string][]string{"role": {"r", "s"}, "group": {"g"}}; !reflect.DeepEqual(answer.Attributes, want) {
 		t.Errorf("attributes %v", answer.Attributes)
 	}
-	b.check(user("joe", "any"), "joe", dynsec.Deny)
-	b.check(user("joe", "any"), "JOE\x00", dynsec.Deny)
-	b.check(user("joe", "any"), "", dynsec.Deny)
-	b.check(user("bound", "b-1"), "B", dynsec.Allow)
-	b.check(user("bound", "b-2"), "B", dynsec.Deny)
-	b.check(user("off", "x"), "OFF", dynsec.Deny)
-	b.check(user("none", "x"), "", dynsec.Deny)
-	b.check(user("stranger", "x"), "JOE", dynsec.NotMine)
-	b.check(&broker0, "JOE", dynsec.NotMine)
-	if answer, err := b.Check(context.Background(), user("joe", "x"), nil); err != nil || answer.Verdict != dynsec.NotMine {
+	b.check(user("joe", "any"), "joe", auth.Deny)
+	b.check(user("joe", "any"), "JOE\x00", auth.Deny)
+	b.check(user("joe", "any"), "", auth.Deny)
+	b.check(user("bound", "b-1"), "B", auth.Allow)
+	b.check(user("bound", "b-2"), "B", auth.Deny)
+	b.check(user("off", "x"), "OFF", auth.Deny)
+	b.check(user("none", "x"), "", auth.Deny)
+	b.check(user("stranger", "x"), "JOE", auth.NotMine)
+	b.check(&broker0, "JOE", auth.NotMine)
+	if answer, err := b.Check(context.Background(), user("joe", "x"), nil); err != nil || answer.Verdict != auth.NotMine {
 		t.Errorf("no password: %+v, %v", answer, err)
 	}
 	b.do("enableClient username=off", "setClientId username=bound", "setClientPassword username=joe password=new")
-	b.check(user("off", "x"), "OFF", dynsec.Allow)
-	b.check(user("bound", "b-2"), "B", dynsec.Allow)
-	b.check(user("joe", "any"), "JOE", dynsec.Deny)
-	b.check(user("joe", "any"), "new", dynsec.Allow)
+	b.check(user("off", "x"), "OFF", auth.Allow)
+	b.check(user("bound", "b-2"), "B", auth.Allow)
+	b.check(user("joe", "any"), "JOE", auth.Deny)
+	b.check(user("joe", "any"), "new", auth.Allow)
 }
 
 func TestWhoIsLetInStill(t *testing.T) {
@@ -51,7 +51,7 @@ func TestWhoIsLetInStill(t *testing.T) {
 	b := open(t, empty)
 	b.do("createClient username=joe password=JOE")
 	joe := user("joe", "j")
-	proof := b.check(joe, "JOE", dynsec.Allow).Proof
+	proof := b.check(joe, "JOE", auth.Allow).Proof
 	expect := func(want bool) {
 		t.Helper()
 		if got := b.Valid(joe, proof); got != want {
@@ -97,7 +97,7 @@ func TestUnknownClientsTakeAsLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ann", "stranger", "joe"} {
-		if answer, err := s.Check(context.Background(), user(name, "x"), []byte("p")); err != nil || (answer.Verdict == dynsec.Allow) != (name == "ann") {
+		if answer, err := s.Check(context.Background(), user(name, "x"), []byte("p")); err != nil || (answer.Verdict == auth.Allow) != (name == "ann") {
 			t.Errorf("%s: %+v, %v", name, answer, err)
 		}
 	}

@@ -44,6 +44,7 @@ type Security struct {
 	options Options
 	made    []string
 	rules   atomic.Pointer[acl.Rules]
+	decoy   auth.Decoy // what the password of an unknown client is checked against
 
 	requests sync.Mutex // held by who changes the content, from the first change until the file is written
 	written  []byte     // what was last read from the file, or written to it; guarded by requests
@@ -51,7 +52,6 @@ type Security struct {
 
 	mu      sync.RWMutex // guards what follows; it is held for no I/O
 	content *content
-	dummy   *auth.Hash // checked in place of an unknown client's
 	lastID  uint32
 	unknown *acl.Rule // the only one of clients that the file does not have
 	barred  *acl.Rule // of clients that are not let in
@@ -115,10 +115,15 @@ func (s *Security) Rules() *acl.Rules { return s.rules.Load() }
 
 // use replaces the content.
 func (s *Security) use(c *content) {
-	dummy := c.dummy()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.content, s.dummy = c, dummy
+	s.content = c
+	for _, own := range c.clients {
+		if own.hash != nil {
+			s.decoy.Like(own.hash)
+			break
+		}
+	}
 	for _, r := range c.roles {
 		r.rules = s.rulesOf(r)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/dynsec"
 )
 
@@ -151,7 +152,7 @@ func (b *bench) denies(c *broker.Client, questions ...string) {
 	}
 }
 
-func (b *bench) check(c *broker.Client, password string, want dynsec.Verdict) dynsec.Answer {
+func (b *bench) check(c *broker.Client, password string, want auth.Verdict) auth.Answer {
 	b.t.Helper()
 	answer, err := b.Check(context.Background(), c, []byte(password))
 	if err != nil || answer.Verdict != want {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/dynsec"
 )
 
@@ -97,8 +98,8 @@ func TestNewPasswordsHaveTheFormatOfTheFile(t *testing.T) {
 			t.Errorf("no %s in %s", want, b.read())
 		}
 		again := open(t, b.read())
-		again.check(user("ann", "a"), "new", dynsec.Allow)
-		again.check(user("ann", "a"), "old", dynsec.Deny)
+		again.check(user("ann", "a"), "new", auth.Allow)
+		again.check(user("ann", "a"), "old", auth.Deny)
 	}
 }
 
@@ -228,8 +229,8 @@ func TestTheFirstFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &bench{Security: s, t: t, path: path}
-	b.check(user("admin", "a"), "long enough 12", dynsec.Allow)
-	b.check(user("democlient", "a"), "long enough 12", dynsec.NotMine)
+	b.check(user("admin", "a"), "long enough 12", auth.Allow)
+	b.check(user("democlient", "a"), "long enough 12", auth.NotMine)
 	b.allows(user("admin", "a"), "publish "+dynsec.Topic, "subscribe $CONTROL/#", "receive "+dynsec.Topic+"/response", "subscribe $SYS/#", "subscribe #", "receive x")
 	b.denies(user("admin", "a"), "publish x", "publish $SYS/x")
 	if _, err := os.Stat(path + ".pw"); err == nil {
@@ -261,8 +262,8 @@ func TestTheFirstPasswordsAreMadeUp(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 	b := &bench{Security: s, t: t, path: path}
-	b.check(user("admin", "a"), words[1], dynsec.Allow)
-	b.check(user("democlient", "d"), words[3], dynsec.Allow)
+	b.check(user("admin", "a"), words[1], auth.Allow)
+	b.check(user("democlient", "d"), words[3], auth.Allow)
 	b.allows(user("democlient", "d"), "publish x", "subscribe #", "receive x")
 	b.denies(user("democlient", "d"), "publish "+dynsec.Topic, "subscribe $SYS/#")
 	if got := s.Made(); len(got) != 2 {
@@ -280,7 +281,7 @@ func TestTheFirstPasswordComesFromAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	(&bench{Security: s, t: t, path: path}).check(user("admin", "a"), "a password", dynsec.Allow)
+	(&bench{Security: s, t: t, path: path}).check(user("admin", "a"), "a password", auth.Allow)
 }
 
 func TestNoFirstFileWithoutAPassword(t *testing.T) {

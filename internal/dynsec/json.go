@@ -164,7 +164,7 @@ func (v *value) list(name string) (items []*value, ok bool) {
 	return m.items, true
 }
 
-// text returns a member that is a string.
+// str returns a member that is a string.
 func (v *value) str(name string) (s string, ok bool) {
 	m := v.get(name)
 	if m == nil || m.kind != text {

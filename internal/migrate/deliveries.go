@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/uniomq/unio/internal/mosquittodb"
+	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/topic"
 )
@@ -118,12 +119,6 @@ func (p *plan) deliverReceived() {
 	}
 }
 
-// The bits of a subscription's options beside its QoS [MQTT 5.0, 3.8.3.1].
-const (
-	noLocal           = 1 << 2
-	retainAsPublished = 1 << 3
-)
-
 // once leaves a session one subscription, that with the highest QoS, unless one of them shows that the client speaks MQTT 5, which takes a copy
 // for each [MQTT-3.3.5-1], [MQTT-3.3.4-2].
 func once(subs []topic.Subscription[*session]) []topic.Subscription[*session] {
@@ -136,7 +131,7 @@ func once(subs []topic.Subscription[*session]) []topic.Subscription[*session] {
 		case !again || five(sub) || five(out[i]):
 			of[sub.Key] = len(out)
 			out = append(out, sub)
-		case sub.Options&3 > out[i].Options&3:
+		case mqtt.SubscribeOptions(sub.Options).QoS() > mqtt.SubscribeOptions(out[i].Options).QoS():
 			out[i] = sub
 		}
 	}
@@ -144,11 +139,12 @@ func once(subs []topic.Subscription[*session]) []topic.Subscription[*session] {
 }
 
 func (p *plan) deliver(m *store.Message, sub topic.Subscription[*session]) {
-	qos := min(m.QoS, sub.Options&3)
-	if qos == 0 || sub.Options&noLocal != 0 && sub.Key.ClientID == m.ClientID { // at QoS 0 nothing is kept for who is away
+	options := mqtt.SubscribeOptions(sub.Options)
+	qos := min(m.QoS, options.QoS())
+	if qos == 0 || options.NoLocal() && sub.Key.ClientID == m.ClientID { // at QoS 0 nothing is kept for who is away
 		return
 	}
 	sub.Key.queued = append(sub.Key.queued, store.Delivery{
-		Message: m, SubscriptionID: sub.ID, QoS: qos, Retain: m.Retain && sub.Options&retainAsPublished != 0,
+		Message: m, SubscriptionID: sub.ID, QoS: qos, Retain: m.Retain && options.RetainAsPublished(),
 	})
 }

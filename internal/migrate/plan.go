@@ -105,12 +105,11 @@ func forwarded(properties []byte) ([]byte, error) {
 	if len(properties) == 0 {
 		return nil, nil
 	}
-	frame := (&mqtt.Publish{Topic: []byte("t"), Forwarded: properties}).Append(nil, mqtt.V5)
-	var p mqtt.Publish
-	if err := p.Decode(mqtt.V5, frame); err != nil {
+	var p mqtt.Properties
+	if err := p.DecodeForwarded(properties); err != nil {
 		return nil, err
 	}
-	return p.Properties.AppendForwarded(nil), nil
+	return p.AppendForwarded(nil), nil
 }
 
 func (p *plan) readClients() error {

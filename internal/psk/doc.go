@@ -1,6 +1,6 @@
 // Package psk is TLS 1.2 with pre-shared keys, both ends of it, which crypto/tls lacks: what Mosquitto does with
-// psk_hint and psk_file, and mosquitto_pub with --psk. The protocol is ours; all cryptography is that of the standard
-// library and of golang.org/x/crypto.
+// psk_hint and psk_file, and mosquitto_pub with --psk. Of the client end only tests make use until unio pub has --psk. The protocol
+// is ours; all cryptography is that of the standard library and of golang.org/x/crypto.
 //
 // It has eight cipher suites: PSK (RFC 4279, 5487) and ECDHE_PSK (RFC 5489, 8442), each with AES-128-GCM, AES-256-GCM,
 // ChaCha20-Poly1305 (RFC 7905) and AES-128-CBC. The groups are X25519 and P-256. It reads Mosquitto's psk_file, too

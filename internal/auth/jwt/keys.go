@@ -19,6 +19,8 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	gojwt "github.com/golang-jwt/jwt/v5"
+
+	"github.com/uniomq/unio/internal/auth"
 )
 
 var (
@@ -131,22 +133,8 @@ func (k *keys) run(ctx context.Context) {
 		close(k.next)
 		k.next = make(chan struct{})
 		k.mu.Unlock()
-		pause(ctx, min(wait, fetchPause), nil)
-		pause(ctx, wait-fetchPause, k.missing)
-	}
-}
-
-// pause waits for a time, for the channel, or for the end of ctx.
-func pause(ctx context.Context, d time.Duration, early <-chan struct{}) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-early:
-	case <-ctx.Done():
+		auth.Pause(ctx, min(wait, fetchPause), nil)
+		auth.Pause(ctx, wait-fetchPause, k.missing)
 	}
 }
 
@@ -202,7 +190,7 @@ func (k *keys) await(ctx context.Context, next <-chan struct{}) {
 	default: // somebody has asked
 	}
 	const patience = 2 * time.Second
-	pause(ctx, patience, next)
+	auth.Pause(ctx, patience, next)
 }
 
 // matching returns the keys of an id, or of any if the token names none, that may be used with an algorithm.

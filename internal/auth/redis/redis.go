@@ -88,22 +88,13 @@ func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, erro
 		return auth.Answer{}, err
 	}
 	if values[0] == "" {
-		_, err := b.gate.Matches(ctx, b.decoy.Hash(), r.Password)
-		return auth.Unknown("unknown user"), err
+		return b.decoy.Unknown(ctx, b.gate, r)
 	}
-	hash, err := auth.ParseForeignHash(values[0])
-	if err != nil {
-		return auth.Answer{}, fmt.Errorf("user %q: %w", r.Client.Username, err)
+	a, err := b.decoy.Check(ctx, b.gate, r, values[0])
+	if err != nil || a.Verdict != auth.Allow {
+		return a, err
 	}
-	b.decoy.Like(hash)
-	ok, err := b.gate.Matches(ctx, hash, r.Password)
-	switch {
-	case err != nil:
-		return auth.Answer{}, err
-	case !ok:
-		return auth.Denied("wrong password"), nil
-	}
-	a := auth.Answer{Verdict: auth.Allow, Reason: "password", Attributes: map[string][]string{}, Proof: values[0]}
+	a.Attributes = map[string][]string{}
 	for i, field := range b.fields[1:] {
 		if list := auth.SplitList(values[i+1]); len(list) > 0 {
 			a.Attributes[field] = list

@@ -80,8 +80,7 @@ func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, erro
 	}
 	text, attributes, err := b.user(ctx, r.Client)
 	if errors.Is(err, sql.ErrNoRows) {
-		_, err := b.gate.Matches(ctx, b.decoy.Hash(), r.Password)
-		return auth.Unknown("unknown user"), err
+		return b.decoy.Unknown(ctx, b.gate, r)
 	}
 	if err != nil {
 		return auth.Answer{}, err
@@ -89,17 +88,9 @@ func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, erro
 	if text == "" {
 		return auth.Denied("the user has no password"), nil
 	}
-	hash, err := auth.ParseForeignHash(text)
-	if err != nil {
-		return auth.Answer{}, fmt.Errorf("user %q: %w", r.Client.Username, err)
-	}
-	b.decoy.Like(hash)
-	ok, err := b.gate.Matches(ctx, hash, r.Password)
-	switch {
-	case err != nil:
-		return auth.Answer{}, err
-	case !ok:
-		return auth.Denied("wrong password"), nil
+	answer, err := b.decoy.Check(ctx, b.gate, r, text)
+	if err != nil || answer.Verdict != auth.Allow {
+		return answer, err
 	}
 	if b.groups != nil {
 		groups, err := b.groupsOf(ctx, r.Client)
@@ -110,7 +101,8 @@ func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, erro
 			attributes["groups"] = groups
 		}
 	}
-	return auth.Answer{Verdict: auth.Allow, Reason: "password", Attributes: attributes, Proof: text}, nil
+	answer.Attributes = attributes
+	return answer, nil
 }
 
 // Recheck reports whether the user is there, with the hash that the password matched.
