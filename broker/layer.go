@@ -167,9 +167,7 @@ func (c *conn) readableLayer(fd uintptr) error {
 // flushLayer lets the layer write what it has of its own.
 func (c *conn) flushLayer() {
 	c.mu.Lock()
-	if c.out == nil && !c.writing {
-		c.buffer() // empty: the layer is asked all the same
-	}
+	c.buffer() // it may be empty: the layer is asked all the same, if need be by who writes now
 	c.mu.Unlock()
 	c.flush(false)
 }
