@@ -47,6 +47,10 @@ func (c *crowd) connect(id string, change func(*paho.ClientOptions)) (paho.Clien
 	return client, finish(client.Connect())
 }
 
+// leave says goodbye. Disconnect comes back as soon as that is on its way, if it is given time: with none, it comes back before, and the
+// same identifier's next connection would take this one over, which is a loss of it.
+func leave(client paho.Client) { client.Disconnect(uint(patience.Milliseconds())) }
+
 func finish(token paho.Token) error {
 	if !token.WaitTimeout(patience) {
 		return fmt.Errorf("no answer within %v", patience)
@@ -87,7 +91,7 @@ func (c *crowd) start(stay, comeAndGo int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.t.Cleanup(func() { sub.Disconnect(0) })
+	c.t.Cleanup(func() { leave(sub) })
 	for i := range stay {
 		id := fmt.Sprintf("stays-%d", i)
 		client, err := c.connect(id, nil)
@@ -95,7 +99,7 @@ func (c *crowd) start(stay, comeAndGo int) {
 			c.t.Fatal(err)
 		}
 		c.wg.Go(func() {
-			defer client.Disconnect(0)
+			defer leave(client)
 			for n := 0; !c.over() && c.publish(client, fmt.Sprintf("%s %d", id, n)); n++ {
 			}
 		})
@@ -111,7 +115,7 @@ func (c *crowd) start(stay, comeAndGo int) {
 				}
 				c.made.Add(1)
 				ok := c.publish(client, fmt.Sprintf("%s %d", id, n))
-				client.Disconnect(0)
+				leave(client)
 				if !ok {
 					return
 				}
@@ -142,7 +146,7 @@ func (c *crowd) stop() {
 		c.t.Fatal(err)
 	}
 	c.publish(last, "last")
-	last.Disconnect(0)
+	leave(last)
 	c.wait("the last message", func() bool { // it is behind all others
 		c.mu.Lock()
 		defer c.mu.Unlock()
