@@ -7,7 +7,7 @@ GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 ROUNDS ?= 100
-.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable conformance interop crash check
+.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable conformance interop windows crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,9 @@ conformance: build ## run the .mqtt scripts over a socket against bin/unio
 
 interop: ## drive other people's clients against unio; a missing tool is a failure
 	UNIO_REQUIRE_INTEROP=1 go test -count=1 ./internal/interop/...
+
+windows: ## run the Windows build and its service under Wine (Debian's wine and gcc-mingw-w64-x86-64)
+	tools/windows.sh
 
 crash: build ## kill the broker ROUNDS (100) times, then cut its power as often: nothing acknowledged may be lost
 	go run ./internal/crash -rounds $(ROUNDS)

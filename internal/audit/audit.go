@@ -53,12 +53,12 @@ func (l *Log) Reopen() error {
 	if l == nil {
 		return nil
 	}
+	l.mu.Lock() // before the file is there: who sees it finds in it what happens from then on
+	defer l.mu.Unlock()
 	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
 	if err != nil {
 		return fmt.Errorf("open the audit log: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	old := l.file
 	l.file, l.handler = f, slog.New(slog.NewJSONHandler(writer{l, f}, &slog.HandlerOptions{ReplaceAttr: rename}))
 	if old != nil {

@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,16 +19,13 @@ type ACME struct {
 	CacheDir string   // a folder for the account's key and for certificates; made if it is missing, for the owner alone
 	// DirectoryURL is the authority; "" stands for Let's Encrypt.
 	DirectoryURL string
-	// Client makes the requests to the authority; nil stands for http.DefaultClient.
-	Client *http.Client
 }
 
 func sameACME(a, b *ACME) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return slices.Equal(a.Domains, b.Domains) && a.Email == b.Email && a.CacheDir == b.CacheDir && a.DirectoryURL == b.DirectoryURL &&
-		a.Client == b.Client
+	return slices.Equal(a.Domains, b.Domains) && a.Email == b.Email && a.CacheDir == b.CacheDir && a.DirectoryURL == b.DirectoryURL
 }
 
 // acmeManager obtains and renews certificates, in handshakes that need one and by timers of autocert.
@@ -57,7 +54,7 @@ func newACME(o *ACME) (*acmeManager, error) {
 		Cache:      autocert.DirCache(o.CacheDir),
 		HostPolicy: autocert.HostWhitelist(o.Domains...),
 		Email:      o.Email,
-		Client:     &acme.Client{DirectoryURL: directoryURL(o), HTTPClient: o.Client, UserAgent: "unio"},
+		Client:     &acme.Client{DirectoryURL: directoryURL(o), UserAgent: "unio"},
 	}}, nil
 }
 
@@ -68,19 +65,15 @@ func directoryURL(o *ACME) string {
 	return autocert.DefaultACMEDirectory
 }
 
-// certificate is tls.Config.GetCertificate. MQTT clients that were given an address name no server.
+// certificate is tls.Config.GetCertificate. MQTT clients that were given an address name no server, or the address, which is none
+// (RFC 6066, 3).
 func (m *acmeManager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if hello.ServerName == "" {
+	if _, err := netip.ParseAddr(hello.ServerName); err == nil || hello.ServerName == "" {
 		named := *hello
 		named.ServerName = m.first
 		hello = &named
 	}
 	return m.autocert.GetCertificate(hello)
-}
-
-// handler answers challenges of the type http-01.
-func (m *acmeManager) handler(fallback http.Handler) http.Handler {
-	return m.autocert.HTTPHandler(fallback)
 }
 
 // isChallenge recognizes the handshake of a challenge of the type tls-alpn-01: the authority offers that protocol alone (RFC 8737, 3).

@@ -245,7 +245,14 @@ func TestACMEObtainsACertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// a client that was given an address names no server
+	// a client that was given an address names no server, or the address (crypto/tls itself never does)
+	address := &tls.ClientHelloInfo{
+		ServerName: "127.0.0.1", SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+	}
+	if _, err := s.acme.certificate(address); err != nil {
+		t.Errorf("an address as the server's name: %v", err)
+	}
 	c, err := tls.Dial("tcp", a.target, &tls.Config{InsecureSkipVerify: true, Certificates: client.Certificates})
 	if err != nil {
 		t.Fatal(err)
@@ -284,30 +291,5 @@ func TestACMEOptions(t *testing.T) {
 	w.options.ACME = &ACME{Domains: []string{domain}, CacheDir: dir}
 	if _, err := Open(t.Context(), w.options); err == nil || !strings.Contains(err.Error(), "want one of them") {
 		t.Errorf("with certfile: %v", err)
-	}
-}
-
-func TestChallengeHandlerAnswersHTTP(t *testing.T) {
-	t.Parallel()
-	fallback := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	s, err := Open(t.Context(), Options{ACME: &ACME{Domains: []string{domain}, CacheDir: t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	get := func(h http.Handler, path string) int {
-		rec := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodGet, "http://"+domain+path, nil)
-		h.ServeHTTP(rec, r)
-		return rec.Code
-	}
-	h := s.ChallengeHandler(fallback)
-	if got := get(h, "/.well-known/acme-challenge/unknown"); got != http.StatusNotFound {
-		t.Errorf("unknown challenge: %d", got)
-	}
-	if got := get(h, "/"); got != http.StatusTeapot {
-		t.Errorf("other page: %d", got)
-	}
-	if got := get(newWorld(t).open(t).ChallengeHandler(fallback), "/.well-known/acme-challenge/x"); got != http.StatusTeapot {
-		t.Errorf("without ACME: %d", got)
 	}
 }

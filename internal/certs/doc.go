@@ -27,8 +27,7 @@
 // # ACME
 //
 // With [ACME] instead of files, golang.org/x/crypto/acme/autocert obtains the certificate in the first handshake that needs it, and renews
-// it. The authority checks the domain on port 443 (tls-alpn-01), which must lead to this listener, or on port 80 with
-// [Source.ChallengeHandler] (http-01). These certificates are not among [Source.Certificates].
+// it. The authority checks the domain on port 443 (tls-alpn-01), which must lead to this listener. These certificates are not among [Source.Certificates].
 //
 // # Deliberately not here
 //

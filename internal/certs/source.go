@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -106,14 +105,3 @@ func (s *Source) Expiring(now time.Time, ahead time.Duration) []Info {
 
 // MonthAhead is how long before the end of a certificate an operator should be told.
 const MonthAhead = 30 * 24 * time.Hour
-
-// ChallengeHandler answers an ACME authority that checks a domain by HTTP on port 80, and leaves all else to fallback; nil
-// redirects to HTTPS. Without ACME it is fallback.
-func (s *Source) ChallengeHandler(fallback http.Handler) http.Handler {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.acme == nil {
-		return fallback
-	}
-	return s.acme.handler(fallback)
-}

@@ -25,27 +25,33 @@ const (
 // status. The version is what --version prints.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(version)
-	root.AddCommand(testCommand(), passwdCommand(), explainCommand(), migrateCommand(), dbCommand(), serviceCommand(), benchCommand())
+	root.AddCommand(testCommand(), passwdCommand(), explainCommand(), migrateCommand(), dbCommand(), serviceCommand(version), benchCommand())
 	root.AddCommand(clientCommands(version)...)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.Execute()
-	if err == nil {
-		return StatusOK
-	}
-	status := StatusInvalid // cobra's own errors: an unknown command, say
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		status = coded.ExitCode()
-	}
-	if !errors.Is(err, errReported) {
+	status := exitStatus(err)
+	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintf(stderr, "Error: %v\n", err)
 		if status == StatusInvalid {
 			fmt.Fprintln(stderr, "See 'unio -h'.")
 		}
 	}
 	return status
+}
+
+// exitStatus is the status that a command exits with for its error.
+func exitStatus(err error) int {
+	var coded interface{ ExitCode() int }
+	switch {
+	case err == nil:
+		return StatusOK
+	case errors.As(err, &coded):
+		return coded.ExitCode()
+	default: // cobra's own errors: an unknown command, say
+		return StatusInvalid
+	}
 }
 
 // errReported stands for an error that the user was told of already.

@@ -177,16 +177,20 @@ func connect5(id string, expiry uint32) mqtt.Connect {
 }
 
 // fillMosquitto leaves sessions in every state behind.
-func fillMosquitto(t *testing.T, port int) {
+func fillMosquitto(t *testing.T, mosquitto *process, port int) {
 	t.Helper()
+	leave := func(k *talker, id string) { // what comes then is not for its connection
+		k.drop()
+		mosquitto.waitFor("Client " + id + " (closed its connection|disconnected)")
+	}
 	away := talk(t, port, connect3("away", false), false)
 	away.subscribe("q/#", 2, 0)
-	away.drop()
+	leave(away, "away")
 	five := talk(t, port, connect5("five", 5000), false)
 	five.subscribe("q/+", 1|1<<2|1<<3, 5)
 	five.say(&mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte("q/own"), Payload: []byte("not for me")}) // no local
 	five.expect("PUBACK 1 0x0")
-	five.drop()
+	leave(five, "five")
 
 	pub := talk(t, port, connect5("publisher", 0), false)
 	flight := talk(t, port, connect5("flight", 4294967295), false)
@@ -200,13 +204,13 @@ func fillMosquitto(t *testing.T, port int) {
 	flight.ack(mqtt.PUBREC, 2)
 	flight.expect("PUBREL 2 0x0")
 	flight.nothing() // 1 is done with, 2 waits for PUBCOMP, 3 and 5 for PUBREC, 4 for PUBACK
-	flight.drop()
+	leave(flight, "flight")
 	pub.publish(&mqtt.Publish{QoS: 1, PacketID: 6, Topic: []byte("f/6"), Payload: []byte("6")})
 
 	half := talk(t, port, connect3("half", false), false)
 	half.say(&mqtt.Publish{QoS: 2, PacketID: 77, Topic: []byte("q/half"), Payload: []byte("not released")})
 	half.expect("PUBREC 77 0x0")
-	half.drop()
+	leave(half, "half")
 
 	one := &mqtt.Publish{QoS: 1, PacketID: 10, Topic: []byte("q/1"), Payload: []byte("one"), Retain: true}
 	one.Properties.SetMessageExpiry(5090)
@@ -220,7 +224,7 @@ func fillMosquitto(t *testing.T, port int) {
 	pub.publish(&mqtt.Publish{QoS: 1, PacketID: 60, Topic: []byte("r/kept"), Payload: []byte("kept\x00\xff"), Retain: true})
 	pub.publish(&mqtt.Publish{QoS: 1, PacketID: 61, Topic: []byte("r/gone"), Payload: []byte("x"), Retain: true})
 	pub.publish(&mqtt.Publish{QoS: 1, PacketID: 62, Topic: []byte("r/gone"), Retain: true})
-	pub.drop()
+	leave(pub, "publisher")
 }
 
 // publish publishes at QoS 1 or 2 and waits until that is done.
@@ -252,8 +256,7 @@ func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 		"persistence true", "persistence_location "+dir+"/")
 	mosquitto := launch(t, exec.Command(mosquittoBroker, "-c", conf))
 	mosquitto.waitFor("running$")
-	fillMosquitto(t, port)
-	mosquitto.waitFor("Client publisher (closed its connection|disconnected)") // its session ends with it
+	fillMosquitto(t, mosquitto, port)
 	mosquitto.stop()
 	source := filepath.Join(dir, "mosquitto.db")
 	before := sum(t, source)

@@ -34,7 +34,7 @@ lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 		Version: version,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return underServiceManager(func(ctx context.Context) error { return serve(ctx, cmd, version, &f) })
+			return serve(context.Background(), cmd, version, &f, func() {})
 		},
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,

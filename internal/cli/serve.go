@@ -26,8 +26,8 @@ type process struct {
 	server  *unio.Server
 }
 
-// serve runs the broker until SIGTERM or SIGINT, or until ctx ends.
-func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags) error {
+// serve runs the broker until SIGTERM or SIGINT, or until ctx ends. It calls ready when clients are served.
+func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags, ready func()) error {
 	// Ready before the first listener is: who can connect can also stop the broker.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -55,6 +55,7 @@ func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags) er
 		return err
 	}
 	log.Info("unio version " + version + " running")
+	ready()
 	if err := notify("READY=1"); err != nil {
 		log.Warn("tell the service manager: " + err.Error())
 	}

@@ -7,10 +7,12 @@ package testenv
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -54,26 +56,31 @@ func Missing(t testing.TB, format string, args ...any) {
 }
 
 // FreePort returns a port of 127.0.0.1, and of ::1 where there is IPv6, that nobody listened on a moment ago. It is for programs that
-// cannot choose one themselves.
+// cannot choose one themselves. It is not one of those that systems give to outgoing connections (32768 and above on Linux, 49152 elsewhere):
+// those of other tests would take it meanwhile.
 func FreePort(t testing.TB) int {
 	t.Helper()
+	addresses := []string{"127.0.0.1"}
+	if HasIPv6() {
+		addresses = append(addresses, "::1")
+	}
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		v6, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
-		_ = l.Close()
-		if err == nil {
-			_ = v6.Close()
-		}
-		if err == nil || !HasIPv6() {
+		port := 10000 + rand.IntN(22000)
+		if !slices.ContainsFunc(addresses, func(address string) bool { return !free(address, port) }) {
 			return port
 		}
 	}
 	t.Fatal("no port is free")
 	return 0
+}
+
+func free(address string, port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort(address, fmt.Sprint(port)))
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
 }
 
 // HasIPv6 reports whether ::1 can be listened on.

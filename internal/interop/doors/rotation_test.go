@@ -124,14 +124,14 @@ func (c *crowd) start(stay, comeAndGo int) {
 	}
 }
 
-// wait waits until the clients have come to a point.
-func (c *crowd) wait(what string, reached func() bool) {
-	c.t.Helper()
+// waitFor waits until something is so.
+func waitFor(t *testing.T, what string, so func() bool) {
+	t.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for deadline := time.Now().Add(patience); !reached(); <-look.C {
+	for deadline := time.Now().Add(patience); !so(); <-look.C {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("no %s within %v", what, patience)
+			t.Fatalf("no %s within %v", what, patience)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (c *crowd) stop() {
 	}
 	c.publish(last, "last")
 	leave(last)
-	c.wait("the last message", func() bool { // it is behind all others
+	waitFor(c.t, "the last message", func() bool { // it is behind all others
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.copies["last"] > 0
@@ -197,7 +197,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 			t.Errorf("a new connection got certificate %v; want %v", got, next.x509.SerialNumber)
 		}
 		current = next
-		c.wait("progress", func() bool { return c.made.Load() >= made+4 && c.acked.Load() >= acked+100 }) // so that each certificate is used
+		waitFor(t, "progress", func() bool { return c.made.Load() >= made+4 && c.acked.Load() >= acked+100 }) // so that each certificate is used
 	}
 	overwrite := func(t *testing.T, path string, content []byte) { writeFile(t, path, content) }
 	renew(replace)
