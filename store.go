@@ -3,9 +3,6 @@ package unio
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
-	"runtime/metrics"
-	"time"
 
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/store"
@@ -64,48 +61,5 @@ func (s *Server) fail(err error) {
 	select {
 	case s.failed <- err:
 	default:
-	}
-}
-
-// heapMetric is what memory_limit is compared with: objects in use, and those not collected yet.
-const heapMetric = "/memory/classes/heap/objects:bytes"
-
-// watchMemory compares the heap with memory_limit until Shutdown.
-func (s *Server) watchMemory() {
-	t := time.NewTicker(100 * time.Millisecond)
-	defer t.Stop()
-	sample := []metrics.Sample{{Name: heapMetric}}
-	var limit int64
-	short := false
-	for {
-		select {
-		case <-t.C:
-		case <-s.done:
-			return
-		}
-		if now := s.memoryLimit.Load(); now != limit {
-			limit = now
-			setMemoryLimit(limit)
-		}
-		metrics.Read(sample)
-		heap := sample[0].Value.Uint64()
-		over := limit > 0 && heap > uint64(limit)
-		if over == short {
-			continue
-		}
-		short = over
-		s.broker.SetShort(short)
-		if short {
-			s.log.Error(fmt.Sprintf("memory_limit of %d bytes is reached: new clients, and messages for stored sessions, are refused", limit))
-		} else {
-			s.log.Warn(fmt.Sprintf("memory_limit of %d bytes is no longer reached", limit))
-		}
-	}
-}
-
-// setMemoryLimit makes Go collect more often when the heap comes near the limit. Without one GOMEMLIMIT stays in force.
-func setMemoryLimit(limit int64) {
-	if limit > 0 {
-		debug.SetMemoryLimit(limit)
 	}
 }

@@ -92,7 +92,7 @@ func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh, replac
 		}
 		if old := sub.conn.Load(); old != nil {
 			old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
-			<-old.ended                          // it stages nothing more: what follows is behind it in the store
+			old.awaitEnd()                       // it stages nothing more: what follows is behind it in the store
 			b.leave(sub, old)
 		}
 		if !sub.dead && !clean && !sub.expired(time.Now()) {

@@ -39,7 +39,6 @@ type conn struct {
 	keepAlive      time.Duration // silence after which the connection is closed; 0: never
 	in             []byte        // the beginning of a packet whose end has not arrived
 	unread         bool          // in has packets that were not handled, because of throttle
-	ended          chan struct{} // closed when the read loop has ended
 	slot           wheelSlot
 	lease          *time.Timer  // ends the connection at client.Expires; nil: never
 	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
@@ -54,27 +53,28 @@ type conn struct {
 	stepping   atomic.Bool // a step of reauth runs, and owns it
 	reauth     Exchange    // the enhanced re-authentication under way
 
-	mu      sync.Mutex // guards what follows, and the Outbound half of sess
-	out     *buffer    // to be written; nil: nothing
-	write   writeState // the write in progress, see write.go
-	dirty   bool       // some batch will flush this connection
-	writing bool       // somebody writes; it will look at out again
-	live    bool       // CONNACK was sent: deliveries may follow
-	closed  bool       // fenced: nothing more is appended
-	over    bool       // the read loop has ended
-	cause   error      // why it was closed
-	cursor  uint64     // ordinal of the newest delivery pulled from the store
-	pending []*commit  // commits whose acknowledgements are not released, in order
+	mu      sync.Mutex    // guards what follows, and the Outbound half of sess
+	out     *buffer       // to be written; nil: nothing
+	write   writeState    // the write in progress, see write.go
+	dirty   bool          // some batch will flush this connection
+	writing bool          // somebody writes; it will look at out again
+	live    bool          // CONNACK was sent: deliveries may follow
+	closed  bool          // fenced: nothing more is appended
+	over    bool          // the read loop has ended
+	done    bool          // that is known to all
+	ended   chan struct{} // closed when done; nil: nobody waits for that
+	cause   error         // why it was closed
+	cursor  uint64        // ordinal of the newest delivery pulled from the store
+	pending []*commit     // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
-	revoked []string // filters that the Authorizer denied when it was asked again; $share and the group are taken off
 	doom    mqtt.ReasonCode
 	held    bool          // something waits for the buffer, which was full, and no acknowledgement will come for it
 	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused
 }
 
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
-	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), ended: make(chan struct{}), maxPacket: mqtt.MaxPacketSize}
-	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), Listener: c.lo.Name}
+	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), maxPacket: mqtt.MaxPacketSize}
+	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: ln.localAddr(nc.LocalAddr()), Listener: c.lo.Name}
 	return c
 }
 
@@ -252,15 +252,37 @@ func (c *conn) finish(cause error) {
 // end is the end of the read loop.
 // [MQTT-3.14.4-2]
 func (c *conn) end(cause error) {
+	c.mu.Lock()
+	c.over = true // nobody uses the descriptor: shut may close it
+	c.mu.Unlock()
 	c.shut(cause)
 	c.mu.Lock()
-	c.over = true
 	writing := c.writing
 	c.mu.Unlock()
 	if !writing { // else drain hangs up when it has written what is left
 		c.hangUp()
 	}
-	close(c.ended)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done = true
+	if c.ended != nil {
+		close(c.ended)
+	}
+}
+
+// awaitEnd waits for the end of the read loop.
+func (c *conn) awaitEnd() {
+	c.mu.Lock()
+	if c.done {
+		c.mu.Unlock()
+		return
+	}
+	if c.ended == nil {
+		c.ended = make(chan struct{})
+	}
+	ended := c.ended
+	c.mu.Unlock()
+	<-ended
 }
 
 func (c *conn) closeCause() error {

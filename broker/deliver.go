@@ -243,7 +243,7 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 	if !c.mayReceive(bt, bt.scratch, len(m.Payload), d) {
 		return false
 	}
-	if len(c.revoked) > 0 && c.isRevoked(m.Topic) {
+	if c.sub.isRevoked(m.Topic) {
 		drop(c.b, c.client.ID, DropUnauthorized, m.Topic)
 		return false
 	}

@@ -91,7 +91,7 @@ func (l *eventLoop) run() {
 			n := epollWait(fd, events)
 			for i := range n {
 				if c := l.find(events[i].Fd); c != nil {
-					c.readEvent()
+					c.readEvent(n)
 				}
 			}
 			if n <= 0 {
@@ -166,7 +166,7 @@ func (c *conn) adopt() {
 		_ = syscall.Close(fd)
 		return
 	}
-	ec := &eventConn{fd: fd, local: c.client.LocalAddr, remote: c.client.RemoteAddr, loop: loop}
+	ec := &eventConn{fd: fd, client: c.client, loop: loop}
 	_ = c.nc.Close() // the socket stays open
 	c.nc, c.raw, c.event = ec, (*eventRaw)(ec), ec
 }
@@ -208,15 +208,28 @@ func (c *conn) goOn() {
 	}
 }
 
-// readEvent reads once, and runs the protocol on that. The loop calls it.
-func (c *conn) readEvent() {
+// minShare is the least that a read may return.
+const minShare = 4 << 10
+
+// share is how much of a buffer one of some connections that are ready reads into: more messages at once cost less each, but those of the
+// connections behind it wait for them. Not so the rest of a large packet, whose beginning is there.
+func share(buffer, ready, partial int) int {
+	if part := max(buffer/ready, minShare); partial < part {
+		return part
+	}
+	return buffer
+}
+
+// readEvent reads once, and runs the protocol on that. The loop calls it, with how many connections are ready.
+func (c *conn) readEvent(ready int) {
 	rb := readBuffers.Get().(*[]byte)
-	n, err := sysRead(uintptr(c.event.fd), *rb)
+	p := (*rb)[:share(len(*rb), ready, len(c.in))]
+	n, err := sysRead(uintptr(c.event.fd), p)
 	switch {
 	case err == nil && n == 0:
 		err = io.EOF
 	case err == nil:
-		err = c.consumeBatch((*rb)[:n])
+		err = c.consumeBatch(p[:n])
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 		readBuffers.Put(rb)
 		return
@@ -246,18 +259,18 @@ func (c *conn) depart(cause error) {
 
 // eventConn is the socket of a connection of the engine, for all but reading.
 type eventConn struct {
-	fd            int
-	loop          *eventLoop
-	local, remote net.Addr
-	parked        bool // not registered, and to be resumed by unpause; guarded by conn.mu
+	fd     int
+	loop   *eventLoop
+	client *Client // has the addresses
+	parked bool    // not registered, and to be resumed by unpause; guarded by conn.mu
 
 	mu     sync.Mutex // guards what follows, and that fd is open while it is used
 	closed bool
 	slow   *os.File // a second descriptor, in Go's poller, while somebody waits for the client to take something
 }
 
-func (e *eventConn) LocalAddr() net.Addr  { return e.local }
-func (e *eventConn) RemoteAddr() net.Addr { return e.remote }
+func (e *eventConn) LocalAddr() net.Addr  { return e.client.LocalAddr }
+func (e *eventConn) RemoteAddr() net.Addr { return e.client.RemoteAddr }
 
 // Read is not for here.
 func (e *eventConn) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -14,11 +14,26 @@ import (
 type listener struct {
 	options atomic.Pointer[ListenerOptions]
 	count   atomic.Int64 // connections now that have sent CONNECT
+	local   atomic.Pointer[net.TCPAddr]
 }
 
 func (l *listener) set(o ListenerOptions) {
 	o.setDefaults()
 	l.options.Store(&o)
+}
+
+// localAddr returns an address that says the same as one of a new connection, if possible one that others have already: most clients come to
+// the same.
+func (l *listener) localAddr(of net.Addr) net.Addr {
+	a, ok := of.(*net.TCPAddr)
+	if !ok {
+		return of
+	}
+	if last := l.local.Load(); last != nil && last.Port == a.Port && last.Zone == a.Zone && last.IP.Equal(a.IP) {
+		return last
+	}
+	l.local.Store(a)
+	return a
 }
 
 func isResourceError(err error) bool {

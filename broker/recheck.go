@@ -65,18 +65,36 @@ func (c *conn) recheck(bt *batch) (ended int) {
 // revoke ends a subscription, and what waits because of it. It reports whether there was one.
 func (c *conn) revoke(bt *batch, filter string) bool {
 	_, rest, _ := topic.SplitShare(filter)
-	c.mu.Lock()
-	if !slices.Contains(c.revoked, rest) {
-		c.revoked = append(c.revoked, rest)
-	}
-	c.mu.Unlock()
+	c.sub.revoke(rest)
 	return c.unsubscribe(bt, filter)
 }
 
-// isRevoked reports whether a message waits because of nothing but subscriptions that were revoked. mu is held.
-func (c *conn) isRevoked(name string) bool {
+// revoke remembers a filter for the messages that wait because of it, maybe until another connection.
+func (s *subscriber) revoke(filter string) {
+	for {
+		old := s.revoked.Load()
+		var all []string
+		if old != nil {
+			all = *old
+		}
+		if slices.Contains(all, filter) {
+			return
+		}
+		all = append(slices.Clip(all), filter)
+		if s.revoked.CompareAndSwap(old, &all) {
+			return
+		}
+	}
+}
+
+// isRevoked reports whether a message waits because of nothing but subscriptions that were revoked.
+func (s *subscriber) isRevoked(name string) bool {
+	revoked := s.revoked.Load()
+	if revoked == nil {
+		return false
+	}
 	matches := func(filter string) bool { return topic.Match(filter, name) }
-	return slices.ContainsFunc(c.revoked, matches) && !slices.ContainsFunc(c.sub.filters.all(), func(filter string) bool {
+	return slices.ContainsFunc(*revoked, matches) && !slices.ContainsFunc(s.filters.all(), func(filter string) bool {
 		_, rest, _ := topic.SplitShare(filter)
 		return matches(rest)
 	})

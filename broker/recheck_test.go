@@ -141,6 +141,36 @@ func TestStoredSubscriptionsAreAskedAboutWhenTheClientComesBack(t *testing.T) {
 	})
 }
 
+// TestWhatWaitsForARevokedSubscriptionIsNotDeliveredToTheNextConnectionEither has messages wait, behind one that is not acknowledged, when the rules
+// change, and the client come back before it has got them.
+func TestWhatWaitsForARevokedSubscriptionIsNotDeliveredToTheNextConnectionEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rules{}
+		b, l := serve(t, broker.Options{Authorizer: r})
+		one := stored("c")
+		one.Properties.SetReceiveMaximum(1)
+		c, _ := connect(t, l, one)
+		c.subscribe("secret")
+		c.subscribe("a")
+		pub, _ := connect(t, l, clean("pub"))
+		accepted(t, pub, "a", "in flight")
+		c.message()
+		accepted(t, pub, "secret", "x")
+		accepted(t, pub, "a", "y")
+		r.set(broker.ActionSubscribe, "c secret")
+		b.Recheck(nil)
+		c.send(&mqtt.Disconnect{})
+		synctest.Wait()
+		c, _ = connect(t, l, stored("c"))
+		for _, want := range []string{"in flight", "y"} {
+			if m := c.message(); string(m.Payload) != want {
+				t.Errorf("got %q, want %q", m.Payload, want)
+			}
+		}
+		c.quiet()
+	})
+}
+
 // TestASubscriptionThatCrossesARecheckIsNotMissed has the rules change between the question and the subscription.
 func TestASubscriptionThatCrossesARecheckIsNotMissed(t *testing.T) {
 	b, l := serve(t, broker.Options{})

@@ -25,7 +25,8 @@ type subscriber struct {
 	will *will     // pending, while offline
 	due  time.Time // expires; zero: never, or connected
 	timer
-	filters filterSet // its subscriptions, for anybody
+	filters filterSet                // its subscriptions, for anybody
+	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none
 }
 
 const registryShards = 64

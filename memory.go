@@ -1,0 +1,86 @@
+package unio
+
+import (
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// What is asked of Go's runtime, in the order of samples.
+const (
+	heapBytes      = iota // objects in use, and those not collected yet: what memory_limit is compared with
+	liveBytes             // objects that were in use when garbage was last collected
+	allocatedBytes        // ever
+)
+
+func memorySamples() []metrics.Sample {
+	return []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+}
+
+// tidier collects garbage when nothing goes on. Go itself waits until there is as much of it as memory in use, or for two minutes, and gives
+// memory back to the system slowly: what the handshakes of clients leave behind would stand beside a broker that is idle.
+type tidier struct {
+	next      time.Time
+	allocated uint64
+}
+
+const (
+	tidyInterval = 5 * time.Second
+	tidyQuiet    = 256 << 10 // bytes allocated in an interval in which nothing goes on
+	tidyWorth    = 1 << 20   // bytes of garbage that are worth it
+)
+
+// wants reports whether this is the time.
+func (y *tidier) wants(now time.Time, heap, live, allocated uint64) bool {
+	if now.Before(y.next) {
+		return false
+	}
+	quiet := allocated-y.allocated < tidyQuiet && !y.next.IsZero()
+	y.next, y.allocated = now.Add(tidyInterval), allocated
+	return quiet && heap > live+live/16+tidyWorth
+}
+
+// watchMemory compares the heap with memory_limit, and tidies up, until Shutdown.
+func (s *Server) watchMemory() {
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	sample := memorySamples()
+	var tidy tidier
+	var limit int64
+	short := false
+	for {
+		select {
+		case <-t.C:
+		case <-s.done:
+			return
+		}
+		metrics.Read(sample)
+		heap, live, allocated := sample[heapBytes].Value.Uint64(), sample[liveBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()
+		if tidy.wants(time.Now(), heap, live, allocated) {
+			debug.FreeOSMemory() // heap is smaller the next time
+		}
+		if now := s.memoryLimit.Load(); now != limit {
+			limit = now
+			setMemoryLimit(limit)
+		}
+		over := limit > 0 && heap > uint64(limit)
+		if over == short {
+			continue
+		}
+		short = over
+		s.broker.SetShort(short)
+		if short {
+			s.log.Error(fmt.Sprintf("memory_limit of %d bytes is reached: new clients, and messages for stored sessions, are refused", limit))
+		} else {
+			s.log.Warn(fmt.Sprintf("memory_limit of %d bytes is no longer reached", limit))
+		}
+	}
+}
+
+// setMemoryLimit makes Go collect more often when the heap comes near the limit. Without one GOMEMLIMIT stays in force.
+func setMemoryLimit(limit int64) {
+	if limit > 0 {
+		debug.SetMemoryLimit(limit)
+	}
+}
