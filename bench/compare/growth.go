@@ -24,7 +24,7 @@ type sweep struct {
 
 func sweeps(quick bool) []sweep {
 	steps := []int{1000, 10_000, 100_000, 1_000_000}
-	clients := []int{1000, 2000, 5000, 10_000}
+	clients := []int{1000, 2000, 5000, 10_000, 15_000}
 	if quick {
 		steps, clients = []int{1000, 10_000}, []int{500, 1000}
 	}

@@ -171,6 +171,7 @@ func (l *lab) markdown(lines []line, trouble []string) string {
 			b.WriteString(" |\n")
 		}
 	}
+	b.WriteString("\n## The goals\n\n" + goals(lines))
 	b.WriteString("\n![CPU time](cpu.svg)\n\n![Latency](latency.svg)\n\n![Memory](memory.svg)\n\n## Where Unio loses\n\n")
 	b.WriteString(losses(lines))
 	b.WriteString("\n## What did not work\n\n")
@@ -195,6 +196,29 @@ func (ln *line) best() (name string, ratio float64, ok bool) {
 		}
 	}
 	return name, ratio, ok
+}
+
+// goals are the product's, as ratios to mosquitto, which is not always the version that they were set by.
+func goals(lines []line) string {
+	var b strings.Builder
+	b.WriteString("How many times as much mosquitto needs. The goals were set by mosquitto 2.1.\n\n| scenario | figure | goal | measured | |\n|---|---|--:|--:|---|\n")
+	for _, ln := range lines {
+		if ln.metric.goal == 0 {
+			continue
+		}
+		ours, have := ln.medians["unio"]
+		theirs, there := ln.medians["mosquitto"]
+		if !have || !there {
+			fmt.Fprintf(&b, "| %s | %s | %.3g | - | not measured |\n", ln.scenario, ln.metric.name, ln.metric.goal)
+			continue
+		}
+		verdict := "reached"
+		if theirs/ours < ln.metric.goal {
+			verdict = fmt.Sprintf("%.0f %% of it", 100*theirs/ours/ln.metric.goal)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %.3g | %.3g | %s |\n", ln.scenario, ln.metric.name, ln.metric.goal, theirs/ours, verdict)
+	}
+	return b.String()
 }
 
 // losses lists where another broker is better by more than the noise.

@@ -18,7 +18,8 @@ import (
 type metric struct {
 	name  string
 	unit  string
-	chart string // the chart that shows it
+	chart string  // the chart that shows it
+	goal  float64 // how many times as much mosquitto is to need; 0: there is no goal
 	of    func(r *bench.Report) float64
 }
 
@@ -27,6 +28,7 @@ type scenario struct {
 	name    string
 	args    []string
 	timed   bool // takes the time of a run
+	stored  bool // Unio stores it on the disk, and syncs
 	metrics []metric
 }
 
@@ -47,20 +49,26 @@ func phaseOf(r *bench.Report, name string) *bench.Phase {
 }
 
 func cpu(name, phase string) metric {
-	return metric{name, "CPU us", chartCPU, func(r *bench.Report) float64 { return phaseOf(r, phase).BrokerMicrosEach }}
+	return metric{name: name, unit: "CPU us", chart: chartCPU, of: func(r *bench.Report) float64 { return phaseOf(r, phase).BrokerMicrosEach }}
 }
 
 func memory(name, phase string) metric {
-	return metric{name, "bytes", chartMemory, func(r *bench.Report) float64 { return phaseOf(r, phase).MemoryEach }}
+	return metric{name: name, unit: "bytes", chart: chartMemory, of: func(r *bench.Report) float64 { return phaseOf(r, phase).MemoryEach }}
 }
 
 func latency(name, phase string) metric {
-	return metric{name, "us", chartLatency, func(r *bench.Report) float64 {
+	return metric{name: name, unit: "us", chart: chartLatency, of: func(r *bench.Report) float64 {
 		if l := phaseOf(r, phase).Latency; l != nil {
 			return l.P99
 		}
 		return 0
 	}}
+}
+
+// times sets the goal.
+func (m metric) times(goal float64) metric {
+	m.goal = goal
+	return m
 }
 
 func args(text string) []string { return strings.Fields(text) }
@@ -72,41 +80,45 @@ func scenarios(quick bool) []scenario {
 		many, idle = 5000, 1000
 	}
 	return []scenario{
-		{"one-to-one QoS 0, 16 bytes, windows of 20", args("one-to-one --size 16"), true, []metric{cpu("per message", "publish")}},
-		{"one-to-one QoS 1, 64 bytes, windows of 20", args("one-to-one -q 1"), true, []metric{cpu("per message", "publish")}},
-		{"one-to-one QoS 2, 64 bytes, windows of 20", args("one-to-one -q 2"), true, []metric{cpu("per message", "publish")}},
-		{"sparse: 200 pairs, one message in flight each", args("one-to-one --pairs 200 --window 1"), true, []metric{cpu("per message", "publish")}},
+		{"one-to-one QoS 0, 16 bytes, windows of 20", args("one-to-one --size 16"), true, false, []metric{cpu("per message", "publish").times(11)}},
+		{"one-to-one QoS 1, 64 bytes, windows of 20", args("one-to-one -q 1"), true, false, []metric{cpu("per message", "publish").times(11)}},
+		{"one-to-one QoS 2, 64 bytes, windows of 20", args("one-to-one -q 2"), true, false, []metric{cpu("per message", "publish").times(13)}},
+		{"sparse: 200 pairs, one message in flight each", args("one-to-one --pairs 200 --window 1"), true, false, []metric{cpu("per message", "publish").times(1.4)}},
 		{
-			"5000 messages a second over 1000 pairs, mostly asleep", args("one-to-one --pairs 1000 --rate 5000"), true,
-			[]metric{cpu("per message", "publish"), latency("99th percentile of latency", "publish")},
+			"5000 messages a second over 1000 pairs, mostly asleep", args("one-to-one --pairs 1000 --rate 5000"), true, false,
+			[]metric{cpu("per message", "publish").times(1), latency("99th percentile of latency", "publish")},
 		},
 		{
-			"1000 messages a second QoS 1 over 100 pairs", args("one-to-one -q 1 --rate 1000"), true,
+			"1000 messages a second QoS 1 over 100 pairs", args("one-to-one -q 1 --rate 1000"), true, false,
 			[]metric{latency("99th percentile of latency", "publish")},
 		},
-		{"fan-out 1 to 1000, QoS 0", args("fan-out"), true, []metric{cpu("per message", "publish")}},
-		{"fan-out 1 to 1000, QoS 1", args("fan-out -q 1"), true, []metric{cpu("per message", "publish")}},
-		{"1000 publishers to a shared group of 10, QoS 0", args("shared"), true, []metric{cpu("per message", "publish")}},
-		{"1000 publishers to a shared group of 10, QoS 1", args("shared -q 1"), true, []metric{cpu("per message", "publish")}},
+		{"fan-out 1 to 1000, QoS 0", args("fan-out"), true, false, []metric{cpu("per message", "publish").times(8)}},
+		{"fan-out 1 to 1000, QoS 1", args("fan-out -q 1"), true, false, []metric{cpu("per message", "publish").times(5.5)}},
+		{"1000 publishers to a shared group of one, QoS 0", args("shared --subscribers 1"), true, false, []metric{cpu("per message", "publish").times(4)}},
+		{"1000 publishers to a shared group of one, QoS 1", args("shared --subscribers 1 -q 1"), true, false, []metric{cpu("per message", "publish").times(3.8)}},
 		{
-			grouped(many) + " filters, exact and wildcard", args("wildcards --filters " + strconv.Itoa(many)), true,
-			[]metric{cpu("per message", "publish"), cpu("per subscription", "subscribe"), memory("per filter", "subscribe")},
+			grouped(many) + " filters, exact and wildcard", args("wildcards --filters " + strconv.Itoa(many)), true, false,
+			[]metric{cpu("per message", "publish").times(3), cpu("per subscription", "subscribe").times(1.4), memory("per filter", "subscribe").times(3)},
 		},
 		{
-			grouped(idle) + " idle connections with a subscription each", args("idle --connections " + strconv.Itoa(idle)), false,
-			[]metric{memory("per connection", "connect"), cpu("to connect and subscribe", "connect")},
+			grouped(idle) + " idle connections with a subscription each", args("idle --for 12s --connections " + strconv.Itoa(idle)), false, false,
+			[]metric{memory("per connection, after 12 seconds", "hold").times(1.77), cpu("to connect and subscribe", "connect")},
 		},
 		{
-			"connect and disconnect", args("connect"), true,
-			[]metric{cpu("per connection", "connect"), latency("99th percentile of the time to CONNACK", "connect")},
+			"connect and disconnect", args("connect"), true, false,
+			[]metric{cpu("per connection", "connect").times(1.18), latency("99th percentile of the time to CONNACK", "connect")},
 		},
 		{
-			grouped(many) + " retained messages", args("retained -n " + strconv.Itoa(many)), false,
-			[]metric{cpu("to store", "store"), cpu("to send", "send"), memory("per message", "store")},
+			grouped(many) + " retained messages", args("retained -n " + strconv.Itoa(many)), false, false,
+			[]metric{cpu("to store", "store").times(3.9), cpu("to send", "send").times(15.9), memory("per message", "store").times(3.1)},
 		},
 		{
-			"offline queues, " + grouped(many) + " messages QoS 1", args("offline -q 1 -n " + strconv.Itoa(many)), false,
+			"offline queues, " + grouped(many) + " messages QoS 1", args("offline -q 1 -n " + strconv.Itoa(many)), false, false,
 			[]metric{cpu("to queue", "queue"), cpu("to drain", "drain")},
+		},
+		{
+			"the same, synced on the disk by Unio, in memory by others", args("offline -q 1 -n " + strconv.Itoa(many)), false, true,
+			[]metric{cpu("to queue", "queue").times(2.8), cpu("to drain", "drain").times(2.67)},
 		},
 	}
 }
@@ -128,6 +140,9 @@ type outcome struct {
 
 // measure starts a broker and runs a scenario against it.
 func (l *lab) measure(ctx context.Context, p *peer, s *scenario) outcome {
+	if s.stored && p.name == "unio" {
+		p = persistent(p, "always")
+	}
 	r, err := l.start(ctx, p)
 	if err != nil {
 		return outcome{err: err}
