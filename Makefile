@@ -7,7 +7,7 @@ GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 ROUNDS ?= 100
-.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable conformance interop windows crash check
+.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable second conformance interop windows crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,9 @@ growth: ## measure how costs grow, and fairness, and write docs/benchmarks/growt
 
 durable: ## measure what durability costs and write docs/benchmarks/durable.md
 	go run ./bench/compare -durable $(COMPARE)
+
+second: ## have mosquitto_pub, mosquitto_sub and tsung (Debian's) measure Unio and mosquitto, and write docs/benchmarks/second.md
+	go run ./bench/compare -second $(COMPARE)
 
 conformance: build ## run the .mqtt scripts over a socket against bin/unio
 	tools/conformance.sh

@@ -12,10 +12,13 @@ const (
 	heapBytes      = iota // objects in use, and those not collected yet: what memory_limit is compared with
 	liveBytes             // objects that were in use when garbage was last collected
 	allocatedBytes        // ever
+	freeBytes             // free, and not given back to the system
 )
 
 func memorySamples() []metrics.Sample {
-	return []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	return []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
 }
 
 // tidier collects garbage when nothing goes on. Go itself waits until there is as much of it as memory in use, or for two minutes, and gives
@@ -28,17 +31,17 @@ type tidier struct {
 const (
 	tidyInterval = 5 * time.Second
 	tidyQuiet    = 256 << 10 // bytes allocated in an interval in which nothing goes on
-	tidyWorth    = 1 << 20   // bytes of garbage that are worth it
+	tidyWorth    = 1 << 20   // bytes of garbage, and free ones, that are worth it
 )
 
 // wants reports whether this is the time.
-func (y *tidier) wants(now time.Time, heap, live, allocated uint64) bool {
+func (y *tidier) wants(now time.Time, heap, live, free, allocated uint64) bool {
 	if now.Before(y.next) {
 		return false
 	}
 	quiet := allocated-y.allocated < tidyQuiet && !y.next.IsZero()
 	y.next, y.allocated = now.Add(tidyInterval), allocated
-	return quiet && heap > live+live/16+tidyWorth
+	return quiet && heap+free > live+live/16+tidyWorth
 }
 
 // watchMemory compares the heap with memory_limit, and tidies up, until Shutdown.
@@ -56,8 +59,8 @@ func (s *Server) watchMemory() {
 			return
 		}
 		metrics.Read(sample)
-		heap, live, allocated := sample[heapBytes].Value.Uint64(), sample[liveBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()
-		if tidy.wants(time.Now(), heap, live, allocated) {
+		heap := sample[heapBytes].Value.Uint64()
+		if tidy.wants(time.Now(), heap, sample[liveBytes].Value.Uint64(), sample[freeBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()) {
 			debug.FreeOSMemory() // heap is smaller the next time
 		}
 		if now := s.memoryLimit.Load(); now != limit {

@@ -11,20 +11,21 @@ func TestMemoryIsTidiedUpWhenNothingGoesOn(t *testing.T) {
 	var y tidier
 	now, allocated := time.Now(), uint64(100*mb)
 	for _, step := range []struct {
-		name             string
-		after            time.Duration
-		heap, live, more uint64 // more was allocated since the step before
-		want             bool
+		name                   string
+		after                  time.Duration
+		heap, live, free, more uint64 // more was allocated since the step before
+		want                   bool
 	}{
-		{"at the start nothing is known yet", 0, 40 * mb, 20 * mb, 0, false},
-		{"busy", tidyInterval, 40 * mb, 20 * mb, 10 * mb, false},
-		{"quiet, too early", tidyInterval / 2, 40 * mb, 20 * mb, 0, false},
-		{"quiet", tidyInterval / 2, 40 * mb, 20 * mb, tidyQuiet / 2, true},
-		{"quiet, but there is little", tidyInterval, 21 * mb, 20 * mb, 0, false},
-		{"quiet, and there is much again", tidyInterval, 30 * mb, 20 * mb, 0, true},
+		{"at the start nothing is known yet", 0, 40 * mb, 20 * mb, 0, 0, false},
+		{"busy", tidyInterval, 40 * mb, 20 * mb, 0, 10 * mb, false},
+		{"quiet, too early", tidyInterval / 2, 40 * mb, 20 * mb, 0, 0, false},
+		{"quiet", tidyInterval / 2, 40 * mb, 20 * mb, 0, tidyQuiet / 2, true},
+		{"quiet, but there is little", tidyInterval, 21 * mb, 20 * mb, 0, 0, false},
+		{"quiet, and there is much again", tidyInterval, 30 * mb, 20 * mb, 0, 0, true},
+		{"quiet, and much is free", tidyInterval, 21 * mb, 20 * mb, 5 * mb, 0, true},
 	} {
 		now, allocated = now.Add(step.after), allocated+step.more
-		if got := y.wants(now, step.heap, step.live, allocated); got != step.want {
+		if got := y.wants(now, step.heap, step.live, step.free, allocated); got != step.want {
 			t.Errorf("%s: %v", step.name, got)
 		}
 	}

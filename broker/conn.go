@@ -89,23 +89,38 @@ func (c *conn) loop(rest []byte) (err error) {
 	if c.raw != nil {
 		return c.loopRaw()
 	}
+	return c.loopWaiting()
+}
+
+// waitingRead is the size of the buffer that a connection keeps while it waits for its client.
+const waitingRead = 256
+
+// loopWaiting reads from what cannot be asked whether there is something to read. It waits with a small buffer, and with a large one as long as
+// more comes than fits.
+func (c *conn) loopWaiting() error {
+	small := make([]byte, waitingRead)
 	for {
-		if err := c.readOnce(); err != nil {
+		full, err := c.readInto(small)
+		for full && err == nil {
+			rb := readBuffers.Get().(*[]byte)
+			full, err = c.readInto(*rb)
+			readBuffers.Put(rb)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-func (c *conn) readOnce() error {
-	rb := readBuffers.Get().(*[]byte)
-	defer readBuffers.Put(rb)
-	n, err := c.nc.Read(*rb)
+// readInto reads once, handles that, and reports whether it filled the buffer.
+func (c *conn) readInto(p []byte) (full bool, err error) {
+	n, err := c.nc.Read(p)
 	if n > 0 {
-		if err := c.consume((*rb)[:n]); err != nil {
-			return err
+		if err := c.consume(p[:n]); err != nil {
+			return false, err
 		}
 	}
-	return err
+	return n == len(p), err
 }
 
 // consume runs the protocol on bytes that arrived, and flushes what that caused.

@@ -1,9 +1,10 @@
 // Command compare measures Unio beside other brokers on this machine and writes what it found to docs/benchmarks: tables, and
 // charts as SVG.
 //
-//	go run ./bench/compare [-quick] [-peers LIST]      # the comparison: README.md
+//	go run ./bench/compare [-quick] [-peers LIST] [-only TEXT] # the comparison: README.md
 //	go run ./bench/compare -growth [-quick]            # how costs grow, and who disturbs whom: growth.md
 //	go run ./bench/compare -durable [-quick]           # what durability costs: durable.md
+//	go run ./bench/compare -second [-quick]            # what load tools of others say: second.md
 //
 // Every broker is started afresh for every measurement, pinned to one core, and the load, unio bench, to another. The brokers take
 // turns, and the whole is repeated: A B C A B C. A figure is the median. How each broker is configured is in peers.go and is printed
@@ -30,12 +31,12 @@ import (
 
 // settings are what the flags say.
 type settings struct {
-	quick, growth, durable bool
-	peers                  string
-	out                    string
-	rounds                 int
-	brokerCore, loadCore   int
-	log                    io.Writer
+	quick, growth, durable, second bool
+	peers, only                    string
+	out                            string
+	rounds                         int
+	brokerCore, loadCore           int
+	log                            io.Writer
 }
 
 // lab has what a measurement needs.
@@ -52,7 +53,9 @@ func main() {
 	flag.BoolVar(&s.quick, "quick", false, "one round of short runs, to see that everything works")
 	flag.BoolVar(&s.growth, "growth", false, "measure growth and fairness instead")
 	flag.BoolVar(&s.durable, "durable", false, "measure what durability costs instead")
+	flag.BoolVar(&s.second, "second", false, "have other people's load tools measure instead")
 	flag.StringVar(&s.peers, "peers", "", "only these, with commas between; unio is always one")
+	flag.StringVar(&s.only, "only", "", "only scenarios whose names contain `TEXT`")
 	flag.StringVar(&s.out, "out", "docs/benchmarks", "write to `FOLDER`")
 	flag.IntVar(&s.rounds, "rounds", 3, "how often to repeat everything")
 	flag.IntVar(&s.brokerCore, "broker-core", 0, "pin brokers to this `CORE`")
@@ -71,8 +74,8 @@ func run(ctx context.Context, s settings) error {
 	if s.quick {
 		s.rounds = 1
 	}
-	if s.peers == "" && (s.growth || s.durable) {
-		s.peers = "mosquitto" // one curve beside ours is enough
+	if s.peers == "" && (s.growth || s.durable || s.second) {
+		s.peers = "mosquitto" // one beside ours is enough
 	}
 	l := &lab{settings: s}
 	var err error
@@ -102,6 +105,8 @@ func run(ctx context.Context, s settings) error {
 		err = l.growthReport(ctx)
 	case s.durable:
 		err = l.durableReport(ctx)
+	case s.second:
+		err = l.secondReport(ctx)
 	default:
 		err = l.compare(ctx)
 	}

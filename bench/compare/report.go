@@ -17,7 +17,7 @@ type line struct {
 
 // compare runs all scenarios and writes the report.
 func (l *lab) compare(ctx context.Context) error {
-	all := scenarios(l.quick)
+	all := slices.DeleteFunc(scenarios(l.quick), func(s scenario) bool { return !strings.Contains(s.name, l.only) })
 	outcomes := make([]map[string][]outcome, len(all))
 	for round := range l.rounds {
 		for i := range all {

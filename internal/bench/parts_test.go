@@ -245,12 +245,12 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestCPUTimeIsCounted(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		if _, err := cpuTime(os.Getpid()); err == nil {
+		if _, err := CPUTime(os.Getpid()); err == nil {
 			t.Error("without /proc there is no time")
 		}
 		return
 	}
-	before, err := cpuTime(os.Getpid())
+	before, err := CPUTime(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestCPUTimeIsCounted(t *testing.T) {
 	for start := time.Now(); time.Since(start) < 100*time.Millisecond; {
 		x *= 3
 	}
-	after, err := cpuTime(os.Getpid())
+	after, err := CPUTime(os.Getpid())
 	if err != nil || after <= before || x == 0 {
 		t.Errorf("from %v to %v, error %v", before, after, err)
 	}

@@ -13,9 +13,9 @@ import (
 // tick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every Linux port that Go has.
 const tick = 10 * time.Millisecond
 
-// cpuTime returns the CPU time that a process has used, in user and in system mode. Its threads' own clocks count nanoseconds,
+// CPUTime returns the CPU time that a process has used, in user and in system mode. Its threads' own clocks count nanoseconds,
 // but forget threads that have ended; they are used as long as they agree with the process's clock.
-func cpuTime(pid int) (time.Duration, error) {
+func CPUTime(pid int) (time.Duration, error) {
 	coarse, err := ticksUsed(pid)
 	if err != nil {
 		return 0, err
@@ -102,12 +102,12 @@ type usage struct {
 // usageNow reads the broker's usage, if its process is known, and that of this process, where the system tells.
 func usageNow(pid int) (usage, error) {
 	u := usage{at: time.Now()}
-	u.own, _ = cpuTime(os.Getpid()) // nice to have; only Linux has it
+	u.own, _ = CPUTime(os.Getpid()) // nice to have; only Linux has it
 	if pid == 0 {
 		return u, nil
 	}
 	var err error
-	if u.cpu, err = cpuTime(pid); err != nil {
+	if u.cpu, err = CPUTime(pid); err != nil {
 		return u, err
 	}
 	u.memory, err = residentBytes(pid)

@@ -32,8 +32,7 @@ type Conn struct {
 	inner  net.Conn
 	layer  layered  // inner, when it is a layer itself; nil: it is a socket, or only has Read and Write
 	remote net.Addr // nil: inner's
-	path   string
-	early  []byte // what HTTP had read behind the request; whoever reads owns it, and in
+	early  []byte   // what HTTP had read behind the request; whoever reads owns it, and in
 	in     decoder
 
 	wmu sync.Mutex // held while something is written to inner; guards out
@@ -53,9 +52,6 @@ func newConn(inner net.Conn, maxFrame int64) *Conn {
 
 // NetConn returns the connection below, for example to ask TLS about it. Reading, writing or closing it breaks the Conn.
 func (c *Conn) NetConn() net.Conn { return c.inner }
-
-// Path returns the path that the client asked for.
-func (c *Conn) Path() string { return c.path }
 
 // LocalAddr returns the local address of the connection below.
 func (c *Conn) LocalAddr() net.Addr { return c.inner.LocalAddr() }

@@ -195,10 +195,7 @@ func TestUpgradeIsGranted(t *testing.T) {
 			if fmt.Sprint(a.header) != fmt.Sprint(want) {
 				t.Errorf("headers %v, want %v", a.header, want)
 			}
-			c := s.accept(t)
-			if path := "/mqtt"; tc.name == "any path" && c.Path() != "/some/where" || tc.name != "any path" && c.Path() != path {
-				t.Errorf("path %q", c.Path())
-			}
+			s.accept(t)
 		})
 	}
 }

@@ -21,9 +21,6 @@ const version = "13"
 // keyGUID makes an accept key of a client's key (RFC 6455, 1.3).
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// maxPath bounds what a Conn keeps of its path, in bytes.
-const maxPath = 256
-
 // refusal is an answer other than an upgrade.
 type refusal struct {
 	status int // 0: the connection is closed without an answer
@@ -157,7 +154,6 @@ func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol stri
 		c.early = make([]byte, n)
 		_, _ = buffered.Read(c.early) // all of it is there
 	}
-	c.path = strings.Clone(r.URL.Path[:min(len(r.URL.Path), maxPath)]) // the request is not kept alive by it
 	if l.o.TrustForwardedFor {
 		c.remote = forwardedFor(r.Header.Values("X-Forwarded-For"), nc.RemoteAddr())
 	}
