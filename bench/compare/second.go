@@ -147,7 +147,7 @@ func (l *lab) secondReport(ctx context.Context) error {
 		"\n| load | for each | " + strings.Join(l.names(), " | ") + " | mosquitto / Unio | goal |\n|---|---|" + strings.Repeat("--:|", len(l.peers)+2) + "\n")
 	for _, t := range trials(l.quick) {
 		found := map[string][]float64{}
-		var trouble string
+		var trouble strings.Builder
 		for round := range l.rounds {
 			for _, p := range l.peers {
 				v, err := l.try(ctx, p, &t)
@@ -156,7 +156,7 @@ func (l *lab) secondReport(ctx context.Context) error {
 				}
 				fmt.Fprintf(l.log, "round %d  %-65s %-10s %s us  %v\n", round+1, t.name, p.name, figure(v), err)
 				if err != nil {
-					trouble += fmt.Sprintf("\n%s: %s\n", p.name, firstLine(err.Error()))
+					fmt.Fprintf(&trouble, "\n%s: %s\n", p.name, firstLine(err.Error()))
 					continue
 				}
 				found[p.name] = append(found[p.name], v)
@@ -177,9 +177,7 @@ func (l *lab) secondReport(ctx context.Context) error {
 		} else {
 			fmt.Fprintf(&b, " - | %.3g |\n", t.goal)
 		}
-		if trouble != "" {
-			fmt.Fprint(l.log, trouble)
-		}
+		fmt.Fprint(l.log, trouble.String())
 	}
 	return l.write("second.md", b.String())
 }
