@@ -44,13 +44,19 @@ func (y *tidier) wants(now time.Time, heap, live, free, allocated uint64) bool {
 	return quiet && heap+free > live+live/16+tidyWorth
 }
 
+// How often memory is looked at, without memory_limit and with it.
+const (
+	memoryInterval = time.Second
+	limitInterval  = 100 * time.Millisecond
+)
+
 // watchMemory compares the heap with memory_limit, and tidies up, until Shutdown.
 func (s *Server) watchMemory() {
-	t := time.NewTicker(100 * time.Millisecond)
+	t := time.NewTicker(limitInterval)
 	defer t.Stop()
 	sample := memorySamples()
 	var tidy tidier
-	var limit int64
+	limit := int64(-1) // not known yet
 	short := false
 	for {
 		select {
@@ -66,6 +72,11 @@ func (s *Server) watchMemory() {
 		if now := s.memoryLimit.Load(); now != limit {
 			limit = now
 			setMemoryLimit(limit)
+			if limit > 0 {
+				t.Reset(limitInterval)
+			} else {
+				t.Reset(memoryInterval)
+			}
 		}
 		over := limit > 0 && heap > uint64(limit)
 		if over == short {
