@@ -26,7 +26,7 @@ type subscriber struct {
 	due  time.Time // expires; zero: never, or connected
 	timer
 	filters filterSet                // its subscriptions, for anybody
-	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none
+	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them
 }
 
 const registryShards = 64

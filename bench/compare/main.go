@@ -1,7 +1,7 @@
 // Command compare measures Unio beside other brokers on this machine and writes what it found to docs/benchmarks: tables, and
 // charts as SVG.
 //
-//	go run ./bench/compare [-quick] [-peers LIST] [-only TEXT] # the comparison: README.md
+//	go run ./bench/compare [-quick] [-peers LIST]      # the comparison: README.md; -only TEXT measures a part of it
 //	go run ./bench/compare -growth [-quick]            # how costs grow, and who disturbs whom: growth.md
 //	go run ./bench/compare -durable [-quick]           # what durability costs: durable.md
 //	go run ./bench/compare -second [-quick]            # what load tools of others say: second.md

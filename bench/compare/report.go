@@ -18,6 +18,9 @@ type line struct {
 // compare runs all scenarios and writes the report.
 func (l *lab) compare(ctx context.Context) error {
 	all := slices.DeleteFunc(scenarios(l.quick), func(s scenario) bool { return !strings.Contains(s.name, l.only) })
+	if len(all) == 0 {
+		return fmt.Errorf("no scenario has %q in its name", l.only)
+	}
 	outcomes := make([]map[string][]outcome, len(all))
 	for round := range l.rounds {
 		for i := range all {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,7 +74,7 @@ func pipes(publishers, subscribers, lines int, qos int) func(context.Context, *l
 		}
 		for _, c := range append(senders, receivers...) {
 			if err := c.Wait(); err != nil {
-				return 0, fmt.Errorf("%s: %w, %w", filepath.Base(c.Args[3]), err, ctx.Err())
+				return 0, fmt.Errorf("%s: %w", filepath.Base(c.Args[3]), errors.Join(err, ctx.Err()))
 			}
 		}
 		return len(receivers) * lines, nil
@@ -125,8 +126,11 @@ func storm(users int, requests, counter string) func(context.Context, *lab, stri
 // tsungCount finds the last total of a counter in tsung's log.
 func tsungCount(folder, counter string) (int, error) {
 	logs, err := filepath.Glob(filepath.Join(folder, "*", "tsung.log"))
-	if err != nil || len(logs) == 0 {
-		return 0, fmt.Errorf("tsung has left no log: %w", err)
+	if err != nil {
+		return 0, err
+	}
+	if len(logs) == 0 {
+		return 0, errors.New("tsung has left no log")
 	}
 	text, err := os.ReadFile(logs[0])
 	if err != nil {
@@ -199,8 +203,11 @@ func (l *lab) try(ctx context.Context, p *peer, t *trial) (float64, error) {
 		return 0, err
 	}
 	after, err := bench.CPUTime(r.pid)
-	if err != nil || served == 0 {
-		return 0, fmt.Errorf("nothing was served, %w", err)
+	if err != nil {
+		return 0, err
+	}
+	if served == 0 {
+		return 0, errors.New("nothing was served")
 	}
 	return float64((after - before).Nanoseconds()) / 1000 / float64(served), nil
 }
