@@ -16,7 +16,8 @@ type batch struct {
 	b     *Broker
 	o     *Options
 	now   time.Time
-	dirty []*conn // got output; flushed by finish
+	dirty []*conn // got output; flushed by finish, or by round
+	round *round  // nil: there is none
 
 	doomed []*conn // to be closed by flush, for their doom
 
@@ -55,26 +56,67 @@ func (b *Broker) newBatch() *batch {
 func (bt *batch) finish(c *conn) {
 	bt.settleUp(c)
 	bt.b.counters.add(&bt.traffic) // before a client can see what is counted
-	bt.flush()
+	if bt.round != nil {
+		bt.round.take(bt)
+	} else {
+		bt.flush()
+	}
 	bt.message, bt.handling, bt.why = message{}, nil, ""
 	bt.matches.Reset()
 	bt.publish.Payload, bt.out.Payload, bt.out.Topic = nil, nil, nil
-	bt.b, bt.o = nil, nil
+	bt.b, bt.o, bt.round = nil, nil, nil
 	batches.Put(bt)
 }
 
 // flush writes what was appended to connections.
 func (bt *batch) flush() {
-	for i, c := range bt.dirty {
+	bt.dirty = flushAll(bt.dirty)
+	bt.endDoomed()
+}
+
+// flushAll flushes connections, and returns the list emptied.
+func flushAll(dirty []*conn) []*conn {
+	for i, c := range dirty {
 		c.flush(false)
-		bt.dirty[i] = nil
+		dirty[i] = nil
 	}
-	bt.dirty = bt.dirty[:0]
+	return dirty[:0]
+}
+
+// endDoomed closes the connections that are to be closed.
+func (bt *batch) endDoomed() {
 	for i, c := range bt.doomed {
 		c.interrupt(c.doom)
 		bt.doomed[i] = nil
 	}
 	bt.doomed = bt.doomed[:0]
+}
+
+// round is what an event loop does between two looks at what is ready: it reads from several connections, and what they have for the same
+// one is written together.
+type round struct {
+	dirty []*conn
+	bytes int // received since the last flush
+}
+
+// roundBytes is how much is received before what it caused is written, whoever else is ready: more at once would save little, and clients
+// have nothing to do meanwhile.
+const roundBytes = 4 << 10
+
+// take takes over what a batch has to flush.
+func (r *round) take(bt *batch) {
+	r.dirty = append(r.dirty, bt.dirty...)
+	clear(bt.dirty)
+	bt.dirty = bt.dirty[:0]
+	bt.endDoomed() // it flushes them
+	if r.bytes >= roundBytes {
+		r.flush()
+	}
+}
+
+func (r *round) flush() {
+	r.dirty = flushAll(r.dirty)
+	r.bytes = 0
 }
 
 // append puts a frame into the output of c, whose mu is held.

@@ -125,16 +125,20 @@ func (c *conn) readInto(p []byte) (full bool, err error) {
 
 // consume runs the protocol on bytes that arrived, and flushes what that caused.
 func (c *conn) consume(p []byte) error {
-	err := c.consumeBatch(p)
+	err := c.consumeBatch(p, nil)
 	if err == nil {
 		c.pause(c.behind)
 	}
 	return err
 }
 
-func (c *conn) consumeBatch(p []byte) (err error) {
+// consumeBatch runs the protocol on bytes that arrived, and leaves the flush of what that caused to a round, if there is one.
+func (c *conn) consumeBatch(p []byte, r *round) (err error) {
 	defer c.contain(&err, nil) // of finish: an event loop has nothing behind it that would
 	bt := c.b.newBatch()
+	if bt.round = r; r != nil {
+		r.bytes += len(p)
+	}
 	defer bt.finish(c) // also after a panic: others wait for this batch's flush
 	defer c.contain(&err, &bt.handling)
 	return c.data(p, bt)

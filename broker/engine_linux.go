@@ -86,14 +86,16 @@ func (l *eventLoop) run() {
 		return
 	}
 	events := make([]syscall.EpollEvent, eventBatch)
+	var r round
 	_ = raw.Read(func(fd uintptr) bool {
 		for {
 			n := epollWait(fd, events)
 			for i := range n {
 				if c := l.find(events[i].Fd); c != nil {
-					c.readEvent(n)
+					c.readEvent(n, &r)
 				}
 			}
+			r.flush()
 			if n <= 0 {
 				return false
 			}
@@ -197,7 +199,7 @@ func (c *conn) goOn() {
 			break
 		}
 		c.unread = false
-		if err := c.consumeBatch(nil); err != nil {
+		if err := c.consumeBatch(nil, nil); err != nil {
 			c.depart(err)
 			return
 		}
@@ -221,7 +223,7 @@ func share(buffer, ready, partial int) int {
 }
 
 // readEvent reads once, and runs the protocol on that. The loop calls it, with how many connections are ready.
-func (c *conn) readEvent(ready int) {
+func (c *conn) readEvent(ready int, r *round) {
 	rb := readBuffers.Get().(*[]byte)
 	p := (*rb)[:share(len(*rb), ready, len(c.in))]
 	n, err := sysRead(uintptr(c.event.fd), p)
@@ -229,7 +231,7 @@ func (c *conn) readEvent(ready int) {
 	case err == nil && n == 0:
 		err = io.EOF
 	case err == nil:
-		err = c.consumeBatch(p[:n])
+		err = c.consumeBatch(p[:n], r)
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 		readBuffers.Put(rb)
 		return

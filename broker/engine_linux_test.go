@@ -1,6 +1,15 @@
 package broker
 
-import "testing"
+import (
+	"errors"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+)
 
 func TestConnectionsThatAreReadyShareABuffer(t *testing.T) {
 	t.Parallel()
@@ -15,5 +24,125 @@ func TestConnectionsThatAreReadyShareABuffer(t *testing.T) {
 		if got := share(buffer, c.ready, c.partial); got != c.want {
 			t.Errorf("%d ready, %d bytes of a packet there: %d; want %d", c.ready, c.partial, got, c.want)
 		}
+	}
+}
+
+// TestRoundWritesOnceForSeveral has two clients publish to the same subscriber in one round, and a third that sends too much to wait.
+func TestRoundWritesOnceForSeveral(t *testing.T) {
+	b, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(l) }()
+	defer func() {
+		if err := errors.Join(b.Shutdown(t.Context()), <-served); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	}()
+	connect := func(id string) (net.Conn, *conn) {
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+		_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+		exchange(t, nc, &mqtt.Connect{ClientID: id, CleanStart: true})
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for c := range b.conns {
+			if c.client.RemoteAddr.String() == nc.LocalAddr().String() {
+				return nc, c
+			}
+		}
+		t.Fatalf("no connection of %s", id)
+		return nil, nil
+	}
+	sub, to := connect("sub")
+	exchange(t, sub, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "t"}}})
+
+	var r round
+	publish := func(id, payload string) {
+		nc, c := connect(id)
+		for !registered(c) { // a moment behind CONNACK
+			runtime.Gosched()
+		}
+		c.event.loop.remove(c) // what comes is left to this test
+		if _, err := nc.Write((&mqtt.Publish{Topic: []byte("t"), Payload: []byte(payload)}).Append(nil, mqtt.V5)); err != nil {
+			t.Fatal(err)
+		}
+		for received := b.Stats().Received; b.Stats().Received == received; {
+			c.readEvent(1, &r)
+		}
+		if err := c.event.loop.add(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("first", "a")
+	publish("second", "b")
+	if len(r.dirty) != 1 || r.dirty[0] != to {
+		t.Fatalf("%d connections to flush", len(r.dirty))
+	}
+	long := strings.Repeat("c", roundBytes)
+	publish("third", long)
+	if len(r.dirty) != 0 || r.bytes != 0 {
+		t.Errorf("%d connections to flush after %d bytes", len(r.dirty), roundBytes)
+	}
+	var in []byte
+	for _, want := range []string{"a", "b", long} {
+		if m, ok := next(t, sub, &in).(*mqtt.Publish); !ok || string(m.Payload) != want {
+			t.Errorf("no message %.10s: %+v", want, m)
+		}
+	}
+}
+
+// registered says whether a loop reads from c.
+func registered(c *conn) bool {
+	c.mu.Lock()
+	event := c.event
+	c.mu.Unlock()
+	if event == nil {
+		return false
+	}
+	event.loop.mu.Lock()
+	defer event.loop.mu.Unlock()
+	return event.fd < len(event.loop.conns) && event.loop.conns[event.fd] == c
+}
+
+// exchange sends a packet and waits for the answer.
+func exchange(t *testing.T, nc net.Conn, p mqtt.Packet) {
+	t.Helper()
+	if _, err := nc.Write(p.Append(nil, mqtt.V5)); err != nil {
+		t.Fatal(err)
+	}
+	next(t, nc, new([]byte))
+}
+
+// next reads a packet. in is what has been read and not returned.
+func next(t *testing.T, nc net.Conn, in *[]byte) mqtt.Packet {
+	t.Helper()
+	for {
+		frame, rest, err := mqtt.Split(*in, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frame != nil {
+			*in = rest
+			p, err := mqtt.Decode(mqtt.V5, frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		buf := make([]byte, 4096)
+		n, err := nc.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*in = append(*in, buf[:n]...)
 	}
 }
