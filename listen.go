@@ -111,6 +111,8 @@ func (s *Server) openAll() ([]*listener, error) {
 			if d := doors[i]; d != nil {
 				d.describe(&at.options)
 				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting)
+			} else if tcp, ok := socket.(*net.TCPListener); ok && api == nil {
+				at.Listener, err = broker.SocketListener(tcp, s.noDelay.Load)
 			}
 			if err != nil {
 				closeAll(all)

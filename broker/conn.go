@@ -75,6 +75,7 @@ type conn struct {
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
 	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), maxPacket: mqtt.MaxPacketSize}
 	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: ln.localAddr(nc.LocalAddr()), Listener: c.lo.Name}
+	c.claim()
 	return c
 }
 

@@ -3,13 +3,11 @@ package broker
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 )
 
@@ -19,6 +17,7 @@ import (
 //
 // A connection is owned by its loop while it is registered there, by that of conn.goOn while it is not, and by
 // that of conn.depart at its end. One read is made for each event: epoll is level-triggered, so that it tells again of what is left.
+// One that the broker has accepted itself (accept_linux.go) waits here for CONNECT, too: the first event starts the goroutine that reads it.
 type engine struct {
 	started sync.Once // by the first connection
 	loops   []*eventLoop
@@ -121,31 +120,50 @@ func (l *eventLoop) find(fd int32) *conn {
 	return l.conns[fd]
 }
 
+// await registers a connection that has said nothing yet, for one event.
+func (l *eventLoop) await(c *conn) error {
+	return l.register(c, syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLONESHOT)
+}
+
 // add registers a connection. From now on the loop owns it.
 func (l *eventLoop) add(c *conn) error {
+	return l.register(c, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+}
+
+func (l *eventLoop) register(c *conn, what uint32) error {
 	fd := c.event.fd
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.conns) <= fd {
 		l.conns = append(l.conns, nil)
 	}
-	l.conns[fd] = c
-	return syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP, Fd: int32(fd)})
+	op := syscall.EPOLL_CTL_ADD
+	if l.conns[fd] == c {
+		op = syscall.EPOLL_CTL_MOD
+	}
+	err := sysEpollCtl(l.epfd, op, fd, &syscall.EpollEvent{Events: what, Fd: int32(fd)})
+	if err == nil {
+		l.conns[fd] = c
+	}
+	return err
 }
 
-// remove is called by the loop.
+// remove is called by who owns the connection, which need not be registered.
 func (l *eventLoop) remove(c *conn) {
 	fd := c.event.fd
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if fd >= len(l.conns) || l.conns[fd] != c {
+		return
+	}
 	l.conns[fd] = nil
-	_ = syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_DEL, fd, nil)
+	_ = sysEpollCtl(l.epfd, syscall.EPOLL_CTL_DEL, fd, nil)
 }
 
 // adopt makes the connection's socket one of the engine's: a descriptor of its own that Go's poller does not know, which would else
 // be woken for each packet, too. It comes before anybody else knows the connection.
 func (c *conn) adopt() {
-	if c.raw == nil || c.layer != nil || c.b.options.Load().GoroutinePerConnection {
+	if c.event != nil || c.raw == nil || c.layer != nil || c.b.options.Load().GoroutinePerConnection {
 		return
 	}
 	loop := c.b.engine.pick()
@@ -186,6 +204,7 @@ func (c *conn) goOn() {
 		c.mu.Lock()
 		if c.closed {
 			c.mu.Unlock()
+			c.unwatch()
 			c.depart(io.EOF) // the cause is known
 			return
 		}
@@ -200,12 +219,13 @@ func (c *conn) goOn() {
 		}
 		c.unread = false
 		if err := c.consumeBatch(nil, nil); err != nil {
+			c.unwatch()
 			c.depart(err)
 			return
 		}
 	}
 	if err := c.event.loop.add(c); err != nil {
-		c.event.loop.remove(c)
+		c.unwatch()
 		c.depart(err)
 	}
 }
@@ -224,6 +244,11 @@ func share(buffer, ready, partial int) int {
 
 // readEvent reads once, and runs the protocol on that. The loop calls it, with how many connections are ready.
 func (c *conn) readEvent(ready int, r *round) {
+	if c.event.waiting {
+		c.event.waiting = false
+		go c.run()
+		return
+	}
 	rb := readBuffers.Get().(*[]byte)
 	p := (*rb)[:share(len(*rb), ready, len(c.in))]
 	n, err := sysRead(uintptr(c.event.fd), p)
@@ -238,7 +263,7 @@ func (c *conn) readEvent(ready int, r *round) {
 	}
 	readBuffers.Put(rb)
 	if err != nil {
-		c.event.loop.remove(c)
+		c.unwatch()
 		go c.depart(err) // it may wait
 		return
 	}
@@ -246,7 +271,7 @@ func (c *conn) readEvent(ready int, r *round) {
 	hold := c.behind()
 	c.mu.Unlock()
 	if hold || c.unread {
-		c.event.loop.remove(c)
+		c.unwatch()
 		go c.goOn()
 	}
 }
@@ -258,116 +283,3 @@ func (c *conn) depart(cause error) {
 	defer c.contain(&cause, nil) // hooks
 	c.finish(cause)
 }
-
-// eventConn is the socket of a connection of the engine, for all but reading.
-type eventConn struct {
-	fd     int
-	loop   *eventLoop
-	client *Client // has the addresses
-	parked bool    // not registered, and to be resumed by unpause; guarded by conn.mu
-
-	mu     sync.Mutex // guards what follows, and that fd is open while it is used
-	closed bool
-	slow   *os.File // a second descriptor, in Go's poller, while somebody waits for the client to take something
-}
-
-func (e *eventConn) LocalAddr() net.Addr  { return e.client.LocalAddr }
-func (e *eventConn) RemoteAddr() net.Addr { return e.client.RemoteAddr }
-
-// Read is not for here.
-func (e *eventConn) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
-
-// Write waits until the client takes p.
-func (e *eventConn) Write(p []byte) (int, error) {
-	f, err := e.writer()
-	if err != nil {
-		return 0, err
-	}
-	return f.Write(p)
-}
-
-func (e *eventConn) writer() (*os.File, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil, net.ErrClosed
-	}
-	if e.slow == nil {
-		fd, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(e.fd), syscall.F_DUPFD_CLOEXEC, 0)
-		if errno != 0 {
-			return nil, errno
-		}
-		e.slow = os.NewFile(fd, "client") // non-blocking is a property of the socket
-	}
-	return e.slow, nil
-}
-
-// SetWriteDeadline bounds the next Write; the zero time says that there will be none for a while.
-func (e *eventConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() {
-		e.mu.Lock()
-		slow := e.slow
-		e.slow = nil
-		e.mu.Unlock()
-		if slow != nil {
-			return slow.Close()
-		}
-		return nil
-	}
-	f, err := e.writer()
-	if err != nil {
-		return err
-	}
-	return f.SetWriteDeadline(t)
-}
-
-// SetReadDeadline ends reading, whatever the time.
-func (e *eventConn) SetReadDeadline(time.Time) error {
-	return e.use(func(fd uintptr) bool {
-		_ = syscall.Shutdown(int(fd), syscall.SHUT_RD)
-		return true
-	})
-}
-
-// SetDeadline is not for here.
-func (e *eventConn) SetDeadline(time.Time) error { return errors.ErrUnsupported }
-
-// Close implements net.Conn.
-func (e *eventConn) Close() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return net.ErrClosed
-	}
-	e.closed = true
-	if e.slow != nil {
-		_ = e.slow.Close()
-	}
-	return syscall.Close(e.fd)
-}
-
-func (e *eventConn) use(f func(fd uintptr) bool) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return net.ErrClosed
-	}
-	f(uintptr(e.fd))
-	return nil
-}
-
-// eventRaw is the socket as a syscall.RawConn.
-type eventRaw eventConn
-
-func (r *eventRaw) Control(f func(fd uintptr)) error {
-	return (*eventConn)(r).use(func(fd uintptr) bool {
-		f(fd)
-		return true
-	})
-}
-
-// Read is not for here.
-func (r *eventRaw) Read(func(fd uintptr) bool) error { return errors.ErrUnsupported }
-
-// Write calls f once.
-func (r *eventRaw) Write(f func(fd uintptr) bool) error { return (*eventConn)(r).use(f) }

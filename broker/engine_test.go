@@ -17,12 +17,13 @@ import (
 	"github.com/uniomq/unio/store/storetest"
 )
 
-// onSockets runs a test over loopback, with connections that have a goroutine each and with those of the engine, where there is one.
+// onSockets runs a test over loopback, with connections that have a goroutine each and, where there is an engine, with those that it takes over and
+// those that it accepts.
 func onSockets(t *testing.T, o func() broker.Options, test func(t *testing.T, b *broker.Broker, dial func() *client)) {
-	for name, goroutines := range map[string]bool{"engine": false, "goroutines": true} {
+	for _, name := range []string{"engine", "goroutines", "accepted"} {
 		t.Run(name, func(t *testing.T) {
 			options := o()
-			options.GoroutinePerConnection = goroutines
+			options.GoroutinePerConnection = name == "goroutines"
 			b, err := broker.New(options)
 			if err != nil {
 				t.Fatal(err)
@@ -30,6 +31,9 @@ func onSockets(t *testing.T, o func() broker.Options, test func(t *testing.T, b 
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
+			}
+			if name == "accepted" {
+				l = socketListener(t, l)
 			}
 			served := make(chan error, 1)
 			go func() { served <- b.Serve(l) }()
@@ -50,6 +54,15 @@ func onSockets(t *testing.T, o func() broker.Options, test func(t *testing.T, b 
 			}
 		})
 	}
+}
+
+func socketListener(t *testing.T, l net.Listener) net.Listener {
+	t.Helper()
+	s, err := broker.SocketListener(l.(*net.TCPListener), func() bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func plainOptions() broker.Options { return broker.Options{} }

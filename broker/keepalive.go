@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"os"
 	"sync"
 	"time"
 
@@ -118,11 +119,20 @@ func (b *Broker) runKeepAlive() {
 		case now := <-t.C:
 			late = b.wheel.tick(now, late[:0])
 			for _, c := range late {
-				c.interrupt(mqtt.KeepAliveTimeout)
+				c.silent()
 			}
 			clear(late)
 		case <-b.ctx.Done():
 			return
 		}
+	}
+}
+
+// silent ends a connection of which nothing was heard for too long: since its last packet, or, if that is what is missing, up to CONNECT.
+func (c *conn) silent() {
+	if c.accepted.Load() {
+		c.interrupt(mqtt.KeepAliveTimeout)
+	} else {
+		c.interrupt(os.ErrDeadlineExceeded)
 	}
 }

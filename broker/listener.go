@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -63,7 +64,9 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	if !lo.Proxied {
 		c.opened()
 	}
-	go c.run()
+	if !c.await() {
+		go c.run()
+	}
 }
 
 // opened tells of the connection.
@@ -76,12 +79,14 @@ func (c *conn) opened() {
 // run is a connection's whole life, or its first part, up to CONNACK, if the engine takes it over.
 func (c *conn) run() {
 	b := c.b
+	b.wheel.remove(c) // it has said something
 	rest, err := c.handshake()
 	b.counters.unaccepted.Add(-1)
 	if err == nil && c.event != nil {
 		c.watch(rest)
 		return
 	}
+	c.unwatch()
 	defer b.wg.Done()
 	defer b.forget(c)
 	defer c.contain(&err, nil)
@@ -106,12 +111,19 @@ func (c *conn) run() {
 func (c *conn) handshake() (rest []byte, err error) {
 	defer c.contain(&err, nil)
 	timeout := c.b.options.Load().ConnectTimeout
-	deadline := time.Now().Add(timeout)
+	start := time.Now()
+	if at := c.lastSeen.Load(); at != 0 { // it has waited already
+		start = time.Unix(0, at)
+	}
+	deadline := start.Add(timeout)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
 	if err = c.open(deadline); err == nil {
 		rest, err = c.connect(deadline)
+	}
+	if cause := c.closeCause(); err != nil && errors.Is(cause, os.ErrDeadlineExceeded) {
+		err = cause
 	}
 	if err != nil && refuseCause(err) == RefuseTimeout {
 		err = lateError{timeout, err}

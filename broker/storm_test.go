@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,44 +15,27 @@ import (
 // TestTakeoverStormOnSockets has few client ids fought over by many connections that publish to each other, so that
 // connections are closed by others while they run the protocol. Everybody must get CONNACK, and Shutdown must find an end.
 func TestTakeoverStormOnSockets(t *testing.T) {
-	b, err := broker.New(broker.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- b.Serve(l) }()
-	var wg sync.WaitGroup
-	for w := range 8 {
-		wg.Go(func() {
-			random := rand.New(rand.NewPCG(1, uint64(w)))
-			for range 150 {
-				fight(t, l.Addr().String(), fmt.Sprint("id", random.IntN(3)), random)
+	onSockets(t, plainOptions, func(t *testing.T, b *broker.Broker, dial func() *client) {
+		var wg sync.WaitGroup
+		for w := range 8 {
+			wg.Go(func() {
+				random := rand.New(rand.NewPCG(1, uint64(w)))
+				for range 150 {
+					fight(t, dial().nc, fmt.Sprint("id", random.IntN(3)), random)
+				}
+			})
+		}
+		wg.Wait()
+		t.Cleanup(func() { // behind Shutdown
+			if n := b.Stats(); n.Connections != 0 || n.Unaccepted != 0 || n.Panics != 0 {
+				t.Errorf("after shutdown: %+v", n)
 			}
 		})
-	}
-	wg.Wait()
-	if err := b.Shutdown(context.Background()); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; err != broker.ErrClosed {
-		t.Error(err)
-	}
-	if n := b.Stats(); n.Connections != 0 || n.Unaccepted != 0 || n.Panics != 0 {
-		t.Errorf("after shutdown: %+v", n)
-	}
+	})
 }
 
 // fight connects, takes the id from whoever has it, says something, and goes.
-func fight(t *testing.T, address, id string, random *rand.Rand) {
-	nc, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Error(err)
-		return
-	}
+func fight(t *testing.T, nc net.Conn, id string, random *rand.Rand) {
 	defer nc.Close()
 	connect := mqtt.Connect{ClientID: id, CleanStart: random.IntN(2) == 0}
 	connect.Properties.SetSessionExpiry(uint32(random.IntN(2) * 60))

@@ -26,5 +26,47 @@ func rawRW(call, fd uintptr, p []byte) (int, error) {
 	return int(n), nil
 }
 
+// sysAccept takes a connection from a listening socket; it does not block. from is where its address goes.
+func sysAccept(l uintptr, from *syscall.RawSockaddrInet6) (fd int, err error) {
+	size := uint32(unsafe.Sizeof(*from))
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, l, uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)),
+		syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// sysLocal asks at which address a socket is.
+func sysLocal(fd int, at *syscall.RawSockaddrInet6) error {
+	size := uint32(unsafe.Sizeof(*at))
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(at)), uintptr(unsafe.Pointer(&size))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// sysNoDelay turns Nagle's algorithm off.
+func sysNoDelay(fd int) {
+	on := int32(1)
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), 4, 0)
+}
+
+// sysClose closes a socket, which does not block: nothing lingers.
+func sysClose(fd int) error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// sysEpollCtl changes what is waited for.
+func sysEpollCtl(epfd, op, fd int, e *syscall.EpollEvent) error {
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(e)), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 // sysShutdown ends both directions of a socket, and wakes who waits for it. What was written is still delivered.
 func sysShutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }

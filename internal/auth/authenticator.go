@@ -93,7 +93,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, c *broker.Client, pass
 	c.Auth = nil
 	g := a.use()
 	defer g.users.Done()
-	return g.judge(ctx, c, Login{addressOf(c), c.Username, credential(c.Username, password)}, c.HasUsername || password != nil, func() *Decision {
+	who := Login{Address: addressOf(c), User: c.Username}
+	guess := c.HasUsername || password != nil
+	if guess {
+		who.Credential = credential(c.Username, password)
+	}
+	return g.judge(ctx, c, who, guess, func() *Decision {
 		return g.listener(c.Listener).ask(ctx, &Request{c, password})
 	})
 }
