@@ -70,7 +70,7 @@ func (s *socketListener) Accept() (net.Conn, error) {
 	if at := (syscall.RawSockaddrInet6{}); local.IP.IsUnspecified() && sysLocal(fd, &at) == nil {
 		local = addrOf(&at)
 	}
-	return &eventConn{fd: fd, client: &Client{RemoteAddr: addrOf(&from), LocalAddr: local}}, nil
+	return &eventConn{fd: int32(fd), client: &Client{RemoteAddr: addrOf(&from), LocalAddr: local}}, nil
 }
 
 // addrOf returns the address in from, which may be one of IPv4.
@@ -101,7 +101,6 @@ func (c *conn) claim() {
 		return
 	}
 	c.event, c.raw = ec, (*eventRaw)(ec)
-	c.write.init()
 }
 
 // await has the engine wait for the first bytes of a connection, if it has it already.

@@ -34,11 +34,8 @@ func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
 	if fresh {
 		sub.ref = at.Ref
 	}
-	if sub.will != nil {
-		sub.will = nil // [MQTT-3.1.3-9] it was still delayed
-	}
-	sub.due = time.Time{}
 	b.timers.set(sub, time.Time{})
+	sub.away = nil                      // [MQTT-3.1.3-9] with a will that was still delayed
 	connack.SessionPresent = at.Present // [MQTT-3.2.2-2, -3]
 	sub.old.Store(c.version < mqtt.V5)
 	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
@@ -106,7 +103,9 @@ func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh, replac
 	}
 }
 
-func (s *subscriber) expired(now time.Time) bool { return !s.due.IsZero() && !now.Before(s.due) }
+func (s *subscriber) expired(now time.Time) bool {
+	return s.away != nil && !s.away.due.IsZero() && !now.Before(s.away.due)
+}
 
 // attachStore asks the store for the session, if it has, or is to have, one.
 // [MQTT-3.1.2-7]
@@ -120,8 +119,8 @@ func (b *Broker) attachStore(c *conn, sub *subscriber, fresh, replaced bool) (st
 	a := store.Attach{
 		ClientID: c.client.ID, Clean: fresh, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
 	}
-	if c.will != nil {
-		a.Will = &c.will.Will
+	if w := c.will(); w != nil {
+		a.Will = &w.Will
 	}
 	type answer struct {
 		at  store.Attached
@@ -163,7 +162,7 @@ func (b *Broker) detach(c *conn) {
 func (b *Broker) leave(sub *subscriber, c *conn) {
 	sub.conn.Store(nil)
 	b.counters.connected(-1)
-	w := c.will
+	w := c.will()
 	if errors.Is(c.closeCause(), errDisconnect) {
 		w = nil // [MQTT-3.1.2-10]
 	}
@@ -177,29 +176,29 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 		b.publishWill(w)
 		w = nil
 	}
-	sub.will, sub.due = w, time.Time{}
+	sub.away = &away{will: w}
 	if c.expiry != store.ExpiryNever {
-		sub.due = now.Add(time.Duration(c.expiry) * time.Second)
+		sub.away.due = now.Add(time.Duration(c.expiry) * time.Second)
 	}
 	var willAt time.Time
 	if w != nil {
 		willAt = now.Add(time.Duration(w.Delay) * time.Second)
 		w = &will{client: w.client, Will: w.Will} // the store has the other one
 		w.At = willAt
-		sub.will = w
+		sub.away.will = w
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)
 	bt.stage().Detach(sub.ref, now, c.expiry, willAt)
-	b.timers.set(sub, sub.next())
+	b.timers.set(sub, sub.away.next())
 }
 
 // next is when the offline session has something due: its will or its end.
-func (s *subscriber) next() time.Time {
-	if s.will != nil && (s.due.IsZero() || s.will.At.Before(s.due)) {
-		return s.will.At
+func (a *away) next() time.Time {
+	if a.will != nil && (a.due.IsZero() || a.will.At.Before(a.due)) {
+		return a.will.At
 	}
-	return s.due
+	return a.due
 }
 
 // endSession removes a session with its subscriptions, but not from the store. A will that was
@@ -212,9 +211,11 @@ func (b *Broker) endSession(sub *subscriber) {
 	}
 	b.registry.remove(sub)
 	b.counters.sessions.Add(-1)
-	w := sub.will
-	sub.will = nil
-	b.publishWill(w)
+	if sub.away != nil {
+		w := sub.away.will
+		sub.away.will = nil
+		b.publishWill(w)
+	}
 }
 
 // removeSession is endSession, and removes it from the store.
@@ -234,7 +235,7 @@ func (b *Broker) expire(sub *subscriber) {
 		return
 	}
 	defer b.registry.release(sub)
-	if sub.conn.Load() != nil {
+	if sub.away == nil {
 		return
 	}
 	now := time.Now()
@@ -243,14 +244,14 @@ func (b *Broker) expire(sub *subscriber) {
 		b.removeSession(sub)
 		return
 	}
-	if w := sub.will; w != nil && !now.Before(w.At) {
-		sub.will = nil
+	if w := sub.away.will; w != nil && !now.Before(w.At) {
+		sub.away.will = nil
 		b.publishWill(w)
 		bt := b.newBatch()
 		defer bt.finish(nil)
 		bt.stage().ClearWill(sub.ref)
 	}
-	b.timers.set(sub, sub.next())
+	b.timers.set(sub, sub.away.next())
 }
 
 // recoverSession takes up a session that the store has kept.
@@ -258,15 +259,15 @@ func (b *Broker) recoverSession(s store.Session) error {
 	sub, _ := b.registry.acquire(s.ClientID)
 	defer b.registry.release(sub)
 	b.counters.sessions.Add(1)
-	sub.ref, sub.due = s.Ref, s.ExpiresAt
+	sub.ref, sub.away = s.Ref, &away{due: s.ExpiresAt}
 	for _, f := range s.Subscriptions {
 		b.subscribe(sub, f)
 	}
 	if s.Will != nil {
 		m := s.Will.Message
 		owner := &Client{ID: s.ClientID, Username: m.Username, HasUsername: m.Username != "", HasWill: true, Listener: m.Listener, Partial: true}
-		sub.will = &will{client: owner, Will: *s.Will}
+		sub.away.will = &will{client: owner, Will: *s.Will}
 	}
-	b.timers.set(sub, sub.next())
+	b.timers.set(sub, sub.away.next())
 	return nil
 }

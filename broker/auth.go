@@ -10,8 +10,9 @@ import (
 // exchange runs the enhanced authentication of a CONNECT [MQTT-4.12].
 // [MQTT-4.12.0-2, -4, -6]
 func (c *conn) exchange(ctx context.Context, auth Authenticator, in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack) error {
-	c.authMethod = string(p.Properties.AuthMethod)
-	x, err := auth.Exchange(ctx, c.client, c.authMethod)
+	method := string(p.Properties.AuthMethod)
+	c.withExtra().authMethod = method
+	x, err := auth.Exchange(ctx, c.client, method)
 	if err != nil {
 		return authError(err)
 	}
@@ -22,7 +23,7 @@ func (c *conn) exchange(ctx context.Context, auth Authenticator, in *handshakeRe
 			return authError(err)
 		}
 		if done {
-			connack.Properties.SetAuthMethod(c.authMethod) // [MQTT-4.12.0-5]
+			connack.Properties.SetAuthMethod(method) // [MQTT-4.12.0-5]
 			if len(reply) > 0 {
 				connack.Properties.SetAuthData(reply)
 			}
@@ -62,7 +63,7 @@ func (c *conn) readAuth(in *handshakeReader) ([]byte, error) {
 // checkAuth refuses an AUTH with another reason or method than the one at CONNECT [MQTT-4.12.0-3, -5].
 // [MQTT-4.12.1-1]
 func (c *conn) checkAuth(a *mqtt.Auth, want mqtt.ReasonCode) error {
-	if a.Reason != want || c.authMethod == "" || string(a.Properties.AuthMethod) != c.authMethod {
+	if a.Reason != want || c.extra.authMethod == "" || string(a.Properties.AuthMethod) != c.extra.authMethod {
 		return mqtt.ProtocolError
 	}
 	return nil
@@ -71,7 +72,7 @@ func (c *conn) checkAuth(a *mqtt.Auth, want mqtt.ReasonCode) error {
 // [MQTT-3.15.2-1]
 func (c *conn) writeAuth(code mqtt.ReasonCode, data []byte) {
 	a := mqtt.Auth{Reason: code}
-	a.Properties.SetAuthMethod(c.authMethod)
+	a.Properties.SetAuthMethod(c.extra.authMethod)
 	if len(data) > 0 {
 		a.Properties.SetAuthData(data)
 	}
@@ -88,10 +89,11 @@ func (c *conn) writeAuth(code mqtt.ReasonCode, data []byte) {
 // may block, so each runs in a goroutine of its own, while other packets go on.
 // [MQTT-4.12.0-7]
 func (c *conn) reauthenticate(a *mqtt.Auth) error {
-	if !c.stepping.CompareAndSwap(false, true) {
-		return mqtt.ProtocolError // AUTH before the answer to the last one
+	e := c.extra
+	if e == nil || !e.stepping.CompareAndSwap(false, true) {
+		return mqtt.ProtocolError // there was none at CONNECT, or AUTH before the answer to the last one
 	}
-	x, want := c.reauth, mqtt.ContinueAuthentication
+	x, want := e.reauth, mqtt.ContinueAuthentication
 	if x == nil {
 		want = mqtt.ReAuthenticate
 	}
@@ -117,7 +119,7 @@ func (c *conn) reauthStep(auth Authenticator, x Exchange, data []byte) {
 	ctx, cancel := context.WithTimeout(c.b.ctx, c.b.options.Load().ConnectTimeout)
 	defer cancel()
 	if x == nil {
-		if x, err = auth.Exchange(ctx, c.client, c.authMethod); err != nil {
+		if x, err = auth.Exchange(ctx, c.client, c.extra.authMethod); err != nil {
 			err = authError(err)
 			return
 		}
@@ -131,7 +133,7 @@ func (c *conn) reauthStep(auth Authenticator, x Exchange, data []byte) {
 	if done {
 		x, code = nil, mqtt.Success
 	}
-	c.reauth = x
-	c.stepping.Store(false)
+	c.extra.reauth = x
+	c.extra.stepping.Store(false)
 	c.writeAuth(code, reply)
 }

@@ -62,8 +62,7 @@ func (bt *batch) settleUp(c *conn) {
 		cm.acks = append(cm.acks, bt.acks...)
 		bt.clearAcks()
 		c.mu.Lock()
-		c.pending = append(c.pending, cm)
-		c.owed.Add(int32(cm.owed))
+		c.promise(cm)
 		c.mu.Unlock()
 	}
 	cm.b.store.Commit(&cm.tx)
@@ -77,16 +76,22 @@ func (bt *batch) settleUp(c *conn) {
 func (bt *batch) release(c *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.pending) > 0 {
+	if c.pending() > 0 {
 		cm := bt.b.newCommit()
 		cm.c, cm.owed, cm.done = c, bt.owed, true
 		cm.acks = append(cm.acks, bt.acks...)
-		c.pending = append(c.pending, cm)
-		c.owed.Add(int32(cm.owed))
+		c.promise(cm)
 	} else if !c.closed {
 		c.acknowledge(bt, bt.acks)
 	}
 	bt.clearAcks()
+}
+
+// promise puts a commit behind those whose acknowledgements are not released. mu is held.
+func (c *conn) promise(cm *commit) {
+	w := c.withWaits()
+	w.pending = append(w.pending, cm)
+	c.owed.Add(int32(cm.owed))
 }
 
 func (bt *batch) clearAcks() {
@@ -123,15 +128,16 @@ func (cm *commit) release(bt *batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cm.done = true
+	w := c.withWaits()
 	n := 0
-	for ; n < len(c.pending) && c.pending[n].done; n++ {
-		first := c.pending[n]
+	for ; n < len(w.pending) && w.pending[n].done; n++ {
+		first := w.pending[n]
 		c.owed.Add(-int32(first.owed))
 		c.acknowledge(bt, first.acks)
 		first.free()
 	}
 	if n > 0 {
-		c.pending = append(c.pending[:0], c.pending[n:]...)
+		w.pending = append(w.pending[:0], w.pending[n:]...)
 		c.unpause()
 	}
 }
@@ -173,7 +179,10 @@ func (c *conn) acknowledge(bt *batch, acks []ack) {
 			p := mqtt.Suback{PacketID: a.id, Reasons: a.reasons}
 			c.explain(&p.Properties, a)
 			bt.packet(c, &p)
-			c.backlog = append(c.backlog, a.retained...)
+			if len(a.retained) > 0 {
+				w := c.withWaits()
+				w.backlog = append(w.backlog, a.retained...)
+			}
 			c.pump(bt)
 		case mqtt.UNSUBACK:
 			p := mqtt.Unsuback{PacketID: a.id, Reasons: a.reasons}

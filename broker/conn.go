@@ -28,48 +28,90 @@ type conn struct {
 	client *Client          // for hooks and events; complete when sub is set
 	sub    *subscriber
 	sess   *session.Session
-	will   *will
+	extra  *extra // nil: none of that; it is made before the connection is known to others
 
-	version        mqtt.Version
-	maxPacket      uint32        // the client's Maximum Packet Size
-	expiry         uint32        // Session Expiry Interval, seconds
-	receiveMaximum uint16        // the client's
-	aliasMaximum   uint16        // the client's
-	terse          bool          // the client wants no reason strings [MQTT-3.1.2-29]
-	keepAlive      time.Duration // silence after which the connection is closed; 0: never
-	in             []byte        // the beginning of a packet whose end has not arrived
-	unread         bool          // in has packets that were not handled, because of throttle
-	slot           wheelSlot
-	lease          *time.Timer  // ends the connection at client.Expires; nil: never
-	lastSeen       atomic.Int64 // unix nanoseconds; kept coarse, once per read
+	keepAlive time.Duration // silence after which the connection is closed; 0: never
+	slot      wheelSlot
+	lastSeen  atomic.Int64 // unix nanoseconds; kept coarse, once per read
+	in        []byte       // the beginning of a packet whose end has not arrived
+
+	maxPacket      uint32       // the client's Maximum Packet Size
+	expiry         uint32       // Session Expiry Interval, seconds
 	owed           atomic.Int32 // PUBACKs that wait for a commit
 	accepted       atomic.Bool  // CONNACK was sent with success
 	fenced         atomic.Bool  // the read loop must handle nothing more
+	receiveMaximum uint16       // the client's
+	aliasMaximum   uint16       // the client's
+	version        mqtt.Version
+	terse          bool // the client wants no reason strings [MQTT-3.1.2-29]
+	unread         bool // in has packets that were not handled, because of throttle
+	counted        bool // in ln.count
 
-	counted     bool  // in ln.count
+	// mu guards what follows, and the Outbound half of sess.
+	dirty   bool // some batch will flush this connection
+	writing bool // somebody writes; it will look at out again
+	live    bool // CONNACK was sent: deliveries may follow
+	closed  bool // fenced: nothing more is appended
+	over    bool // the read loop has ended
+	done    bool // that is known to all
+	held    bool // something waits for the buffer, which was full, and no acknowledgement will come for it
+	doom    mqtt.ReasonCode
+	mu      sync.Mutex
+	out     *buffer // to be written; nil: nothing
+	cause   error   // why it was closed
+	cursor  uint64  // ordinal of the newest delivery pulled from the store
+	waits   *waits  // nil: nothing of that yet
+}
+
+// extra is what few clients bring along.
+type extra struct {
 	identifyErr error // of ListenerOptions.Identify, told behind CONNECT
+	will        *will
+	lease       *time.Timer // ends the connection at client.Expires; nil: never
 
 	authMethod string
 	stepping   atomic.Bool // a step of reauth runs, and owns it
 	reauth     Exchange    // the enhanced re-authentication under way
+}
 
-	mu      sync.Mutex    // guards what follows, and the Outbound half of sess
-	out     *buffer       // to be written; nil: nothing
-	write   writeState    // the write in progress, see write.go
-	dirty   bool          // some batch will flush this connection
-	writing bool          // somebody writes; it will look at out again
-	live    bool          // CONNACK was sent: deliveries may follow
-	closed  bool          // fenced: nothing more is appended
-	over    bool          // the read loop has ended
-	done    bool          // that is known to all
-	ended   chan struct{} // closed when done; nil: nobody waits for that
-	cause   error         // why it was closed
-	cursor  uint64        // ordinal of the newest delivery pulled from the store
-	pending []*commit     // commits whose acknowledgements are not released, in order
+// withExtra returns extra, which there is from now on.
+func (c *conn) withExtra() *extra {
+	if c.extra == nil {
+		c.extra = new(extra)
+	}
+	return c.extra
+}
+
+// will is nil if the client has none.
+func (c *conn) will() *will {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.will
+}
+
+// waits is what has to wait on a connection, and who waits for it. conn.mu guards it.
+type waits struct {
+	pending []*commit // commits whose acknowledgements are not released, in order
 	backlog []retainedDelivery
-	doom    mqtt.ReasonCode
-	held    bool          // something waits for the buffer, which was full, and no acknowledgement will come for it
 	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused
+	ended   chan struct{} // closed when done; nil: nobody waits for that
+}
+
+// withWaits returns waits, which there are from now on. mu is held.
+func (c *conn) withWaits() *waits {
+	if c.waits == nil {
+		c.waits = new(waits)
+	}
+	return c.waits
+}
+
+// pending is how many commits are under way. mu is held.
+func (c *conn) pending() int {
+	if c.waits == nil {
+		return 0
+	}
+	return len(c.waits.pending)
 }
 
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
@@ -150,7 +192,7 @@ const maxPending = 1024
 
 // behind says that the store is far behind with what this client sent, or that the client takes none of the answers. mu is held.
 func (c *conn) behind() bool {
-	return len(c.pending) > maxPending || c.buffered() > 2*c.b.options.Load().MaxBufferedBytes
+	return c.pending() > maxPending || c.buffered() > 2*c.b.options.Load().MaxBufferedBytes
 }
 
 // pause holds the read loop up while a condition lasts that depends on what mu guards. TCP then holds up the client.
@@ -159,7 +201,7 @@ func (c *conn) pause(while func() bool) {
 	defer c.mu.Unlock()
 	for !c.closed && while() {
 		resumed := make(chan struct{})
-		c.resumed = resumed
+		c.withWaits().resumed = resumed
 		c.mu.Unlock()
 		<-resumed
 		c.mu.Lock()
@@ -172,9 +214,9 @@ func (c *conn) unpause() {
 		c.event.parked = false
 		go c.goOn()
 	}
-	if c.resumed != nil {
-		close(c.resumed)
-		c.resumed = nil
+	if w := c.waits; w != nil && w.resumed != nil {
+		close(w.resumed)
+		w.resumed = nil
 	}
 }
 
@@ -255,8 +297,8 @@ func (b *Broker) panicked(c *Client, v any, packet []byte) {
 // finish ends a connection that had a session.
 func (c *conn) finish(cause error) {
 	c.b.wheel.remove(c)
-	if c.lease != nil {
-		c.lease.Stop()
+	if c.extra != nil && c.extra.lease != nil {
+		c.extra.lease.Stop()
 	}
 	c.end(cause)
 	c.b.detach(c)
@@ -285,8 +327,8 @@ func (c *conn) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done = true
-	if c.ended != nil {
-		close(c.ended)
+	if c.waits != nil && c.waits.ended != nil {
+		close(c.waits.ended)
 	}
 }
 
@@ -297,10 +339,11 @@ func (c *conn) awaitEnd() {
 		c.mu.Unlock()
 		return
 	}
-	if c.ended == nil {
-		c.ended = make(chan struct{})
+	w := c.withWaits()
+	if w.ended == nil {
+		w.ended = make(chan struct{})
 	}
-	ended := c.ended
+	ended := w.ended
 	c.mu.Unlock()
 	<-ended
 }
@@ -325,7 +368,9 @@ func (c *conn) shut(cause error) {
 		cause = io.EOF
 	}
 	c.closed, c.cause = true, cause
-	c.backlog, c.pending = nil, nil
+	if w := c.waits; w != nil {
+		w.backlog, w.pending = nil, nil
+	}
 	c.unpause()
 	var code mqtt.ReasonCode
 	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {

@@ -55,7 +55,10 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 		err = c.mayConnect()
 	}
 	if err == nil && p.Will != nil {
-		c.will, err = c.newWill(p.Will)
+		c.withExtra().will, err = c.newWill(p.Will)
+	}
+	if !c.client.Expires.IsZero() {
+		c.withExtra()
 	}
 	if err == nil {
 		err = c.nc.SetDeadline(time.Time{})
@@ -70,7 +73,7 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 		return nil, err
 	}
 	if at := c.client.Expires; !at.IsZero() {
-		c.lease = time.AfterFunc(time.Until(at), func() { c.interrupt(errExpired) })
+		c.extra.lease = time.AfterFunc(time.Until(at), func() { c.interrupt(errExpired) })
 	}
 	if c.keepAlive > 0 {
 		c.b.wheel.add(c, c.keepAlive)
@@ -193,8 +196,8 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 	if c.b.short.Load() {
 		return errShort
 	}
-	if c.identifyErr != nil {
-		return authError(c.identifyErr)
+	if c.extra != nil && c.extra.identifyErr != nil {
+		return authError(c.extra.identifyErr)
 	}
 	if t := c.client.Transport; t != nil && t.Username != "" {
 		p.Username, p.HasUsername = t.Username, true

@@ -131,7 +131,7 @@ func (l *eventLoop) add(c *conn) error {
 }
 
 func (l *eventLoop) register(c *conn, what uint32) error {
-	fd := c.event.fd
+	fd := int(c.event.fd)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.conns) <= fd {
@@ -150,7 +150,7 @@ func (l *eventLoop) register(c *conn, what uint32) error {
 
 // remove is called by who owns the connection, which need not be registered.
 func (l *eventLoop) remove(c *conn) {
-	fd := c.event.fd
+	fd := int(c.event.fd)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fd >= len(l.conns) || l.conns[fd] != c {
@@ -186,7 +186,7 @@ func (c *conn) adopt() {
 		_ = syscall.Close(fd)
 		return
 	}
-	ec := &eventConn{fd: fd, client: c.client, loop: loop}
+	ec := &eventConn{fd: int32(fd), client: c.client, loop: loop}
 	_ = c.nc.Close() // the socket stays open
 	c.nc, c.raw, c.event = ec, (*eventRaw)(ec), ec
 }

@@ -110,7 +110,7 @@ func registered(c *conn) bool {
 	}
 	event.loop.mu.Lock()
 	defer event.loop.mu.Unlock()
-	return event.fd < len(event.loop.conns) && event.loop.conns[event.fd] == c
+	return int(event.fd) < len(event.loop.conns) && event.loop.conns[event.fd] == c
 }
 
 // exchange sends a packet and waits for the answer.

@@ -13,16 +13,16 @@ import (
 
 // eventConn is the socket of a connection of the engine, for all but reading.
 type eventConn struct {
-	fd       int
 	loop     *eventLoop
 	client   *Client      // has the addresses
 	deadline atomic.Int64 // of Read, in unix nanoseconds; 0: none
-	waiting  bool         // has said nothing yet; the loop owns it
-	parked   bool         // not registered, and to be resumed by unpause; guarded by conn.mu
+	fd       int32
+	waiting  bool // has said nothing yet; the loop owns it
+	parked   bool // not registered, and to be resumed by unpause; guarded by conn.mu
 
+	closed bool       // guarded by mu
 	mu     sync.Mutex // guards what follows, and that fd is open while it is used
-	closed bool
-	slow   *os.File // a second descriptor, in Go's poller, while somebody waits for the client to take something
+	slow   *os.File   // a second descriptor, in Go's poller, while somebody waits for the client to take something
 }
 
 func (e *eventConn) LocalAddr() net.Addr  { return e.client.LocalAddr }
@@ -139,7 +139,7 @@ func (e *eventConn) Close() error {
 	if e.slow != nil {
 		_ = e.slow.Close()
 	}
-	return sysClose(e.fd)
+	return sysClose(int(e.fd))
 }
 
 func (e *eventConn) use(f func(fd uintptr) bool) error {

@@ -59,7 +59,11 @@ func (c *conn) open(deadline time.Time) error {
 		c.opened()
 	}
 	if c.lo.Identify != nil {
-		c.client.Transport, c.identifyErr = c.lo.Identify(c.nc)
+		t, err := c.lo.Identify(c.nc)
+		c.client.Transport = t
+		if err != nil {
+			c.withExtra().identifyErr = err
+		}
 	}
 	if sc, ok := c.nc.(syscall.Conn); ok && rawIO {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -81,8 +85,13 @@ type layer struct {
 	LayeredConn
 	in   socketReader
 	out  socketWriter
-	full bool // what TryWrite has said; the writer owns it
 	left bool // TryClose was called; guarded by conn.mu
+
+	// The writer owns what follows.
+	p     []byte
+	n     int
+	full  bool                  // what TryWrite has said
+	write func(fd uintptr) bool // bound once, so that a write does not allocate
 }
 
 // socketReader and socketWriter are a socket while its descriptor is held.
@@ -126,20 +135,23 @@ func (c *conn) setRaw(raw syscall.RawConn) {
 	c.raw = raw
 	if lc, ok := c.nc.(LayeredConn); ok {
 		c.layer = &layer{LayeredConn: lc}
-		c.write.initLayer(c.layer)
-		return
+		c.layer.write = c.layer.writeOnce
 	}
-	c.write.init()
 }
 
-// initLayer is init for a layered connection.
-func (w *writeState) initLayer(l *layer) {
-	w.write = func(fd uintptr) bool {
-		l.out.fd = fd
-		n, err := l.TryWrite(&l.out, w.p)
-		w.n, l.full = n, err != nil // full, or broken: drain finds out
-		return true
-	}
+// tryWrite makes one attempt and returns how much of p was taken, and whether there is more to be done.
+func (l *layer) tryWrite(raw syscall.RawConn, p []byte) (n int, more bool) {
+	l.p, l.n, l.full = p, 0, false
+	err := raw.Write(l.write)
+	l.p = nil
+	return l.n, err != nil || l.n < len(p) || l.full
+}
+
+func (l *layer) writeOnce(fd uintptr) bool {
+	l.out.fd = fd
+	n, err := l.TryWrite(&l.out, l.p)
+	l.n, l.full = n, err != nil // full, or broken: drain finds out
+	return true
 }
 
 // readableLayer is readable for a layered connection.

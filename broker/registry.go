@@ -21,12 +21,17 @@ type subscriber struct {
 	old  atomic.Bool // its client last spoke a version before 5.0
 	held bool        // by whoever attaches, detaches or ends the session; the registry's shard guards it
 	// The holder owns what follows.
-	dead bool      // ended
-	will *will     // pending, while offline
-	due  time.Time // expires; zero: never, or connected
-	timer
+	dead    bool                     // ended
+	away    *away                    // nil: its client is connected
 	filters filterSet                // its subscriptions, for anybody
 	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them
+}
+
+// away is what is pending of a session while its client is not connected.
+type away struct {
+	will *will
+	due  time.Time // the session expires; zero: never
+	timer
 }
 
 const registryShards = 64

@@ -160,12 +160,16 @@ func (b *Broker) source(m *store.Message) *Client {
 // sendBacklog sends retained messages that wait for the buffer or the window. They wait here as
 // references, so that a subscription to a million of them costs a million pointers, and none is dropped. c.mu is held.
 func (c *conn) sendBacklog(bt *batch) {
-	for i := range c.backlog {
-		r := &c.backlog[i]
+	w := c.waits
+	if w == nil {
+		return
+	}
+	for i := range w.backlog {
+		r := &w.backlog[i]
 		d := store.Delivery{Message: r.retained.message, SubscriptionID: r.id, QoS: r.qos, Retain: true} // [MQTT-3.3.1-8]
 		full := c.buffered() >= backlogBuffer
 		if full || d.QoS > 0 && !c.sess.CanSend(c.sess.NextID()) {
-			c.backlog, c.held = c.backlog[i:], c.held || full
+			w.backlog, c.held = w.backlog[i:], c.held || full
 			return
 		}
 		if d.QoS > 0 {
@@ -177,7 +181,7 @@ func (c *conn) sendBacklog(bt *batch) {
 		}
 		c.forward(bt, &d)
 	}
-	c.backlog = nil
+	w.backlog = nil
 }
 
 // backlogBuffer is how many bytes of retained messages are put into a connection's

@@ -21,19 +21,22 @@ type timer struct {
 
 func (t *timers) init() { t.kick = make(chan struct{}, 1) }
 
-// set makes sub due at the time, or never if it is zero.
+// set makes sub, whose client is away, due at the time, or never if it is zero.
 func (t *timers) set(sub *subscriber, at time.Time) {
+	if sub.away == nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if sub.index > 0 {
-		heap.Remove(&t.heap, sub.index-1)
+	if i := sub.away.index; i > 0 {
+		heap.Remove(&t.heap, i-1)
 	}
 	if at.IsZero() {
 		return
 	}
-	sub.at = at
+	sub.away.at = at
 	heap.Push(&t.heap, sub)
-	if sub.index == 1 {
+	if sub.away.index == 1 {
 		select {
 		case t.kick <- struct{}{}:
 		default:
@@ -48,7 +51,7 @@ func (t *timers) next(now time.Time) (*subscriber, time.Duration) {
 	if len(t.heap) == 0 {
 		return nil, time.Hour
 	}
-	if wait := t.heap[0].at.Sub(now); wait > 0 {
+	if wait := t.heap[0].away.at.Sub(now); wait > 0 {
 		return nil, wait
 	}
 	return heap.Pop(&t.heap).(*subscriber), 0
@@ -78,18 +81,18 @@ func (b *Broker) runTimers() {
 type timerHeap []*subscriber
 
 func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h timerHeap) Less(i, j int) bool { return h[i].away.at.Before(h[j].away.at) }
 
 func (h timerHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i+1, j+1
+	h[i].away.index, h[j].away.index = i+1, j+1
 }
 
 // Push is for heap.Push only.
 func (h *timerHeap) Push(x any) {
 	sub := x.(*subscriber)
 	*h = append(*h, sub)
-	sub.index = len(*h)
+	sub.away.index = len(*h)
 }
 
 // Pop is for heap.Pop and heap.Remove only.
@@ -98,6 +101,6 @@ func (h *timerHeap) Pop() any {
 	sub := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
-	sub.index = 0
+	sub.away.index = 0
 	return sub
 }

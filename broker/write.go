@@ -16,12 +16,29 @@ import (
 // Write may block. An idle connection holds no buffer.
 
 // buffer is an output buffer; it is pooled.
-type buffer struct{ p []byte }
+type buffer struct {
+	p     []byte
+	n     int                   // what write has written
+	write func(fd uintptr) bool // makes one attempt to write p. Bound once, so that a write does not allocate
+}
+
+func newBuffer() *buffer {
+	b := &buffer{p: make([]byte, 0, 2048)}
+	b.write = func(fd uintptr) bool {
+		n, err := sysWrite(fd, b.p)
+		if err != nil {
+			n = 0 // full, or broken: drain finds out
+		}
+		b.n = n
+		return true
+	}
+	return b
+}
 
 // maxPooledBuffer is the size in bytes above which a buffer is left to the garbage collector.
 const maxPooledBuffer = 256 << 10
 
-var buffers = sync.Pool{New: func() any { return &buffer{p: make([]byte, 0, 2048)} }}
+var buffers = sync.Pool{New: func() any { return newBuffer() }}
 
 // buffer returns what to append output to. mu is held.
 func (c *conn) buffer() *buffer {
@@ -57,34 +74,17 @@ func (b *buffer) release() {
 	}
 }
 
-// writeState is the non-blocking write in progress; the one who set writing owns it.
-type writeState struct {
-	p     []byte
-	n     int
-	write func(fd uintptr) bool // bound once, so that a write does not allocate
-}
-
-func (w *writeState) init() {
-	w.write = func(fd uintptr) bool {
-		n, err := sysWrite(fd, w.p)
-		if err != nil {
-			n = 0 // full, or broken: drain finds out
-		}
-		w.n = n
-		return true
-	}
-}
-
 // tryWrite makes one attempt and returns how much was taken, and whether there is more to be done, if not to be taken.
-func (c *conn) tryWrite(p []byte) (n int, more bool) {
-	if c.raw == nil {
+func (c *conn) tryWrite(out *buffer) (n int, more bool) {
+	switch {
+	case c.raw == nil:
 		return 0, true
+	case c.layer != nil:
+		return c.layer.tryWrite(c.raw, out.p)
 	}
-	w := &c.write
-	w.p, w.n = p, 0
-	err := c.raw.Write(w.write)
-	w.p = nil
-	return w.n, err != nil || w.n < len(p) || c.layer != nil && c.layer.full
+	out.n = 0
+	err := c.raw.Write(out.write)
+	return out.n, err != nil || out.n < len(out.p)
 }
 
 // flush writes what is in out, as far as the socket takes it; last closes the socket behind it.
@@ -99,7 +99,7 @@ func (c *conn) flush(last bool) {
 	c.writing = out != nil
 	c.mu.Unlock()
 	for round := 1; out != nil; round++ {
-		n, more := c.tryWrite(out.p)
+		n, more := c.tryWrite(out)
 		c.mu.Lock()
 		busy := round >= flushRounds && c.buffered() > 0 // others go on appending: this may be an event loop, which has more to do
 		if more || busy || c.held && !c.closed {         // drain also takes what waited for the buffer

@@ -16,7 +16,7 @@ type Options struct {
 // publishes below $SYS is not among them: the broker sees to that before it asks. Set may
 // be called at any time.
 type Authorizer struct {
-	options atomic.Pointer[Options]
+	options atomic.Pointer[inForce]
 }
 
 var _ broker.Authorizer = (*Authorizer)(nil)
@@ -30,9 +30,15 @@ func New(o Options) *Authorizer {
 
 // Set replaces the options as a whole. They hold from the next message on, for clients
 // that are connected and for messages that wait for their delivery, too.
-func (a *Authorizer) Set(o Options) { a.options.Store(&o) }
+func (a *Authorizer) Set(o Options) { a.options.Store(&inForce{Options: o}) }
 
-func (o *Options) rules(listener string) []*Rules {
+// inForce are the options since the last Set.
+type inForce struct {
+	Options
+	none rights // of every client without rules
+}
+
+func (o *inForce) rules(listener string) []*Rules {
 	if len(o.Listeners) > 0 {
 		if r, ok := o.Listeners[listener]; ok {
 			return r
@@ -44,7 +50,7 @@ func (o *Options) rules(listener string) []*Rules {
 // rights are what was worked out about a client. They are kept in broker.Client.Rights, and hold as long as the options do.
 type rights struct {
 	self    any // a *rights, so that Rights can point here
-	options *Options
+	options *inForce
 	sets    []set
 	one     [1]set // room for the usual case
 }
@@ -68,9 +74,13 @@ func (a *Authorizer) rightsOf(c *broker.Client) *rights {
 			return r
 		}
 	}
+	all := o.rules(c.Listener)
+	if len(all) == 0 {
+		return &o.none
+	}
 	r := &rights{options: o}
 	r.sets = r.one[:0]
-	for _, rules := range o.rules(c.Listener) {
+	for _, rules := range all {
 		r.sets = append(r.sets, rules.setOf(c))
 	}
 	r.self = r

@@ -149,7 +149,10 @@ func (d *Decision) settle(c *broker.Client) {
 	if a.Username != "" {
 		c.Username, c.HasUsername = a.Username, true
 	}
-	c.Attributes, c.Expires, c.Auth = usualNames(a.Attributes), a.Expires, d.proof
+	c.Attributes, c.Expires = usualNames(a.Attributes), a.Expires
+	if d.proof.backend != "" {
+		c.Auth = d.proof
+	}
 }
 
 // attributeNames are what others call the attributes of broker.

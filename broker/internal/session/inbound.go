@@ -4,10 +4,30 @@ import "github.com/uniomq/unio/mqtt"
 
 // Inbound is what the session knows of the messages that its client sends.
 type Inbound struct {
-	limit        int
+	limit        int32
 	aliasMaximum uint16
-	aliases      [][]byte            // by alias-1; nil until one is used
-	received     map[uint16]struct{} // QoS 2: acknowledged with PUBREC, not yet released; nil until used
+	learned      *learned // nil: no alias was used, no QoS 2 message came
+}
+
+type learned struct {
+	aliases  [][]byte            // by alias-1; nil until one is used
+	received map[uint16]struct{} // QoS 2: acknowledged with PUBREC, not yet released; nil until used
+}
+
+// learn returns learned, which there is from now on.
+func (in *Inbound) learn() *learned {
+	if in.learned == nil {
+		in.learned = new(learned)
+	}
+	return in.learned
+}
+
+// received are the packet ids of QoS 2 messages that are acknowledged with PUBREC and not yet released.
+func (in *Inbound) received() map[uint16]struct{} {
+	if in.learned == nil {
+		return nil
+	}
+	return in.learned.received
 }
 
 // Resolve replaces a topic alias by its topic, or learns it. Afterwards p.Topic
@@ -22,10 +42,11 @@ func (in *Inbound) Resolve(p *mqtt.Publish) error {
 	if alias == 0 || alias > in.aliasMaximum {
 		return mqtt.TopicAliasInvalid
 	}
-	if in.aliases == nil {
-		in.aliases = make([][]byte, in.aliasMaximum)
+	l := in.learn()
+	if l.aliases == nil {
+		l.aliases = make([][]byte, in.aliasMaximum)
 	}
-	if known := in.aliases[alias-1]; len(p.Topic) == 0 {
+	if known := l.aliases[alias-1]; len(p.Topic) == 0 {
 		if known == nil {
 			return mqtt.ProtocolError // [MQTT-3.3.4] an alias without topic that was never set
 		}
@@ -33,7 +54,7 @@ func (in *Inbound) Resolve(p *mqtt.Publish) error {
 		return nil
 	}
 	// A fresh copy: messages of this read may still refer to the old topic.
-	in.aliases[alias-1] = append([]byte(nil), p.Topic...)
+	l.aliases[alias-1] = append([]byte(nil), p.Topic...)
 	return nil
 }
 
@@ -41,7 +62,7 @@ func (in *Inbound) Resolve(p *mqtt.Publish) error {
 // whether it came before. It does not remember the packet id: that is Receive's.
 // [MQTT-4.3.3-2]
 func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error) {
-	if _, ok := in.received[p.PacketID]; ok {
+	if _, ok := in.received()[p.PacketID]; ok {
 		return true, nil // [MQTT-4.3.3-10] the same message until it is released
 	}
 	if in.Full(owed) { // [MQTT-3.3.4-9] v5: the client must not exceed it. Mosquitto lets it pass.
@@ -51,23 +72,25 @@ func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error)
 }
 
 // Full reports whether the client has used up its Receive Maximum, given how many PUBACKs are owed.
-func (in *Inbound) Full(owed int) bool { return owed+len(in.received) >= in.limit }
+func (in *Inbound) Full(owed int) bool { return owed+len(in.received()) >= int(in.limit) }
 
 // Receive remembers the packet id of a QoS 2 message that is routed: until it is released, the
 // same id means the same message.
 func (in *Inbound) Receive(id uint16) { in.receive(id) }
 
 func (in *Inbound) receive(id uint16) {
-	if in.received == nil {
-		in.received = make(map[uint16]struct{})
+	l := in.learn()
+	if l.received == nil {
+		l.received = make(map[uint16]struct{})
 	}
-	in.received[id] = struct{}{}
+	l.received[id] = struct{}{}
 }
 
 // Release forgets the packet id and reports whether it was known.
 // [MQTT-4.3.3-12]
 func (in *Inbound) Release(id uint16) bool {
-	_, ok := in.received[id]
-	delete(in.received, id)
+	received := in.received()
+	_, ok := received[id]
+	delete(received, id)
 	return ok
 }

@@ -9,27 +9,40 @@ import (
 )
 
 // Outbound is what the session knows of the messages that are sent to its client.
+type Outbound struct {
+	windowBytes  int64 // 0: none
+	limit        store.Limit
+	window       int32
+	lastID       uint16
+	aliasMaximum uint16
+	used         *used // nil: nothing was sent at QoS 1 or 2, nothing has waited, no alias was given; most clients only ever get QoS 0
+}
+
+// used is what is in flight, what waits, and the aliases.
 //
 // flights holds the QoS 1 and 2 messages in flight in the order in which they
 // were sent, which is the order of their packet ids, going round after 65535. An
 // acknowledged one stays as a gap until all before it are acknowledged; gap and
 // flight together never span more than 65535 ids, so that no id is used twice.
-type Outbound struct {
-	window      int
-	used        int   // flights that are not gaps
-	windowBytes int64 // 0: none
-	usedBytes   int64
-	flights     []flight
-	head        int // flights[:head] is done
-	lastID      uint16
+type used struct {
+	flights []flight
+	head    int // flights[:head] is done
+	count   int // flights that are not gaps
+	bytes   int64
 
-	limit store.Limit
-	queue []store.Delivery // waits for the window; only of sessions that are not stored
-	first int              // queue[:first] is gone
-	bytes int64
+	queue       []store.Delivery // waits for the window; only of sessions that are not stored
+	first       int              // queue[:first] is gone
+	queuedBytes int64
 
-	aliasMaximum uint16
-	aliases      []string // by alias-1
+	aliases []string // by alias-1
+}
+
+// use returns used, which there is from now on.
+func (o *Outbound) use() *used {
+	if o.used == nil {
+		o.used = new(used)
+	}
+	return o.used
 }
 
 type flight struct {
@@ -41,29 +54,38 @@ type flight struct {
 }
 
 // Room is how many more QoS 1 and 2 messages may be sent now.
-func (o *Outbound) Room() int { return max(o.window-o.used, 0) }
+func (o *Outbound) Room() int { return max(int(o.window)-o.InFlight(), 0) }
 
 // InFlight is how many are sent and not acknowledged.
-func (o *Outbound) InFlight() int { return o.used }
+func (o *Outbound) InFlight() int {
+	if o.used == nil {
+		return 0
+	}
+	return o.used.count
+}
 
 // CanSend reports whether a QoS 1 or 2 delivery with the packet id may be sent now: the
 // window is open, in messages and in bytes, and the id is not within what is still in flight. A message that is
 // larger than the whole window goes alone.
 // [MQTT-4.9.0-1, -2]
 func (o *Outbound) CanSend(id uint16) bool {
-	if o.used >= o.window || o.windowBytes > 0 && o.usedBytes >= o.windowBytes {
+	u := o.used
+	if u == nil {
+		return o.window > 0
+	}
+	if u.count >= int(o.window) || o.windowBytes > 0 && u.bytes >= o.windowBytes {
 		return false
 	}
-	if o.head == len(o.flights) {
+	if u.head == len(u.flights) {
 		return true
 	}
-	last := o.flights[len(o.flights)-1].id
-	return o.distance(id) > o.distance(last)
+	last := u.flights[len(u.flights)-1].id
+	return u.distance(id) > u.distance(last)
 }
 
 // distance is how many ids after the oldest in flight an id comes.
-func (o *Outbound) distance(id uint16) int {
-	d := int(id) - int(o.flights[o.head].id)
+func (u *used) distance(id uint16) int {
+	d := int(id) - int(u.flights[u.head].id)
 	if d < 0 {
 		d += math.MaxUint16
 	}
@@ -79,9 +101,10 @@ func (o *Outbound) NextID() uint16 { return o.lastID%math.MaxUint16 + 1 }
 // CanSend must have allowed its packet id.
 // [MQTT-4.3.2-3, MQTT-4.3.3-3]
 func (o *Outbound) Sent(d *store.Delivery, size int, state store.State) {
-	o.flights = append(o.flights, flight{ordinal: d.Ordinal, size: uint32(size), id: d.PacketID, qos: d.QoS, state: state})
-	o.used++
-	o.usedBytes += int64(size)
+	u := o.use()
+	u.flights = append(u.flights, flight{ordinal: d.Ordinal, size: uint32(size), id: d.PacketID, qos: d.QoS, state: state})
+	u.count++
+	u.bytes += int64(size)
 	o.lastID = d.PacketID
 }
 
@@ -96,7 +119,7 @@ type Outcome struct {
 // Acknowledge takes a PUBACK, PUBREC or PUBCOMP of the client.
 // [MQTT-4.3.3-1, MQTT-4.4.0-2, MQTT-4.8.2-6]
 func (o *Outbound) Acknowledge(a *mqtt.Ack) (Outcome, error) {
-	f := o.find(a.PacketID)
+	f := o.used.find(a.PacketID)
 	if f == nil {
 		// v5: a PUBREC for an unknown id is answered with a PUBREL that says so, unless it is an error itself; the others
 		// are ignored.
@@ -108,7 +131,7 @@ func (o *Outbound) Acknowledge(a *mqtt.Ack) (Outcome, error) {
 		a.Kind == mqtt.PUBREC && f.qos == 2 && f.state == store.Sent && a.Reason >= 0x80, // [MQTT-4.3.3-4]
 		a.Kind == mqtt.PUBCOMP && f.state == store.Released:
 		out.Done = true
-		o.done(f)
+		o.used.done(f)
 	case a.Kind == mqtt.PUBREC && f.qos == 2 && a.Reason < 0x80:
 		f.state = store.Released // [MQTT-4.3.3-7] the message itself must not be sent again
 		out.Pubrel = true
@@ -118,15 +141,15 @@ func (o *Outbound) Acknowledge(a *mqtt.Ack) (Outcome, error) {
 	return out, nil
 }
 
-func (o *Outbound) find(id uint16) *flight {
-	live := o.flights[o.head:]
-	if len(live) == 0 || id == 0 {
+func (u *used) find(id uint16) *flight {
+	if u == nil || u.head == len(u.flights) || id == 0 {
 		return nil
 	}
+	live := u.flights[u.head:]
 	i := 0
 	if live[0].id != id { // clients acknowledge in order [MQTT-4.6.0-2]
-		want := o.distance(id)
-		i = sort.Search(len(live), func(i int) bool { return o.distance(live[i].id) >= want })
+		want := u.distance(id)
+		i = sort.Search(len(live), func(i int) bool { return u.distance(live[i].id) >= want })
 	}
 	if i == len(live) || live[i].id != id || live[i].state == store.Queued {
 		return nil
@@ -134,72 +157,83 @@ func (o *Outbound) find(id uint16) *flight {
 	return &live[i]
 }
 
-func (o *Outbound) done(f *flight) {
+func (u *used) done(f *flight) {
 	f.state = store.Queued
-	o.used--
-	o.usedBytes -= int64(f.size)
-	for o.head < len(o.flights) && o.flights[o.head].state == store.Queued {
-		o.head++
+	u.count--
+	u.bytes -= int64(f.size)
+	for u.head < len(u.flights) && u.flights[u.head].state == store.Queued {
+		u.head++
 	}
 	switch {
-	case o.head == len(o.flights):
-		o.flights, o.head = o.flights[:0], 0
-	case o.head >= 64 && o.head > len(o.flights)/2:
-		o.flights, o.head = o.flights[:copy(o.flights, o.flights[o.head:])], 0
+	case u.head == len(u.flights):
+		u.flights, u.head = u.flights[:0], 0
+	case u.head >= 64 && u.head > len(u.flights)/2:
+		u.flights, u.head = u.flights[:copy(u.flights, u.flights[u.head:])], 0
 	}
 }
 
 // Push puts a delivery behind those that wait for the window. It reports false,
 // and keeps nothing, when the limit is reached: the newest message is the one dropped.
 func (o *Outbound) Push(d *store.Delivery) bool {
+	u := o.use()
 	n, size := o.Waiting(), d.Message.Size()
-	if o.limit.Messages > 0 && n >= o.limit.Messages || o.limit.Bytes > 0 && n > 0 && o.bytes+size > o.limit.Bytes {
+	if o.limit.Messages > 0 && n >= o.limit.Messages || o.limit.Bytes > 0 && n > 0 && u.queuedBytes+size > o.limit.Bytes {
 		return false
 	}
-	o.queue = append(o.queue, *d)
-	o.bytes += size
+	u.queue = append(u.queue, *d)
+	u.queuedBytes += size
 	return true
 }
 
 // Waiting is how many deliveries wait for the window.
-func (o *Outbound) Waiting() int { return len(o.queue) - o.first }
+func (o *Outbound) Waiting() int {
+	if o.used == nil {
+		return 0
+	}
+	return len(o.used.queue) - o.used.first
+}
 
 // Front is the delivery that has waited longest, nil if none waits. It is valid until the next Pop or Push.
 func (o *Outbound) Front() *store.Delivery {
-	if o.first == len(o.queue) {
+	if o.Waiting() == 0 {
 		return nil
 	}
-	return &o.queue[o.first]
+	return &o.used.queue[o.used.first]
 }
 
 // Pop removes the delivery that Front returned.
 func (o *Outbound) Pop() {
-	o.bytes -= o.queue[o.first].Message.Size()
-	o.queue[o.first] = store.Delivery{}
-	o.first++
+	u := o.used
+	u.queuedBytes -= u.queue[u.first].Message.Size()
+	u.queue[u.first] = store.Delivery{}
+	u.first++
 	switch {
-	case o.first == len(o.queue):
-		o.queue, o.first = nil, 0 // waiting is the exception: no memory is held for it
-	case o.first >= 64 && o.first > len(o.queue)/2:
-		n := copy(o.queue, o.queue[o.first:])
-		clear(o.queue[n:])
-		o.queue, o.first = o.queue[:n], 0
+	case u.first == len(u.queue):
+		u.queue, u.first = nil, 0 // waiting is the exception: no memory is held for it
+	case u.first >= 64 && u.first > len(u.queue)/2:
+		n := copy(u.queue, u.queue[u.first:])
+		clear(u.queue[n:])
+		u.queue, u.first = u.queue[:n], 0
 	}
 }
 
 // Alias returns the topic alias to send for a topic and whether the client knows
 // it already. Aliases are handed out in order, first come first served; 0: none is left.
 func (o *Outbound) Alias(topic []byte) (alias uint16, known bool) {
-	for i, t := range o.aliases {
+	if o.aliasMaximum == 0 {
+		return 0, false
+	}
+	u := o.use()
+	for i, t := range u.aliases {
 		if t == string(topic) {
 			return uint16(i + 1), true
 		}
 	}
-	if len(o.aliases) >= int(o.aliasMaximum) {
+	if len(u.aliases) >= int(o.aliasMaximum) {
 		return 0, false
 	}
-	o.aliases = append(o.aliases, string(topic))
-	return uint16(len(o.aliases)), false
+	u.aliases = append(u.aliases, string(topic))
+	return uint16(len(u.aliases)), false
 }
 
 // UsesAliases reports whether Alias can return anything but 0.

@@ -188,7 +188,7 @@ func TestLongQueueGivesMemoryBackInOrder(t *testing.T) {
 		}
 		s.Pop()
 	}
-	if s.queue != nil {
+	if s.used.queue != nil {
 		t.Fatal("an empty queue holds memory")
 	}
 }

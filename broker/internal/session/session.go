@@ -34,8 +34,8 @@ type Session struct {
 // New returns the state at the moment of CONNACK.
 func New(c Config) *Session {
 	s := &Session{
-		Inbound:  Inbound{limit: c.ReceiveMaximum, aliasMaximum: c.AliasMaximum},
-		Outbound: Outbound{window: c.Window, windowBytes: c.WindowBytes, aliasMaximum: c.SendAliasMaximum, limit: c.Queue},
+		Inbound:  Inbound{limit: int32(c.ReceiveMaximum), aliasMaximum: c.AliasMaximum},
+		Outbound: Outbound{window: int32(c.Window), windowBytes: c.WindowBytes, aliasMaximum: c.SendAliasMaximum, limit: c.Queue},
 	}
 	for _, id := range c.Received {
 		s.receive(id)
