@@ -7,8 +7,8 @@ package mqtt
 // arrived: the type, the flags, the encoding of the remaining length, and that
 // the whole packet has at most limit bytes, header included; 0 means no limit.
 //
-// Split does not know the version. It accepts AUTH, and DUP in the flags of
-// PUBREL, SUBSCRIBE and UNSUBSCRIBE, which only version 3.1 allows; Decode checks
+// Split does not know the version. It accepts AUTH, and any flags of
+// PUBREL, SUBSCRIBE and UNSUBSCRIBE, which version 3.1 leaves open; Decode checks
 // both.
 func Split(p []byte, limit uint32) (frame, rest []byte, err error) {
 	if len(p) == 0 {
@@ -46,10 +46,6 @@ func checkFirstByte(b byte) error {
 			return errFlags // QoS 3 [MQTT-3.3.1-4]
 		}
 	case PUBREL, SUBSCRIBE, UNSUBSCRIBE:
-		// [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]; 3.1 sends these at QoS 1, with DUP when repeated.
-		if flags&^0x08 != 0x02 {
-			return errFlags
-		}
 	default:
 		if flags != 0 {
 			return errFlags
@@ -71,8 +67,14 @@ func body(frame []byte, t Type, v Version) (flags byte, r reader, err error) {
 		return 0, r, err
 	}
 	flags = frame[0] & 0x0F
-	if flags == 0x0A && t != PUBLISH && v > V31 {
-		return 0, r, errFlags
+	switch t {
+	case PUBREL, SUBSCRIBE, UNSUBSCRIBE:
+		// [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]; in 3.1 they have a QoS, which is 1, and DUP when repeated. There are clients that say 0,
+		// and brokers that do not look.
+		if flags != 0x02 && v != V31 {
+			return 0, r, errFlags
+		}
+	default:
 	}
 	n, size, ok := varint(frame[1:])
 	if !ok {

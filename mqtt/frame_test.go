@@ -47,8 +47,6 @@ func TestSplitRefusesBeforeTheBody(t *testing.T) {
 		{"type 0", "00", 0, MalformedPacket},
 		{"flags", "41", 0, MalformedPacket},
 		{"AUTH flags", "f1", 0, MalformedPacket},
-		{"PUBREL flags", "60", 0, MalformedPacket},
-		{"SUBSCRIBE flags", "86", 0, MalformedPacket},
 		{"QoS 3", "36", 0, MalformedPacket},
 		{"QoS 3 with DUP", "3f", 0, MalformedPacket},
 		{"overlong length", "30 8000", 0, MalformedPacket},

@@ -16,6 +16,11 @@ var subscribeCases = []wireCase{
 		canonical: "82 06 000a 0001 '#' 00",
 	},
 	{
+		name: "at QoS 0", versions: only31, wire: "80 06 000a 0001 '#' 00",
+		packet:    &Subscribe{PacketID: 10, Subscriptions: []Subscription{{"#", 0}}},
+		canonical: "82 06 000a 0001 '#' 00",
+	},
+	{
 		name: "options", versions: only5, wire: "82 10 000a 00 0003 'a/b' 2e 0004 '$SYS' 11",
 		packet: &Subscribe{PacketID: 10, Subscriptions: []Subscription{{"a/b", 0x2e}, {"$SYS", 0x11}}},
 	},

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -19,6 +20,12 @@ func raiseFileLimit() error {
 		return fmt.Errorf("limit of open files: %w", err)
 	}
 	return nil
+}
+
+// ownGroup has a program and its children end together.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
 // pause halts a process.

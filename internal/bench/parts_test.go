@@ -262,7 +262,7 @@ func TestCPUTimeIsCounted(t *testing.T) {
 	if err != nil || after <= before || x == 0 {
 		t.Errorf("from %v to %v, error %v", before, after, err)
 	}
-	if n, err := residentBytes(os.Getpid()); err != nil || n < 1<<20 {
+	if n, err := ResidentBytes(os.Getpid()); err != nil || n < 1<<20 {
 		t.Errorf("%d bytes of memory, error %v", n, err)
 	}
 }

@@ -71,8 +71,8 @@ func threadTime(pid int) (time.Duration, bool) {
 	return time.Duration(sum), true
 }
 
-// residentBytes returns the memory of a process that is in RAM.
-func residentBytes(pid int) (int64, error) {
+// ResidentBytes returns the memory of a process that is in RAM.
+func ResidentBytes(pid int) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
@@ -110,6 +110,6 @@ func usageNow(pid int) (usage, error) {
 	if u.cpu, err = CPUTime(pid); err != nil {
 		return u, err
 	}
-	u.memory, err = residentBytes(pid)
+	u.memory, err = ResidentBytes(pid)
 	return u, err
 }

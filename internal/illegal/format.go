@@ -62,9 +62,8 @@ func (c *catalogue) flags() {
 			continue // all its flags mean something; see publishes
 		}
 		for f := range byte(16) {
-			const dup = 0x08
-			if f == s.header&0x0F || c.version == mqtt.V31 && f == s.header&0x0F|dup && f != dup {
-				continue // 3.1 lets these three be sent again with DUP
+			if f == s.header&0x0F || c.version == mqtt.V31 && s.header&0x0F != 0 {
+				continue // the flags of PUBREL, SUBSCRIBE and UNSUBSCRIBE are open in 3.1
 			}
 			spec := []string{"5: 2.1.3-1", "3: 2.2.2-1", "3: 2.2.2-2"}
 			switch mqtt.Type(s.header >> 4) {
