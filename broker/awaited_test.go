@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -89,7 +90,16 @@ func TestWhoLeavesBeforeConnect(t *testing.T) {
 		if err := <-out; !errors.Is(err, mqtt.ProtocolError) {
 			t.Errorf("refused with %v", err)
 		}
-		dial() // Shutdown does not wait for this one
+	})
+}
+
+func TestShutdownDoesNotWaitForWhoSaysNothing(t *testing.T) {
+	t.Parallel()
+	onSockets(t, plainOptions, func(t *testing.T, b *broker.Broker, dial func() *client) {
+		dial()
+		for b.Stats().Unaccepted == 0 {
+			runtime.Gosched()
+		}
 	})
 }
 
