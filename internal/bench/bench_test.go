@@ -344,3 +344,19 @@ func TestInterruptEndsTheMeasurementAndReports(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryIsLookedAtWhenItHasSettled: later, and without that time in the figures.
+func TestMemoryIsLookedAtWhenItHasSettled(t *testing.T) {
+	t.Parallel()
+	_, addr := serve(t, broker.Options{}, nil)
+	const settle = time.Second
+	start := time.Now()
+	r, err := Run(t.Context(), Options{Scenario: Retained, Broker: addr, Messages: 10, Settle: settle, PID: os.Getpid()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start).Seconds()
+	if p := r.Phases[0]; p.Name != phaseStore || took < p.Seconds+settle.Seconds() {
+		t.Errorf("phase %s took %v s, all %v s", p.Name, p.Seconds, took)
+	}
+}

@@ -72,6 +72,7 @@ type Options struct {
 	For      time.Duration // how long to measure
 	WarmUp   time.Duration // traffic that does not count, before; negative: none
 	Patience time.Duration // a standstill of this time ends the run
+	Settle   time.Duration // between subscribing, storing or queueing and the look at the broker's memory
 	Stored   bool          // subscribers have sessions that outlive their connections
 
 	Pairs       int // of one-to-one and offline
@@ -182,7 +183,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("window %d: expected 1 to %d", o.Window, maxWindow)
 	case o.Rate < 0:
 		return fmt.Errorf("rate %v: expected messages per second", o.Rate)
-	case o.Messages < 0 || o.For < 0 || o.Patience < 0:
+	case o.Messages < 0 || o.For < 0 || o.Patience < 0 || o.Settle < 0:
 		return errors.New("a number or a time is negative")
 	case o.counts() && o.For > 0:
 		return fmt.Errorf("scenario %s takes a number of messages, no time", o.Scenario)

@@ -36,11 +36,27 @@ func (r *runner) phase(name string, work func() (measured, error)) error {
 	if err == nil {
 		err = usageErr
 	}
+	if err == nil {
+		after.memory, err = r.settled(name, after.memory)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	r.report.add(name, m, before, after)
 	return nil
+}
+
+// settled returns the broker's memory when it has had time to give back what was needed only to get there.
+func (r *runner) settled(name string, now int64) (int64, error) {
+	if r.o.Settle == 0 || name != phaseSubscribe && name != phaseStore && name != phaseQueue {
+		return now, nil
+	}
+	select {
+	case <-time.After(r.o.Settle):
+	case <-r.ctx.Done(): // it ends early
+	}
+	later, err := usageNow(r.o.PID)
+	return later.memory, err
 }
 
 // warmUp runs work that is not measured.

@@ -87,6 +87,7 @@ func (b *benchRun) flags(cmd *cobra.Command) {
 	fs.IntVarP(&o.Messages, "messages", "n", 0, "measure `N` messages, or connections, instead (retained and offline: 100000)")
 	fs.DurationVar(&b.warmUp, "warmup", bench.DefaultWarmUp, "`TIME` that does not count, before; 0: none")
 	fs.DurationVar(&o.Patience, "patience", bench.DefaultPatience, "give up when nothing goes on for `TIME`")
+	fs.DurationVar(&o.Settle, "settle", 0, "look at the broker's memory `TIME` after subscribing, storing or queueing (0)")
 	fs.IntVar(&o.Pairs, "pairs", 0, "pairs of a publisher and a subscriber (one-to-one 100, offline 10)")
 	fs.IntVar(&o.Publishers, "publishers", 0, "publishers")
 	fs.IntVar(&o.Subscribers, "subscribers", 0, "subscribers")
