@@ -20,12 +20,13 @@ type ack struct {
 
 // commit is one store transaction with the acknowledgements that promise it.
 type commit struct {
-	b    *Broker
-	tx   store.Tx
-	c    *conn // owed the acks; nil: nobody
-	acks []ack
-	owed int  // PUBACKs among acks
-	done bool // guarded by c.mu: the acks may go, as soon as those before them have gone
+	b        *Broker
+	tx       store.Tx
+	c        *conn // owed the acks; nil: nobody
+	acks     []ack
+	owed     int         // PUBACKs among acks
+	retained []retaining // by tx
+	done     bool        // guarded by c.mu: the acks may go, as soon as those before them have gone
 
 	err   error
 	state atomic.Int32 // who comes second, Done or the return of Commit, releases
@@ -114,7 +115,7 @@ func (cm *commit) durable(err error) {
 func (cm *commit) release(bt *batch) {
 	cm.tellDrops()
 	if cm.err == nil {
-		cm.b.reconcile(&cm.tx)
+		cm.b.reconcile(cm.retained)
 	}
 	c := cm.c
 	if c == nil {
@@ -164,6 +165,8 @@ func (cm *commit) free() {
 	cm.tx.Reset()
 	clear(cm.acks)
 	cm.acks = cm.acks[:0]
+	clear(cm.retained)
+	cm.retained = cm.retained[:0]
 	cm.b, cm.c, cm.owed, cm.done, cm.err = nil, nil, 0, false, nil
 	cm.state.Store(0)
 	commits.Put(cm)

@@ -19,14 +19,15 @@ type retainedMessage struct {
 // [MQTT-3.3.1-7]
 func (b *Broker) retain(bt *batch, m *message) {
 	kept := m.kept(bt.now)
-	var old *retainedMessage
+	var old, fresh *retainedMessage
 	if len(m.payload) == 0 {
 		var ok bool
 		if old, ok = b.retained.Delete(kept.Topic); !ok {
 			return
 		}
 	} else {
-		old, _ = b.retained.Set(kept.Topic, &retainedMessage{message: kept})
+		fresh = &retainedMessage{message: kept}
+		old, _ = b.retained.Set(kept.Topic, fresh)
 	}
 	if old != nil {
 		old.stale.Store(true)
@@ -34,27 +35,39 @@ func (b *Broker) retain(bt *batch, m *message) {
 	}
 	b.counters.retainedBytes.Add(int64(len(m.payload)))
 	if !isSys(m.topic) { // the broker's own state is not what it starts with next time
-		bt.stage().Retain(kept)
+		bt.retain(kept, fresh)
 	}
 }
 
+// retaining is what a transaction retains.
+type retaining struct {
+	message *store.Message
+	there   *retainedMessage // in the tree; nil: it was cleared
+}
+
+// retain stages what the tree has for a topic.
+func (bt *batch) retain(m *store.Message, there *retainedMessage) {
+	bt.stage().Retain(m)
+	bt.commit.retained = append(bt.commit.retained, retaining{m, there})
+}
+
 // reconcile is called when the store has what a transaction retained. Of two publishers to one topic at once the second in the tree may be
-// the first in the store: then it is stored again.
-func (b *Broker) reconcile(tx *store.Tx) {
-	for i := range tx.Commands {
-		c := &tx.Commands[i]
-		if c.Op != store.Retain {
+// the first in the store: then it is stored again. What was replaced after it was set was marked stale before its successor was committed.
+func (b *Broker) reconcile(all []retaining) {
+	for _, a := range all {
+		if a.there != nil && !a.there.stale.Load() {
 			continue
 		}
-		now := &store.Message{Topic: c.Message.Topic}
-		if r, ok := b.retained.Get(c.Message.Topic); ok {
-			now = r.message
+		now := &store.Message{Topic: a.message.Topic}
+		there, ok := b.retained.Get(a.message.Topic)
+		if ok {
+			now = there.message
 		}
-		if now == c.Message || len(now.Payload)+len(c.Message.Payload) == 0 {
+		if len(now.Payload)+len(a.message.Payload) == 0 {
 			continue
 		}
 		bt := b.newBatch()
-		bt.stage().Retain(now)
+		bt.retain(now, there)
 		bt.finish(nil)
 	}
 }
@@ -98,7 +111,7 @@ func (b *Broker) removeExpired(now time.Time) {
 		if _, ok := b.retained.DeleteFunc(r.message.Topic, func(there *retainedMessage) bool { return there == r }); ok {
 			r.stale.Store(true)
 			b.counters.retainedBytes.Add(-int64(len(r.message.Payload)))
-			bt.stage().Retain(&store.Message{Topic: r.message.Topic})
+			bt.retain(&store.Message{Topic: r.message.Topic}, nil)
 		}
 	}
 }

@@ -98,8 +98,8 @@ func scenarios(quick bool) []scenario {
 		{"1000 publishers to a shared group of one, QoS 0", args("shared --subscribers 1"), true, false, []metric{cpu("per message", "publish").to(4, 2.95)}},
 		{"1000 publishers to a shared group of one, QoS 1", args("shared --subscribers 1 -q 1"), true, false, []metric{cpu("per message", "publish").to(3.8, 6.58)}},
 		{
-			grouped(many) + " filters, exact and wildcard", args("wildcards --settle 8s --filters " + strconv.Itoa(many)), true, false,
-			[]metric{cpu("per message", "publish").to(3, 4.8), cpu("per subscription", "subscribe").to(1.4, 4), memory("per filter, after 8 seconds", "subscribe").to(3, 250)},
+			grouped(many) + " filters, exact and wildcard", args("wildcards --settle 12s --filters " + strconv.Itoa(many)), true, false,
+			[]metric{cpu("per message", "publish").to(3, 4.8), cpu("per subscription", "subscribe").to(1.4, 4), memory("per filter, after 12 seconds", "subscribe").to(3, 250)},
 		},
 		{
 			grouped(idle) + " idle connections with a subscription each", args("idle --for 12s --connections " + strconv.Itoa(idle)), false, false,
@@ -110,8 +110,8 @@ func scenarios(quick bool) []scenario {
 			[]metric{cpu("per connection", "connect").to(1.18, 38), latency("99th percentile of the time to CONNACK", "connect")},
 		},
 		{
-			grouped(many) + " retained messages", args("retained --settle 8s -n " + strconv.Itoa(many)), false, false,
-			[]metric{cpu("to store", "store").to(3.9, 5), cpu("to send", "send").to(15.9, 0.7), memory("per message, after 8 seconds", "store").to(3.1, 400)},
+			grouped(many) + " retained messages", args("retained --settle 12s -n " + strconv.Itoa(many)), false, false,
+			[]metric{cpu("to store", "store").to(3.9, 5), cpu("to send", "send").to(15.9, 0.7), memory("per message, after 12 seconds", "store").to(3.1, 400)},
 		},
 		{
 			"offline queues, " + grouped(many) + " messages QoS 1", args("offline -q 1 -n " + strconv.Itoa(many)), false, false,
