@@ -145,7 +145,7 @@ func (l *lab) try(ctx context.Context, p *peer, t *trial) (float64, error) {
 		return err
 	})
 	if err != nil {
-		return 0, errors.Join(err, c.Context.Err())
+		return 0, errors.Join(err, c.Err())
 	}
 	after, err := used()
 	if err != nil {
