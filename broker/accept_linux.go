@@ -96,7 +96,7 @@ func (c *conn) claim() {
 	if !ok {
 		return
 	}
-	ec.client = c.client
+	c.client = ec.client
 	if ec.loop = c.b.engine.pick(); ec.loop == nil {
 		return
 	}

@@ -116,8 +116,10 @@ func (c *conn) pending() int {
 
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
 	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), maxPacket: mqtt.MaxPacketSize}
-	c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: ln.localAddr(nc.LocalAddr()), Listener: c.lo.Name}
-	c.claim()
+	if c.claim(); c.client == nil {
+		c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()}
+	}
+	c.client.LocalAddr, c.client.Listener = ln.localAddr(c.client.LocalAddr), c.lo.Name
 	return c
 }
 
