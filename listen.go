@@ -107,12 +107,14 @@ func (s *Server) openAll() ([]*listener, error) {
 			return nil, fmt.Errorf("listener %s: %w", name(l), err)
 		}
 		for n, socket := range sockets {
-			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: doors[i], api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
-			if d := doors[i]; d != nil {
+			d := doors[i]
+			if tcp, ok := socket.(*net.TCPListener); ok && d == nil && api == nil {
+				socket, err = broker.SocketListener(tcp, s.noDelay.Load)
+			}
+			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: d, api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
+			if d != nil {
 				d.describe(&at.options)
 				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting)
-			} else if tcp, ok := socket.(*net.TCPListener); ok && api == nil {
-				at.Listener, err = broker.SocketListener(tcp, s.noDelay.Load)
 			}
 			if err != nil {
 				closeAll(all)

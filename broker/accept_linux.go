@@ -14,7 +14,7 @@ import (
 
 // SocketListener returns a listener for ServeListener that takes the clients of l, bare sockets, past Go's poller: what would be
 // registered there would be taken out again behind CONNECT. noDelay says whether Nagle's algorithm is to be off for
-// a new connection. Where there is no engine for that, it is l with these connections.
+// a new connection; TCP keep-alive is as l's socket has it. On other systems it is l, with what Go decides of both.
 func SocketListener(l *net.TCPListener, noDelay func() bool) (net.Listener, error) {
 	f, err := l.File() // non-blocking, and in Go's poller
 	if err != nil {
@@ -90,17 +90,27 @@ func addrOf(from *syscall.RawSockaddrInet6) *net.TCPAddr {
 	return a
 }
 
-// claim makes the socket of a new connection of a socketListener one of the engine's; adopt does so for others, later.
+// clientOf returns the Client that a connection of a socketListener has already.
+func clientOf(nc net.Conn) *Client {
+	if ec, ok := nc.(*eventConn); ok {
+		return ec.client
+	}
+	return nil
+}
+
+// claim makes the socket of a new connection of a socketListener one of the engine's; adopt does so for others, later. Without a loop for it,
+// it is read and written as any net.Conn.
 func (c *conn) claim() {
 	ec, ok := c.nc.(*eventConn)
 	if !ok {
 		return
 	}
-	c.client = ec.client
-	if ec.loop = c.b.engine.pick(); ec.loop == nil {
-		return
+	loop := c.b.engine.pick()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ec.loop = loop; loop != nil && !c.closed { // Shutdown may have closed it
+		c.event, c.raw = ec, (*eventRaw)(ec)
 	}
-	c.event, c.raw = ec, (*eventRaw)(ec)
 }
 
 // await has the engine wait for the first bytes of a connection, if it has it already.

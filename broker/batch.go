@@ -114,7 +114,11 @@ func (r *round) take(bt *batch) {
 	}
 }
 
+// flush writes what has been collected. r may be nil.
 func (r *round) flush() {
+	if r == nil {
+		return
+	}
 	r.dirty = flushAll(r.dirty)
 	r.bytes = 0
 }

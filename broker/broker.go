@@ -14,11 +14,11 @@
 // is routed as it is decoded: to connections, whose output is only appended to, and
 // into a store transaction. Behind the last packet the transaction is committed once, the
 // acknowledgements are released when the store says that it is durable, and
-// every connection that got output is flushed once. See batch.go.
+// every connection that got output is flushed once, or an event loop flushes it when it has read from others, too. See batch.go.
 //
 // # Goroutines
 //
-// A connection has one goroutine up to CONNACK. From then on, on Linux, a few event loops read all bare sockets (engine_linux.go); elsewhere, and
+// A connection has one goroutine up to CONNACK, from its first bytes on if the broker has accepted it itself (accept_linux.go). From then on, on Linux, a few event loops read all bare sockets (engine_linux.go); elsewhere, and
 // where a layer such as TLS lies between, the goroutine parks in reads and runs the protocol on what it reads. Either way one owner at a time
 // reads a connection, and Shutdown waits for its end. Other goroutines exist only while its socket is full (drain), while it is held up by a store or ends, or while an
 // enhanced re-authentication runs.

@@ -22,7 +22,7 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: not a socket, or not known yet; see write.go
 	layer  *layer          // nil: MQTT lies directly on the socket
-	event  *eventConn      // nil: it has a goroutine that reads
+	event  *eventConn      // nil: not a socket of the engine; see engine_linux.go
 	ln     *listener
 	lo     *ListenerOptions // of ln, when the connection was accepted
 	client *Client          // for hooks and events; complete when sub is set
@@ -116,7 +116,7 @@ func (c *conn) pending() int {
 
 func newConn(b *Broker, nc net.Conn, ln *listener) *conn {
 	c := &conn{b: b, nc: nc, ln: ln, lo: ln.options.Load(), maxPacket: mqtt.MaxPacketSize}
-	if c.claim(); c.client == nil {
+	if c.client = clientOf(nc); c.client == nil {
 		c.client = &Client{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()}
 	}
 	c.client.LocalAddr, c.client.Listener = ln.localAddr(c.client.LocalAddr), c.lo.Name

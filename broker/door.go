@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -94,6 +95,8 @@ func refuseCause(err error) RefuseCause {
 			return RefuseBusy
 		}
 		return RefuseProtocol
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return RefuseBusy
 	case errors.As(err, &ne) && ne.Timeout():
 		return RefuseTimeout
 	}

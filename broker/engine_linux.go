@@ -242,7 +242,8 @@ func share(buffer, ready, partial int) int {
 	return buffer
 }
 
-// readEvent reads once, and runs the protocol on that. The loop calls it, with how many connections are ready.
+// readEvent reads once, and runs the protocol on that; the first event of a connection that has waited for CONNECT starts its goroutine. The loop calls
+// it, with how many connections are ready.
 func (c *conn) readEvent(ready int, r *round) {
 	if c.event.waiting {
 		c.event.waiting = false

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// eventConn is the socket of a connection of the engine, for all but reading.
+// eventConn is the socket of a connection of the engine. From CONNACK on its loop reads it, past Read.
 type eventConn struct {
 	loop     *eventLoop
 	client   *Client      // has the addresses
@@ -30,6 +30,10 @@ func (e *eventConn) RemoteAddr() net.Addr { return e.client.RemoteAddr }
 
 // Read is for the packets before CONNACK, while the connection is not registered. It waits by a second descriptor, in Go's poller.
 func (e *eventConn) Read(p []byte) (n int, err error) {
+	at := e.deadline.Load()
+	if at != 0 && time.Now().UnixNano() >= at {
+		return 0, os.ErrDeadlineExceeded
+	}
 	closed := e.use(func(fd uintptr) bool {
 		n, err = sysRead(fd, p)
 		return true
@@ -49,7 +53,7 @@ func (e *eventConn) Read(p []byte) (n int, err error) {
 		return 0, err
 	}
 	defer f.Close()
-	if at := e.deadline.Load(); at != 0 {
+	if at != 0 {
 		if err := f.SetReadDeadline(time.Unix(0, at)); err != nil {
 			return 0, err
 		}
@@ -138,6 +142,9 @@ func (e *eventConn) Close() error {
 	e.closed = true
 	if e.slow != nil {
 		_ = e.slow.Close()
+	}
+	if e.loop == nil { // somebody may wait for the same socket, in Read
+		sysShutdown(uintptr(e.fd))
 	}
 	return sysClose(int(e.fd))
 }

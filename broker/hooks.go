@@ -96,9 +96,15 @@ type Authorizer interface {
 // An Interceptor may change or refuse a message that a client publishes, after it
 // was authorized. p points into the connection's read buffer; an Interceptor may set
 // its fields to memory of its own. A non-nil error refuses, as for Authenticator, unless it is ErrTaken. It runs in the
-// goroutine of the client's connection, which it may hold up; no lock is held.
+// goroutine that reads the client's connection, and on Linux others', too, which it may hold up for a moment; no lock is held.
 type Interceptor interface {
 	Intercept(c *Client, p *mqtt.Publish) error
+}
+
+// A Selective is an Interceptor that sees only messages to the topics that concern it.
+type Selective interface {
+	Interceptor
+	Concerns(topic []byte) bool
 }
 
 // ErrTaken is what an Interceptor returns of a message that was for itself: it goes to nobody, is not retained, and is acknowledged

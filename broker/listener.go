@@ -42,7 +42,7 @@ func isResourceError(err error) bool {
 		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
 }
 
-// accept starts the goroutine of a new connection.
+// accept takes up a new connection, which gets a goroutine, now or with its first bytes.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
 	lo := ln.options.Load()
 	if !lo.Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), lo.Proxied) != nil {
@@ -59,6 +59,7 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.conns[c] = struct{}{}
 	b.wg.Add(1)
 	b.mu.Unlock()
+	c.claim()
 	b.counters.accepted.Add(1)
 	b.counters.unaccepted.Add(1)
 	if !lo.Proxied {

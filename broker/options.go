@@ -19,7 +19,7 @@ type Options struct {
 	// Explain says why the Authorizer denied something, for the reason string that a v5 client is sent. Nil or "": none.
 	Explain func(Access) string
 	// GoroutinePerConnection reads each connection in a goroutine of its own on Linux, too, where else a few goroutines read all
-	// sockets. It costs some kilobytes for each connection.
+	// sockets. It costs some kilobytes for each connection. Those of a SocketListener are read by the few all the same.
 	GoroutinePerConnection bool
 	// ResponseInformation gives a v5 client that asks for it the text of CONNACK's Response
 	// Information [MQTT-3.1.2-28], by convention a topic prefix for responses. Nil or "": none.

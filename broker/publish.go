@@ -153,6 +153,10 @@ func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bo
 		}
 	}
 	for _, i := range o.Interceptors {
+		if s, ok := i.(Selective); ok && !s.Concerns(p.Topic) {
+			continue
+		}
+		bt.round.flush() // it may take its time
 		if err := i.Intercept(c.client, p); errors.Is(err, ErrTaken) {
 			if code := reason(err, mqtt.Success); code.Failed() {
 				bt.end(c, code)

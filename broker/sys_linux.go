@@ -29,7 +29,7 @@ func rawRW(call, fd uintptr, p []byte) (int, error) {
 // sysAccept takes a connection from a listening socket; it does not block. from is where its address goes.
 func sysAccept(l uintptr, from *syscall.RawSockaddrInet6) (fd int, err error) {
 	size := uint32(unsafe.Sizeof(*from))
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, l, uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)),
+	n, _, errno := syscall.RawSyscall6(sysACCEPT4, l, uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)),
 		syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
 	if errno != 0 {
 		return 0, errno
@@ -40,7 +40,7 @@ func sysAccept(l uintptr, from *syscall.RawSockaddrInet6) (fd int, err error) {
 // sysLocal asks at which address a socket is.
 func sysLocal(fd int, at *syscall.RawSockaddrInet6) error {
 	size := uint32(unsafe.Sizeof(*at))
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(at)), uintptr(unsafe.Pointer(&size))); errno != 0 {
+	if _, _, errno := syscall.RawSyscall(sysGETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(at)), uintptr(unsafe.Pointer(&size))); errno != 0 {
 		return errno
 	}
 	return nil
@@ -49,7 +49,7 @@ func sysLocal(fd int, at *syscall.RawSockaddrInet6) error {
 // sysNoDelay turns Nagle's algorithm off.
 func sysNoDelay(fd int) {
 	on := int32(1)
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), 4, 0)
+	_, _, _ = syscall.RawSyscall6(sysSETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), 4, 0)
 }
 
 // sysClose closes a socket, which does not block: nothing lingers.

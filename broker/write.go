@@ -9,7 +9,7 @@ import (
 
 // The write path has no writer goroutine and no channel. Whoever has something for
 // a connection appends it to out under mu and puts the connection into its batch,
-// once; the batch flushes at its end. A flush makes attempts that do not block.
+// once; the batch, or the round of an event loop, flushes at its end. A flush makes attempts that do not block.
 // If the socket is full, one goroutine, drain, waits for it with a deadline.
 //
 // A connection that is not a socket (raw is nil) is always written by drain, since its

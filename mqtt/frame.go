@@ -34,7 +34,7 @@ func Split(p []byte, limit uint32) (frame, rest []byte, err error) {
 	return p[:total:total], p[total:], nil
 }
 
-// checkFirstByte checks the type and the flags that belong to it [MQTT-2.1.3-1].
+// checkFirstByte checks the type and the flags that belong to it [MQTT-2.1.3-1], but for those that body checks.
 // [MQTT-2.2.2-1, -2, MQTT-3.14.1-1, MQTT-3.15.1-1]
 func checkFirstByte(b byte) error {
 	flags := b & 0x0F
@@ -56,6 +56,7 @@ func checkFirstByte(b byte) error {
 
 // body checks that frame is one whole packet of type t and returns the flags of its
 // fixed header and a reader of all that follows it.
+// [MQTT-2.1.3-1, MQTT-2.2.2-1, -2]
 func body(frame []byte, t Type, v Version) (flags byte, r reader, err error) {
 	if len(frame) < 2 {
 		return 0, r, errFrame

@@ -38,9 +38,11 @@ func (c *crowd) disperse() {
 }
 
 // start starts a program on the load's core, with its children in a group that ends with it.
-func (c *crowd) start(stdin []byte, name string, args ...string) (*exec.Cmd, error) {
+func (c *crowd) start(stdin []byte, env []string, name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(c, "taskset", append([]string{"-c", strconv.Itoa(c.l.loadCore), name}, args...)...)
 	ownGroup(cmd)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = new(bytes.Buffer)
 	if stdin != nil {
 		cmd.Stdin = bytes.NewReader(stdin)
 	}
@@ -53,14 +55,14 @@ func (c *crowd) start(stdin []byte, name string, args ...string) (*exec.Cmd, err
 
 // client starts mosquitto_pub or mosquitto_sub.
 func (c *crowd) client(stdin []byte, name string, args ...string) (*exec.Cmd, error) {
-	return c.start(stdin, name, append([]string{"-h", "127.0.0.1", "-p", c.port}, args...)...)
+	return c.start(stdin, nil, name, append([]string{"-h", "127.0.0.1", "-p", c.port}, args...)...)
 }
 
 // wait waits for programs that end by themselves.
 func (c *crowd) wait(all ...*exec.Cmd) error {
 	for _, cmd := range all {
 		if err := cmd.Wait(); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(cmd.Args[3]), errors.Join(err, c.Err()))
+			return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[3]), errors.Join(err, c.Err()), bytes.TrimSpace(cmd.Stderr.(*bytes.Buffer).Bytes()))
 		}
 	}
 	return nil
@@ -230,7 +232,7 @@ func (c *crowd) tsung(users, rate int, requests string) (cmd *exec.Cmd, log stri
 		return nil, "", err
 	}
 	log = filepath.Join(dir, "log")
-	cmd, err = c.start(nil, "env", "HOME="+dir, "tsung", "-f", file, "-l", log, "-n", "start")
+	cmd, err = c.start(nil, []string{"HOME=" + dir}, "tsung", "-f", file, "-l", log, "-n", "start")
 	return cmd, log, err
 }
 
@@ -272,15 +274,19 @@ func waiting(users int) act {
 		if err := begin(); err != nil {
 			return 0, err
 		}
-		_, _, err := c.tsung(users, 500, `<request subst="true"><mqtt type="subscribe" topic="second/%%_tsung_userid%%" qos="0"/></request>`+
+		tsung, _, err := c.tsung(users, 500, `<request subst="true"><mqtt type="subscribe" topic="second/%%_tsung_userid%%" qos="0"/></request>`+
 			`<request><mqtt type="waitForMessages" timeout="60"/></request>`)
 		if err != nil {
 			return 0, err
 		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.wait(tsung) }()
 		for n := 0; n < users; {
 			select {
 			case <-c.Done():
 				return 0, c.Err()
+			case err := <-ended:
+				return 0, errors.Join(errors.New("tsung has ended before all were connected"), err)
 			case <-time.After(100 * time.Millisecond):
 			}
 			if n, err = established(c.port); err != nil {

@@ -81,11 +81,11 @@ func (e *Endpoints) HandleThen(topic string, h ThenHandler) {
 // Attach says through which broker responses are sent. Requests before that get none.
 func (e *Endpoints) Attach(b *broker.Broker) { e.broker.Store(b) }
 
+// Concerns implements broker.Selective.
+func (e *Endpoints) Concerns(topic []byte) bool { return bytes.HasPrefix(topic, []byte(Prefix)) }
+
 // Intercept takes every message below $CONTROL and has it answered.
 func (e *Endpoints) Intercept(c *broker.Client, p *mqtt.Publish) error {
-	if !bytes.HasPrefix(p.Topic, []byte(Prefix)) {
-		return nil
-	}
 	topic := string(p.Topic)
 	response, then := NotAvailable(), func() error { return nil }
 	if h := (*e.table.Load())[topic]; h != nil {

@@ -1,0 +1,11 @@
+//go:build linux && !386
+
+package broker
+
+import "syscall"
+
+const (
+	sysACCEPT4     = syscall.SYS_ACCEPT4
+	sysGETSOCKNAME = syscall.SYS_GETSOCKNAME
+	sysSETSOCKOPT  = syscall.SYS_SETSOCKOPT
+)
