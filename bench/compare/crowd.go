@@ -20,7 +20,15 @@ type crowd struct {
 	end  context.CancelFunc
 	l    *lab
 	port string
-	all  []*exec.Cmd
+	all  []*member
+}
+
+// member is one of them.
+type member struct {
+	name  string
+	said  *os.File // what it wrote to its standard error
+	ended chan struct{}
+	err   error // set when ended is closed
 }
 
 func newCrowd(ctx context.Context, l *lab, port string) *crowd {
@@ -32,51 +40,62 @@ func newCrowd(ctx context.Context, l *lab, port string) *crowd {
 // disperse ends what still runs.
 func (c *crowd) disperse() {
 	c.end()
-	for _, cmd := range c.all {
-		_ = cmd.Wait() // of some for the second time
+	for _, m := range c.all {
+		<-m.ended
+		_ = m.said.Close()
 	}
 }
 
 // start starts a program on the load's core, with its children in a group that ends with it.
-func (c *crowd) start(stdin []byte, env []string, name string, args ...string) (*exec.Cmd, error) {
+func (c *crowd) start(stdin []byte, env []string, name string, args ...string) (*member, error) {
 	cmd := exec.CommandContext(c, "taskset", append([]string{"-c", strconv.Itoa(c.l.loadCore), name}, args...)...)
 	ownGroup(cmd)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stderr = new(bytes.Buffer)
 	if stdin != nil {
 		cmd.Stdin = bytes.NewReader(stdin)
 	}
-	if err := cmd.Start(); err != nil {
+	said, err := os.CreateTemp(c.l.work, name) // a file, since a daemon that it leaves behind would hold a pipe open
+	if err != nil {
 		return nil, err
 	}
-	c.all = append(c.all, cmd)
-	return cmd, nil
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(err, said.Close())
+	}
+	m := &member{name: name, said: said, ended: make(chan struct{})}
+	go func() {
+		m.err = cmd.Wait()
+		close(m.ended)
+	}()
+	c.all = append(c.all, m)
+	return m, nil
 }
 
 // client starts mosquitto_pub or mosquitto_sub.
-func (c *crowd) client(stdin []byte, name string, args ...string) (*exec.Cmd, error) {
+func (c *crowd) client(stdin []byte, name string, args ...string) (*member, error) {
 	return c.start(stdin, nil, name, append([]string{"-h", "127.0.0.1", "-p", c.port}, args...)...)
 }
 
 // wait waits for programs that end by themselves.
-func (c *crowd) wait(all ...*exec.Cmd) error {
-	for _, cmd := range all {
-		if err := cmd.Wait(); err != nil {
-			return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[3]), errors.Join(err, c.Err()), bytes.TrimSpace(cmd.Stderr.(*bytes.Buffer).Bytes()))
+func (c *crowd) wait(all ...*member) error {
+	for _, m := range all {
+		if <-m.ended; m.err != nil {
+			text, _ := os.ReadFile(m.said.Name())
+			return fmt.Errorf("%s: %w: %s", m.name, errors.Join(m.err, c.Err()), bytes.TrimSpace(text))
 		}
 	}
 	return nil
 }
 
 // clients starts n of a client, and returns them. args makes the arguments of each.
-func (c *crowd) clients(n int, stdin []byte, name string, args func(i int) []string) ([]*exec.Cmd, error) {
-	var all []*exec.Cmd
+func (c *crowd) clients(n int, stdin []byte, name string, args func(i int) []string) ([]*member, error) {
+	var all []*member
 	for i := range n {
-		cmd, err := c.client(stdin, name, args(i)...)
+		m, err := c.client(stdin, name, args(i)...)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, cmd)
+		all = append(all, m)
 	}
 	return all, nil
 }
@@ -222,7 +241,7 @@ const tsungFile = `<?xml version="1.0"?>
 `
 
 // tsung starts it.
-func (c *crowd) tsung(users, rate int, requests string) (cmd *exec.Cmd, log string, err error) {
+func (c *crowd) tsung(users, rate int, requests string) (m *member, log string, err error) {
 	dir, err := os.MkdirTemp(c.l.work, "tsung")
 	if err != nil {
 		return nil, "", err
@@ -232,8 +251,8 @@ func (c *crowd) tsung(users, rate int, requests string) (cmd *exec.Cmd, log stri
 		return nil, "", err
 	}
 	log = filepath.Join(dir, "log")
-	cmd, err = c.start(nil, []string{"HOME=" + dir}, "tsung", "-f", file, "-l", log, "-n", "start")
-	return cmd, log, err
+	m, err = c.start(nil, []string{"HOME=" + dir}, "tsung", "-f", file, "-l", log, "-n", "start")
+	return m, log, err
 }
 
 // usersDone is tsung's counter of clients that have left.
@@ -245,11 +264,11 @@ func storm(users, rate int, requests, counter string) act {
 		if err := begin(); err != nil {
 			return 0, err
 		}
-		cmd, log, err := c.tsung(users, rate, requests)
+		tsung, log, err := c.tsung(users, rate, requests)
 		if err != nil {
 			return 0, err
 		}
-		if err := c.wait(cmd); err != nil {
+		if err := c.wait(tsung); err != nil {
 			return 0, err
 		}
 		return tsungCount(log, counter)
@@ -279,14 +298,12 @@ func waiting(users int) act {
 		if err != nil {
 			return 0, err
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- c.wait(tsung) }()
 		for n := 0; n < users; {
 			select {
 			case <-c.Done():
 				return 0, c.Err()
-			case err := <-ended:
-				return 0, errors.Join(errors.New("tsung has ended before all were connected"), err)
+			case <-tsung.ended:
+				return 0, errors.Join(errors.New("tsung has ended before all were connected"), c.wait(tsung))
 			case <-time.After(100 * time.Millisecond):
 			}
 			if n, err = established(c.port); err != nil {
