@@ -169,6 +169,8 @@ type Client struct {
 	pinged   bool                        // a PINGREQ has no answer yet
 	heard    bool                        // something was received since the last check
 	leaving  bool                        // DISCONNECT is the last thing in out
+	farewell *mqtt.Disconnect            // is to be it, when the message at hand is acknowledged
+	handling bool                        // a message is at hand
 	cause    error                       // why it is, other than ErrClosed
 	err      error
 }
@@ -307,13 +309,24 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// leave sends DISCONNECT as the last packet, for the reason given.
+// leave sends DISCONNECT as the last packet, for the reason given; if a message is at hand, behind its acknowledgement.
 func (c *Client) leave(d *mqtt.Disconnect, cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil && !c.leaving {
-		c.send(d)
-		c.leaving, c.cause = true, cause
+	if c.err != nil || c.leaving || c.farewell != nil {
+		return
+	}
+	c.cause = cause
+	if c.farewell = d; !c.handling {
+		c.bow()
+	}
+}
+
+// bow sends what leave has left. mu is held.
+func (c *Client) bow() {
+	if c.err == nil && c.farewell != nil && !c.leaving {
+		c.send(c.farewell)
+		c.leaving = true
 	}
 }
 

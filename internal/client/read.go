@@ -48,13 +48,19 @@ func (c *Client) handle(frame []byte) error {
 	c.mu.Lock()
 	c.heard = true
 	leaving := c.leaving
+	t := mqtt.Type(frame[0] >> 4)
+	c.handling = t == mqtt.PUBLISH && !leaving
 	c.mu.Unlock()
 	if leaving { // we said good-bye: only the end of the stream is of interest
 		return nil
 	}
-	t := mqtt.Type(frame[0] >> 4)
 	if t == mqtt.PUBLISH {
-		return c.publish(frame)
+		err := c.publish(frame)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.handling = false
+		c.bow()
+		return err
 	}
 	if t == mqtt.SUBACK || t == mqtt.UNSUBACK { // outlives the frame
 		frame = slices.Clone(frame)

@@ -383,6 +383,31 @@ func TestDisconnectOfTheServerIsReported(t *testing.T) {
 	})
 }
 
+// TestMessageAtHandIsAcknowledgedBeforeDisconnect: what OnPublish was given must not come again.
+func TestMessageAtHandIsAcknowledgedBeforeDisconnect(t *testing.T) {
+	t.Parallel()
+	for qos, want := range map[byte]mqtt.Type{1: mqtt.PUBACK, 2: mqtt.PUBREC} {
+		synctest.Test(t, func(t *testing.T) {
+			handling, goOn := make(chan struct{}), make(chan struct{})
+			c, s := scripted(t, client.Options{OnPublish: func(*mqtt.Publish) {
+				close(handling)
+				<-goOn
+			}})
+			s.send(message(qos, 7, false))
+			<-handling
+			left := make(chan struct{})
+			go func() {
+				disconnect(t, c)
+				close(left)
+			}()
+			synctest.Wait() // Disconnect waits for the server
+			close(goOn)
+			s.expect(ack(want, 7), &mqtt.Disconnect{})
+			<-left
+		})
+	}
+}
+
 func TestDisconnectDoesNotWaitForASilentServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
