@@ -176,7 +176,7 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 		b.publishWill(w)
 		w = nil
 	}
-	sub.away = &away{will: w}
+	sub.away = new(away)
 	if c.expiry != store.ExpiryNever {
 		sub.away.due = now.Add(time.Duration(c.expiry) * time.Second)
 	}

@@ -171,12 +171,7 @@ func (c *conn) adopt() {
 		return
 	}
 	fd := -1
-	_ = c.raw.Control(func(old uintptr) {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
-		if errno == 0 {
-			fd = int(n)
-		}
-	})
+	_ = c.raw.Control(func(old uintptr) { fd, _ = sysDup(old) })
 	if fd < 0 {
 		return
 	}

@@ -66,11 +66,11 @@ func (e *eventConn) second() (*os.File, error) {
 	if e.closed {
 		return nil, net.ErrClosed
 	}
-	fd, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(e.fd), syscall.F_DUPFD_CLOEXEC, 0)
-	if errno != 0 {
-		return nil, errno
+	fd, err := sysDup(uintptr(e.fd))
+	if err != nil {
+		return nil, err
 	}
-	return os.NewFile(fd, "client"), nil // non-blocking is a property of the socket
+	return os.NewFile(uintptr(fd), "client"), nil // non-blocking is a property of the socket
 }
 
 // Write waits until the client takes p.

@@ -52,6 +52,15 @@ func sysNoDelay(fd int) {
 	_, _, _ = syscall.RawSyscall6(sysSETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), 4, 0)
 }
 
+// sysDup returns a socket once more.
+func sysDup(fd uintptr) (int, error) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
 // sysClose closes a socket, which does not block: nothing lingers.
 func sysClose(fd int) error {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {

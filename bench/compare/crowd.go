@@ -112,8 +112,8 @@ func text(lines int) []byte {
 	return bytes.Repeat([]byte(strings.Repeat("x", 63)+"\n"), lines)
 }
 
-// act is trial.run.
-type act = func(c *crowd, begin func() error) (served int, err error)
+// act is what is measured, see trial.run.
+type act func(c *crowd, begin func() error) (served int, err error)
 
 // pipes has each of some publishers write lines to its subscribers as fast as they are taken.
 func pipes(publishers, subscribers, lines, qos int) act {
