@@ -249,8 +249,8 @@ func (c *conn) data(p []byte, bt *batch) error {
 		}
 		if hold, err := c.throttle(frame, bt); err != nil {
 			return err
-		} else if hold {
-			c.unread = true
+		} else if hold || bt.round != nil && heavy(frame) {
+			c.unread = true // goOn handles it
 			break
 		}
 		bt.packetsReceived++
@@ -262,6 +262,16 @@ func (c *conn) data(p []byte, bt *batch) error {
 	}
 	c.keep(p)
 	return nil
+}
+
+// heavySize is the size in bytes of a SUBSCRIBE or UNSUBSCRIBE that an event loop does not handle: some hundred filters.
+const heavySize = 2 << 10
+
+// heavy reports whether a packet is so much work that the other clients of an event loop would
+// notice. The connection then leaves its loop, and a goroutine of its own handles the packet.
+func heavy(frame []byte) bool {
+	kind := mqtt.Type(frame[0] >> 4)
+	return (kind == mqtt.SUBSCRIBE || kind == mqtt.UNSUBSCRIBE) && len(frame) > heavySize
 }
 
 // keep holds on to an incomplete packet. Memory grows with what arrives, never with what is announced.
