@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -13,8 +14,11 @@ import (
 // attach gives c the session of its client id, taking it over from an older connection, and appends
 // CONNACK. When it returns, messages may already follow.
 // [MQTT-3.1.4-4, -5, MQTT-3.2.0-2]
-func (b *Broker) attach(c *conn, clean bool, connack *mqtt.Connack) error {
-	sub, fresh, replaced := b.ownSession(c, clean)
+func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.Connack) error {
+	sub, fresh, replaced, err := b.ownSession(ctx, c, clean)
+	if err != nil {
+		return err
+	}
 	defer b.registry.release(sub)
 	if fresh && !b.countSession() {
 		b.registry.remove(sub)
@@ -81,26 +85,27 @@ var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.Unspe
 // ownSession returns the session to use, and holds it, after whatever had it before has let go. A fresh one may replace one that the
 // store still has.
 // [MQTT-3.1.2-5, -6, MQTT-3.1.4-2, -4]
-func (b *Broker) ownSession(c *conn, clean bool) (sub *subscriber, fresh, replaced bool) {
-	for {
-		sub, fresh = b.registry.acquire(c.client.ID)
-		if fresh {
-			return sub, true, replaced
-		}
-		if old := sub.conn.Load(); old != nil {
-			old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
-			old.awaitEnd()                       // it stages nothing more: what follows is behind it in the store
-			b.leave(sub, old)
-		}
-		if !sub.dead && !clean && !sub.expired(time.Now()) {
-			return sub, false, false
-		}
-		if !sub.dead {
-			replaced = sub.ref != 0 // it ends in the store with the Attach that follows, so that CONNACK waits for that
-			b.endSession(sub)       // [MQTT-3.1.2-4]
-		}
-		b.registry.release(sub)
+func (b *Broker) ownSession(ctx context.Context, c *conn, clean bool) (sub *subscriber, fresh, replaced bool, err error) {
+	sub, fresh, err = b.registry.acquire(ctx, c.client.ID)
+	if fresh || err != nil {
+		return sub, fresh, false, err
 	}
+	if old := sub.conn.Load(); old != nil {
+		old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
+		if err = old.awaitEnd(ctx); err != nil {
+			b.registry.release(sub)
+			return nil, false, false, err
+		}
+		b.leave(sub, old) // it stages nothing more: what follows is behind it in the store
+	}
+	if !sub.dead && !clean && !sub.expired(time.Now()) {
+		return sub, false, false, nil
+	}
+	if !sub.dead {
+		replaced = sub.ref != 0 // it ends in the store with the Attach that follows, so that CONNACK waits for that
+		b.endSession(sub)       // [MQTT-3.1.2-4]
+	}
+	return b.registry.renew(sub), true, replaced, nil
 }
 
 func (s *subscriber) expired(now time.Time) bool {
@@ -256,7 +261,10 @@ func (b *Broker) expire(sub *subscriber) {
 
 // recoverSession takes up a session that the store has kept.
 func (b *Broker) recoverSession(s store.Session) error {
-	sub, _ := b.registry.acquire(s.ClientID)
+	sub, _, err := b.registry.acquire(b.ctx, s.ClientID)
+	if err != nil {
+		return err
+	}
 	defer b.registry.release(sub)
 	b.counters.sessions.Add(1)
 	sub.ref, sub.away = s.Ref, &away{due: s.ExpiresAt}

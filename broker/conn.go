@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -344,12 +345,12 @@ func (c *conn) end(cause error) {
 	}
 }
 
-// awaitEnd waits for the end of the read loop.
-func (c *conn) awaitEnd() {
+// awaitEnd waits for the end of the read loop, but no longer than ctx.
+func (c *conn) awaitEnd(ctx context.Context) error {
 	c.mu.Lock()
 	if c.done {
 		c.mu.Unlock()
-		return
+		return nil
 	}
 	w := c.withWaits()
 	if w.ended == nil {
@@ -357,7 +358,12 @@ func (c *conn) awaitEnd() {
 	}
 	ended := w.ended
 	c.mu.Unlock()
-	<-ended
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (c *conn) closeCause() error {

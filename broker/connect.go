@@ -48,8 +48,10 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	c.client.HasUsername = p.HasUsername && p.Username != "" // an empty one is none, as for Mosquitto
 	c.received(&p)
 	connack := mqtt.Connack{}
+	ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
+	defer cancel()
 	if err = c.accept(&p, &connack); err == nil {
-		err = c.authenticateConnect(&in, &p, &connack, deadline)
+		err = c.authenticateConnect(ctx, &in, &p, &connack)
 	}
 	if err == nil {
 		err = c.mayConnect()
@@ -66,7 +68,7 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	if err == nil {
 		c.lastSeen.Store(time.Now().UnixNano())
 		c.adopt()
-		err = c.b.attach(c, p.CleanStart, &connack)
+		err = c.b.attach(ctx, c, p.CleanStart, &connack)
 	}
 	if err != nil {
 		c.refuse(err)
@@ -317,7 +319,7 @@ func (c *conn) setKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) {
 }
 
 // authenticateConnect asks the Authenticator, if there is one.
-func (c *conn) authenticateConnect(in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack, deadline time.Time) error {
+func (c *conn) authenticateConnect(ctx context.Context, in *handshakeReader, p *mqtt.Connect, connack *mqtt.Connack) error {
 	extended := p.Properties.Has(mqtt.PropAuthMethod)
 	auth := c.b.options.Load().Authenticator
 	if auth == nil {
@@ -326,8 +328,6 @@ func (c *conn) authenticateConnect(in *handshakeReader, p *mqtt.Connect, connack
 		}
 		return nil
 	}
-	ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
-	defer cancel()
 	if extended {
 		return c.exchange(ctx, auth, in, p, connack)
 	}

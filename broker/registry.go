@@ -1,12 +1,15 @@
 package broker
 
 import (
+	"context"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
 
@@ -20,8 +23,8 @@ type subscriber struct {
 
 	old  atomic.Bool // its client last spoke a version before 5.0
 	held bool        // by whoever attaches, detaches or ends the session; the registry's shard guards it
+	dead bool        // ended; the holder sets it, and the registry's shard guards that
 	// The holder owns what follows.
-	dead    bool                     // ended
 	away    *away                    // nil: its client is connected
 	filters filterSet                // its subscriptions, for anybody
 	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them
@@ -45,15 +48,33 @@ type registry struct {
 
 type registryShard struct {
 	mu   sync.Mutex
-	free sync.Cond // some session is no longer held, or has ended
 	byID map[string]*subscriber
+	wait map[string]*waiters // by client id, where somebody waits for a session that is held
 }
+
+// waiters wait for a session that is held. Each is woken once, when it is its turn.
+type waiters struct {
+	brief []chan turn // for those who hold an existing session for a moment; they come first
+	// attach is for the newest connection that wants to have the session. There is one at most: a newer connection takes the place.
+	attach chan turn
+}
+
+// turn is what a waiter gets: a session, which it holds now, or nil. For a brief waiter nil means that the session has ended, for a
+// connection that a newer one has come.
+type turn struct {
+	sub   *subscriber
+	fresh bool
+}
+
+// errSuperseded refuses a connection that waited for its session when a newer one with the same client id came. It has no CONNACK yet, so that it
+// cannot be told SessionTakenOver, which only DISCONNECT can say.
+var errSuperseded = fmt.Errorf("a newer connection with its client id came while it waited for the session: %w", mqtt.ServerBusy)
 
 func (r *registry) init() {
 	r.seed = maphash.MakeSeed()
 	for i := range r.shards {
-		r.shards[i].free.L = &r.shards[i].mu
 		r.shards[i].byID = make(map[string]*subscriber)
+		r.shards[i].wait = make(map[string]*waiters)
 	}
 }
 
@@ -66,62 +87,153 @@ func (r *registry) find(id string) *subscriber {
 	sh := r.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.byID[id]
+	if sub := sh.byID[id]; sub != nil && !sub.dead {
+		return sub
+	}
+	return nil
 }
 
-// acquire returns the session of a client, or a fresh one, and holds it.
+// acquire returns the session of a client, or a fresh one, and holds it. It waits until nobody else holds it, but no longer than ctx, and
+// not when a newer connection waits for it.
 // [MQTT-3.1.3-2]
-func (r *registry) acquire(id string) (sub *subscriber, fresh bool) {
+func (r *registry) acquire(ctx context.Context, id string) (sub *subscriber, fresh bool, err error) {
 	sh := r.shard(id)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for {
-		sub = sh.byID[id]
-		if sub == nil {
-			sub = &subscriber{id: id, held: true}
-			sh.byID[id] = sub
-			return sub, true
-		}
-		if !sub.held {
-			sub.held = true
-			return sub, false
-		}
-		sh.free.Wait()
+	sub = sh.byID[id]
+	switch {
+	case sub == nil:
+		sub, fresh = &subscriber{id: id, held: true}, true
+		sh.byID[id] = sub
+	case !sub.held:
+		sub.held = true
+	default:
+		ch := sh.queue(id).supersede()
+		sh.mu.Unlock()
+		return sh.await(ctx, id, ch)
 	}
+	sh.mu.Unlock()
+	return sub, fresh, nil
+}
+
+// queue returns those who wait for a session that is held. mu is held.
+func (sh *registryShard) queue(id string) *waiters {
+	w := sh.wait[id]
+	if w == nil {
+		w = new(waiters)
+		sh.wait[id] = w
+	}
+	return w
+}
+
+// supersede makes a new connection the one that waits, and tells the one that did so far.
+func (w *waiters) supersede() chan turn {
+	if w.attach != nil {
+		w.attach <- turn{}
+	}
+	w.attach = make(chan turn, 1)
+	return w.attach
+}
+
+// await waits for a connection's turn.
+func (sh *registryShard) await(ctx context.Context, id string, ch chan turn) (*subscriber, bool, error) {
+	var got turn
+	select {
+	case got = <-ch:
+	case <-ctx.Done():
+		sh.mu.Lock()
+		if w := sh.wait[id]; w != nil && w.attach == ch {
+			w.attach = nil
+			sh.mu.Unlock()
+			return nil, false, ctx.Err()
+		}
+		sh.mu.Unlock()
+		got = <-ch // it had its turn before
+	}
+	if got.sub == nil {
+		return nil, false, errSuperseded
+	}
+	return got.sub, got.fresh, nil
 }
 
 // hold holds a session, unless it has ended.
 func (r *registry) hold(sub *subscriber) bool {
 	sh := r.shard(sub.id)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for sh.byID[sub.id] == sub {
-		if !sub.held {
-			sub.held = true
-			return true
-		}
-		sh.free.Wait()
+	if sub.dead || sh.byID[sub.id] != sub {
+		sh.mu.Unlock()
+		return false
 	}
-	return false
+	if !sub.held {
+		sub.held = true
+		sh.mu.Unlock()
+		return true
+	}
+	w, ch := sh.queue(sub.id), make(chan turn, 1)
+	w.brief = append(w.brief, ch)
+	sh.mu.Unlock()
+	return (<-ch).sub != nil
 }
 
-// release ends acquire and hold.
+// release ends acquire and hold: the next one that waits holds the session now. After a session's end the connection that waits gets a fresh one.
 func (r *registry) release(sub *subscriber) {
 	sh := r.shard(sub.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sub.held = false
-	sh.free.Broadcast()
+	w := sh.wait[sub.id]
+	if sub.dead {
+		delete(sh.byID, sub.id)
+		w.end()
+	}
+	switch {
+	case w == nil:
+		sub.held = false
+		return
+	case len(w.brief) > 0:
+		w.brief[0] <- turn{sub: sub}
+		w.brief = w.brief[1:]
+	case w.attach != nil && sub.dead:
+		sh.byID[sub.id] = &subscriber{id: sub.id, held: true}
+		w.attach <- turn{sh.byID[sub.id], true}
+		w.attach = nil
+	case w.attach != nil:
+		w.attach <- turn{sub: sub}
+		w.attach = nil
+	default: // the one that waited does so no more
+		sub.held = false
+	}
+	if len(w.brief) == 0 && w.attach == nil {
+		delete(sh.wait, sub.id)
+	}
 }
 
-// remove takes a held session out. Its holder keeps it, and releases it.
+// end tells the brief waiters that the session has ended. w may be nil.
+func (w *waiters) end() {
+	if w == nil {
+		return
+	}
+	for _, ch := range w.brief {
+		ch <- turn{}
+	}
+	w.brief = nil
+}
+
+// remove ends a held session. It is found no more, and its client gets a fresh one when its holder, who keeps it, releases or renews it.
 func (r *registry) remove(sub *subscriber) {
-	sub.dead = true
 	sh := r.shard(sub.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	delete(sh.byID, sub.id)
-	sh.free.Broadcast()
+	sub.dead = true
+}
+
+// renew returns a fresh session in place of one that was removed, for its holder, who holds that then.
+func (r *registry) renew(sub *subscriber) *subscriber {
+	sh := r.shard(sub.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.wait[sub.id].end()
+	fresh := &subscriber{id: sub.id, held: true}
+	sh.byID[sub.id] = fresh
+	return fresh
 }
 
 // filterSet holds the filters of one session: few in a slice, many in a map. Whoever subscribes or unsubscribes tells it; nothing is locked
