@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -180,6 +181,64 @@ func TestTheHTTPAPITellsOfTheBroker(t *testing.T) {
 	}
 	if status, _ := api("GET /api/v1/version", "ann:secret"); status != 401 {
 		t.Errorf("after the reload: status %d", status)
+	}
+}
+
+func TestRulesForAllTopicsDoNotOpenTheHTTPAPI(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := withAPI(t, dir)
+	write(t, filepath.Join(dir, "acl"), "user ann\ntopic readwrite #\ntopic readwrite /#\nuser joe\ntopic readwrite #\ntopic readwrite /api/#\n")
+	s := start(t, cfg, nil)
+	api := apiOf(t, s, 1, nil)
+	for request, want := range map[string][2]int{ // for ann and for joe
+		"GET /":                  {200, 200},
+		"GET /api/v1/version":    {401, 200},
+		"GET /api/v1/systree":    {401, 200},
+		"GET /api/v1/bans":       {401, 200},
+		"DELETE /api/v1/bans/id": {401, 404},
+		"GET /api/v1/explain":    {401, 400},
+		"GET /api/":              {401, 404},
+		"GET /Api/v1/bans":       {401, 401},
+	} {
+		for i, login := range []string{"ann:secret", "joe:other"} {
+			if status, body := api(request, login); status != want[i] {
+				t.Errorf("%s of %s: %d %s", request, login, status, body)
+			}
+		}
+	}
+	for user, want := range map[string]bool{"ann": false, "joe": true} {
+		a, err := s.Explain(Question{Action: "receive", Topic: "/api/v1/bans", Username: user, Listener: cfg.Listeners[1].Path})
+		if err != nil || a.Allow != want {
+			t.Errorf("%s, as explained: %+v %v", user, a, err)
+		}
+	}
+}
+
+func TestWhatDeniesTheFileOfAFolderDeniesTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := withAPI(t, dir)
+	for _, folder := range []string{"admin", "open"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, folder, "index.html"), folder)
+	}
+	write(t, filepath.Join(dir, "acl"), "user ann\ntopic read /#\ntopic deny /admin/index.html\nuser joe\ntopic read /\n")
+	api := apiOf(t, start(t, cfg, nil), 1, nil)
+	for request, want := range map[string]int{
+		"GET /admin/index.html ann:secret": 401, "GET /admin/ ann:secret": 401, "HEAD /admin/ ann:secret": 401,
+		"GET /admin/index%2ehtml ann:secret": 401, "GET /%61dmin/ ann:secret": 401,
+		"GET /admin// ann:secret": 404, "GET //admin/ ann:secret": 404, "GET /admin/. ann:secret": 404, "GET /admin/%2e/ ann:secret": 404,
+		"GET /admin/index.html. ann:secret": 404, "GET /admin/Index.html ann:secret": 404, "GET /Admin/ ann:secret": 404,
+		"GET /open/ ann:secret": 200, "GET /open/index.html ann:secret": 200, "GET / ann:secret": 200,
+		"GET / joe:other": 200, "GET /index.html joe:other": 401, "GET /open/ joe:other": 401,
+	} {
+		words := strings.Fields(request)
+		if status, body := api(words[0]+" "+words[1], words[2]); status != want {
+			t.Errorf("%s: %d %s", request, status, body)
+		}
 	}
 }
 

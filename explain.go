@@ -11,6 +11,7 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/dynsec"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/topic"
@@ -120,6 +121,9 @@ func (q *Question) access(cfg *config.Config) (broker.Access, *config.Listener, 
 			return a, nil, fmt.Errorf("expected the name of a topic, not %q: %w", q.Topic, err)
 		}
 		a.Topic = []byte(l.MountPoint + q.Topic)
+		if l.Protocol == config.HTTPAPI {
+			a.Topic, a.Spelled = []byte(q.Topic), admin.Spelled(q.Topic)
+		}
 	}
 	a.Client = &broker.Client{
 		ID: q.ClientID, Username: q.Username, HasUsername: !q.Anonymous, Version: q.Version, CleanStart: q.CleanStart, HasWill: q.HasWill,

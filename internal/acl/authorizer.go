@@ -123,5 +123,5 @@ func (s *set) decideAction(q *broker.Access) (allow bool, rule *Rule) {
 	if rule = s.view.decide(s.facts, q); rule != nil {
 		return rule.Allow, rule
 	}
-	return s.rules.model.Allow.has(q.Action), nil
+	return q.Alias || q.Spelled == 0 && s.rules.model.Allow.has(q.Action), nil
 }

@@ -106,6 +106,9 @@ func (s *set) reason(q *broker.Access) string {
 	if s.facts.wild && slices.ContainsFunc(s.view.rules, func(r *Rule) bool { return r.plain && r.Actions.has(q.Action) }) {
 		return "no pattern grants anything to a client with + or # in its user name or client id"
 	}
+	if q.Spelled > 0 {
+		return "no rule names the path by more than wildcards"
+	}
 	if m.Default != nil {
 		if text := m.Default(q.Action); text != "" {
 			return text

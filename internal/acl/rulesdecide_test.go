@@ -274,3 +274,56 @@ func TestRolesOfAClientDecideInItsOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestWildcardsDoNotOpenWhatMustBeSpelledOut asks about paths of requests, whose first two levels a grant has to name.
+func TestWildcardsDoNotOpenWhatMustBeSpelledOut(t *testing.T) {
+	t.Parallel()
+	acl := func(text string) *Rules { return mustParse(t, "user api\n"+text).Compile() }
+	rules := func(text string) *Rules { return mustParseRules(t, text).Compile() }
+	for _, c := range []struct {
+		rules *Rules
+		allow bool
+	}{
+		{acl("topic read #"), false},
+		{acl("topic read /#"), false},
+		{acl("topic read +/#"), false},
+		{acl("topic read /+/v1/bans"), false},
+		{acl("topic read +/api/v1/bans"), false},
+		{acl("pattern read /%u/#"), false},
+		{acl("topic read /api/#"), true},
+		{acl("topic read /api/+/+"), true},
+		{acl("topic read /api/v1/bans"), true},
+		{acl("topic read /api/#\ntopic deny #"), false},
+		{acl("topic read /api/#\ntopic deny /+/v1/#"), false},
+		{acl("topic read /api/#\ntopic deny +/api/v1/bans"), false},
+		{rules("default allow"), false},
+		{rules("allow receive topic=#,/#,+/+/#"), false},
+		{rules("allow receive topic=/%u/#"), false},
+		{rules("allow receive topic=/a%%pi/#"), false},
+		{rules("allow receive topic=/api/v1/%n\ndefault allow"), false},
+		{rules("allow receive topic=/api/v1/#"), true},
+		{rules("deny receive\nallow receive topic=/api/v1/#"), false},
+		{rules("deny receive topic=/%u/#\nallow receive topic=/api/v1/#"), false},
+	} {
+		q := broker.Access{
+			Client: &broker.Client{ID: "http-api", Username: "api", HasUsername: true}, Action: broker.ActionReceive,
+			Topic: []byte("/api/v1/bans"), Spelled: 2,
+		}
+		if got := c.rules.Authorize(q); got != c.allow {
+			t.Errorf("%v, want %v: %+v", got, c.allow, c.rules.Explain(q))
+		}
+	}
+}
+
+// TestAnotherNameIsDeniedByRulesAlone asks about another name of what is allowed.
+func TestAnotherNameIsDeniedByRulesAlone(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"topic read /x/": true, "topic read /x/\ntopic deny /x/index.html": false, "topic deny #": false, "topic read #": true,
+	} {
+		q := broker.Access{Client: &broker.Client{}, Action: broker.ActionReceive, Topic: []byte("/x/index.html"), Alias: true}
+		if got := mustParse(t, text).Compile().Authorize(q); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

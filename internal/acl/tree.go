@@ -100,10 +100,34 @@ func (s *search) run(n *node) {
 	if n == nil || len(s.name) == 0 {
 		return
 	}
-	if s.name[0] == '$' {
+	switch {
+	case s.q.Spelled > 0:
+		s.spelled(n, 0, s.q.Spelled)
+	case s.name[0] == '$':
 		s.dollar(n)
-	} else {
+	default:
 		s.visit(n, 0, grants|denials)
+	}
+}
+
+// spelled is visit for the first levels of a name that a rule has to spell out to grant anything: what wildcards and
+// placeholders match there can deny alone. left is how many such levels there are from pos on.
+func (s *search) spelled(n *node, pos int, left uint8) {
+	if left == 0 || pos > len(s.name) {
+		s.visit(n, pos, grants|denials)
+		return
+	}
+	s.try(n.below, denials)
+	end := levelEnd(s.name, pos)
+	if next := n.literal[string(s.name[pos:end])]; next != nil {
+		s.spelled(next, end+1, left-1)
+	}
+	if n.plus != nil {
+		s.visit(n.plus, end+1, denials)
+	}
+	for i := range n.marked {
+		b := &n.marked[i]
+		s.follow(b, b.parts, pos, denials)
 	}
 }
 

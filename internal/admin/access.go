@@ -112,11 +112,27 @@ func (s *Server) may(r *http.Request, pattern string) bool {
 	if e, ok := s.endpoints[pattern]; ok && !e.Public && (s.o.Vouched == nil || !s.o.Vouched(c)) {
 		return false
 	}
-	a := broker.Access{Client: c, Action: broker.ActionReceive, Topic: []byte(r.URL.Path)}
+	a := broker.Access{Client: c, Action: broker.ActionReceive, Topic: []byte(r.URL.Path), Spelled: Spelled(r.URL.Path)}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		a.Action = broker.ActionPublish
 	}
-	return s.allowed(broker.Access{Client: c, Action: broker.ActionConnect}) && s.allowed(a)
+	if !s.allowed(broker.Access{Client: c, Action: broker.ActionConnect}) || !s.allowed(a) {
+		return false
+	}
+	if a.Spelled > 0 || !strings.HasSuffix(r.URL.Path, "/") {
+		return true
+	}
+	a.Topic, a.Alias = []byte(r.URL.Path+httpfiles.Index), true
+	return s.allowed(a)
+}
+
+// Spelled is the number of levels of a path that a rule has to spell out to open it (broker.Access.Spelled): those of
+// apiPrefix for what is below it. Who allows all topics has not thought of the API.
+func Spelled(urlPath string) uint8 {
+	if inAPI(urlPath) {
+		return uint8(strings.Count(apiPrefix, "/"))
+	}
+	return 0
 }
 
 func (s *Server) allowed(a broker.Access) bool {

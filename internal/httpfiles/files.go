@@ -7,8 +7,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // minFileRate is how slowly a client may take a file, in bytes per second.
@@ -35,6 +37,9 @@ var contentTypes = map[string]string{
 	".webp":        "image/webp",
 	".woff2":       "font/woff2",
 }
+
+// Index is the file that is served for a folder.
+const Index = "index.html"
 
 // Dir is a folder whose files are served.
 type Dir struct {
@@ -66,12 +71,15 @@ func (d Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer root.Close()
 	info, err := root.Stat(name) // before it is opened: opening a pipe would wait
+	if err == nil && !spelledSo(root, name, info) {
+		err = fs.ErrNotExist
+	}
 	if err == nil && info.IsDir() {
 		if !strings.HasSuffix(r.URL.Path, "/") {
 			redirect(w, r)
 			return
 		}
-		name = filepath.Join(name, "index.html")
+		name = filepath.Join(name, Index)
 		info, err = root.Stat(name)
 	} else if err == nil && strings.HasSuffix(r.URL.Path, "/") {
 		err = fs.ErrNotExist
@@ -101,14 +109,14 @@ func (d Dir) send(w http.ResponseWriter, r *http.Request, f *os.File, info fs.Fi
 
 // fileName returns the name of a file for the path of a request, whose escapes are resolved. No element may begin with a
 // dot, so ".." and hidden files are out, or be empty, which Localize sees to; os.Root holds back symbolic links that
-// leave the folder.
+// leave the folder. None may end in a dot or a blank either: Windows takes those off, and finds the file without them.
 func fileName(urlPath string) (name string, ok bool) {
 	trimmed := strings.TrimSuffix(strings.TrimPrefix(urlPath, "/"), "/")
 	if trimmed == "" {
 		return ".", urlPath == "/"
 	}
 	for element := range strings.SplitSeq(trimmed, "/") {
-		if strings.HasPrefix(element, ".") {
+		if strings.HasPrefix(element, ".") || strings.HasSuffix(element, ".") || strings.HasSuffix(element, " ") {
 			return "", false
 		}
 	}
@@ -125,4 +133,47 @@ func redirect(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusMovedPermanently)
+}
+
+// spelledSo reports whether a file is called as it was asked for. Where the case of letters does not matter, a file is found by
+// other names, too, which rules about paths do not know: there its folders are searched for the name.
+func spelledSo(root *os.Root, name string, found fs.FileInfo) bool {
+	other, err := root.Stat(swapCase(name))
+	if err != nil || !os.SameFile(found, other) {
+		return true
+	}
+	for ; name != "."; name = filepath.Dir(name) {
+		if !lists(root, filepath.Dir(name), filepath.Base(name)) {
+			return false
+		}
+	}
+	return true
+}
+
+func swapCase(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsUpper(r) {
+			return unicode.ToLower(r)
+		}
+		return unicode.ToUpper(r)
+	}, s)
+}
+
+// lists reports whether a folder has an entry of exactly that name.
+func lists(root *os.Root, folder, name string) bool {
+	f, err := root.Open(folder)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	const some = 128
+	for {
+		names, err := f.Readdirnames(some)
+		if slices.Contains(names, name) {
+			return true
+		}
+		if err != nil || len(names) == 0 {
+			return false
+		}
+	}
 }
