@@ -20,19 +20,12 @@ func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.
 		return err
 	}
 	defer b.registry.release(sub)
-	if fresh && !b.countSession() {
-		b.registry.remove(sub)
-		return errMaxSessions
-	}
 	at, err := b.attachStore(c, sub, fresh, replaced)
 	if err == nil && !fresh && at.Ref != sub.ref {
 		err = errSessionLost
 	}
 	if err != nil {
-		if fresh {
-			b.registry.remove(sub)
-			b.counters.sessions.Add(-1)
-		}
+		b.disown(c, sub, fresh)
 		return err
 	}
 	if fresh {
@@ -43,7 +36,7 @@ func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.
 	connack.SessionPresent = at.Present // [MQTT-3.2.2-2, -3]
 	sub.old.Store(c.version < mqtt.V5)
 	c.sub, c.sess = sub, session.New(c.sessionConfig(at))
-	b.counters.connected(1)
+	b.counters.peak()
 	if event := b.options.Load().Events.Connected; event != nil {
 		event(c.client)
 	}
@@ -69,43 +62,63 @@ func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.
 	return nil
 }
 
-// countSession counts one session more, unless there are MaxSessions.
-func (b *Broker) countSession() bool {
-	n := b.counters.sessions.Add(1)
-	if limit := b.options.Load().MaxSessions; limit > 0 && n > int64(limit) {
-		b.counters.sessions.Add(-1)
-		return false
-	}
-	return true
-}
-
 // errSessionLost says that the store has forgotten a session that it did not end.
 var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.UnspecifiedError)
 
-// ownSession returns the session to use, and holds it, after whatever had it before has let go. A fresh one may replace one that the
-// store still has.
+// ownSession returns the session to use, and holds it, after c has got its place, and whatever had the session before has let go. A fresh one may
+// replace one that the store still has.
 // [MQTT-3.1.2-5, -6, MQTT-3.1.4-2, -4]
 func (b *Broker) ownSession(ctx context.Context, c *conn, clean bool) (sub *subscriber, fresh, replaced bool, err error) {
 	sub, fresh, err = b.registry.acquire(ctx, c.client.ID)
-	if fresh || err != nil {
-		return sub, fresh, false, err
+	if err != nil {
+		return nil, false, false, err
 	}
-	if old := sub.conn.Load(); old != nil {
+	old := sub.conn.Load()
+	err = c.takePlace(old)
+	switch {
+	case err != nil:
+	case fresh:
+		err = sub.takePlace(b)
+	case old != nil:
 		old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
-		if err = old.awaitEnd(ctx); err != nil {
-			b.registry.release(sub)
-			return nil, false, false, err
-		}
-		b.leave(sub, old) // it stages nothing more: what follows is behind it in the store
+		err = old.awaitEnd(ctx)
 	}
-	if !sub.dead && !clean && !sub.expired(time.Now()) {
-		return sub, false, false, nil
+	if err != nil {
+		b.disown(c, sub, fresh)
+		b.registry.release(sub)
+		return nil, false, false, err
 	}
-	if !sub.dead {
+	if !fresh {
+		sub, fresh, replaced = b.succeed(sub, old, clean)
+	}
+	return sub, fresh, replaced, nil
+}
+
+// succeed ends what old, which may be nil, had of the session: from here on it stages nothing more, so that what follows is behind it in the store.
+// A session that ends with that, or is not wanted any more, gives its place to the fresh one that is returned.
+func (b *Broker) succeed(sub *subscriber, old *conn, clean bool) (_ *subscriber, fresh, replaced bool) {
+	sub.placed = false // nobody else is to get the place
+	if old != nil {
+		b.leave(sub, old)
+	}
+	if !sub.dead && (clean || sub.expired(time.Now())) {
 		replaced = sub.ref != 0 // it ends in the store with the Attach that follows, so that CONNACK waits for that
 		b.endSession(sub)       // [MQTT-3.1.2-4]
 	}
-	return b.registry.renew(sub), true, replaced, nil
+	if fresh = sub.dead; fresh {
+		sub = b.registry.renew(sub)
+	}
+	sub.placed = true
+	return sub, fresh, replaced
+}
+
+// disown takes back what ownSession has given to a connection that gets no session.
+func (b *Broker) disown(c *conn, sub *subscriber, fresh bool) {
+	if fresh {
+		b.registry.remove(sub)
+		sub.leavePlace(b)
+	}
+	c.leavePlace()
 }
 
 func (s *subscriber) expired(now time.Time) bool {
@@ -166,7 +179,7 @@ func (b *Broker) detach(c *conn) {
 // [MQTT-3.1.2-23, MQTT-4.1.0-1, -2]
 func (b *Broker) leave(sub *subscriber, c *conn) {
 	sub.conn.Store(nil)
-	b.counters.connected(-1)
+	c.leavePlace()
 	w := c.will()
 	if errors.Is(c.closeCause(), errDisconnect) {
 		w = nil // [MQTT-3.1.2-10]
@@ -215,7 +228,7 @@ func (b *Broker) endSession(sub *subscriber) {
 		b.unsubscribe(sub, filter)
 	}
 	b.registry.remove(sub)
-	b.counters.sessions.Add(-1)
+	sub.leavePlace(b)
 	if sub.away != nil {
 		w := sub.away.will
 		sub.away.will = nil
@@ -267,6 +280,7 @@ func (b *Broker) recoverSession(s store.Session) error {
 	}
 	defer b.registry.release(sub)
 	b.counters.sessions.Add(1)
+	sub.placed = true
 	sub.ref, sub.away = s.Ref, &away{due: s.ExpiresAt}
 	for _, f := range s.Subscriptions {
 		b.subscribe(sub, f)

@@ -46,7 +46,7 @@ type conn struct {
 	version        mqtt.Version
 	terse          bool // the client wants no reason strings [MQTT-3.1.2-29]
 	unread         bool // in has packets that were not handled, because of throttle
-	counted        bool // in ln.count
+	placed         bool // takes one of MaxConnections: in ln.count and counters.connections
 
 	// mu guards what follows, and the Outbound half of sess.
 	dirty   bool // some batch will flush this connection

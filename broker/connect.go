@@ -15,13 +15,12 @@ import (
 )
 
 var (
-	errNoConnect   = errors.New("the first packet is not CONNECT")
-	errMaxSessions = fmt.Errorf("too many sessions: %w", mqtt.ServerBusy)
-	errStoreFull   = fmt.Errorf("no room to store a session: %w", mqtt.QuotaExceeded)
-	errShort       = fmt.Errorf("short of memory: %w", mqtt.QuotaExceeded)
-	errAnonymous   = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
-	errEmptyID     = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
-	errIDPrefix    = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
+	errNoConnect = errors.New("the first packet is not CONNECT")
+	errStoreFull = fmt.Errorf("no room to store a session: %w", mqtt.QuotaExceeded)
+	errShort     = fmt.Errorf("short of memory: %w", mqtt.QuotaExceeded)
+	errAnonymous = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
+	errEmptyID   = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
+	errIDPrefix  = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
 	// errExpired ends a connection at Client.Expires. A will is published: the client did not say goodbye [MQTT-3.1.2-8].
 	errExpired     = fmt.Errorf("what the client was let in with has expired: %w", mqtt.MaximumConnectTime)
 	errDisconnects = errors.New("client disconnected during authentication")
@@ -190,11 +189,6 @@ func (r *handshakeReader) read() error {
 // [MQTT-3.1.4-2]
 func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 	l := c.b.options.Load()
-	n := int(c.b.counters.connections.Load())
-	c.counted = true // who has not sent CONNECT takes nobody's place
-	if mine := int(c.ln.count.Add(1)); l.MaxConnections > 0 && n >= l.MaxConnections || c.lo.MaxConnections > 0 && mine > c.lo.MaxConnections {
-		return ErrMaxConnections
-	}
 	if c.b.short.Load() {
 		return errShort
 	}
@@ -209,6 +203,9 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		return errAnonymous
 	}
 	if err := c.identify(p, connack); err != nil {
+		return err
+	}
+	if err := c.crowded(); err != nil {
 		return err
 	}
 	c.maxPacket, c.receiveMaximum = mqtt.MaxPacketSize, 65535

@@ -14,7 +14,7 @@ import (
 // listener is what connections of one ServeListener share.
 type listener struct {
 	options atomic.Pointer[ListenerOptions]
-	count   atomic.Int64 // connections now that have sent CONNECT
+	count   atomic.Int64 // clients that are let in
 	local   atomic.Pointer[net.TCPAddr]
 }
 
@@ -133,9 +133,7 @@ func (c *conn) handshake() (rest []byte, err error) {
 }
 
 func (b *Broker) forget(c *conn) {
-	if c.counted {
-		c.ln.count.Add(-1)
-	}
+	c.leavePlace()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)

@@ -25,6 +25,7 @@ type subscriber struct {
 	held bool        // by whoever attaches, detaches or ends the session; the registry's shard guards it
 	dead bool        // ended; the holder sets it, and the registry's shard guards that
 	// The holder owns what follows.
+	placed  bool                     // one of MaxSessions
 	away    *away                    // nil: its client is connected
 	filters filterSet                // its subscriptions, for anybody
 	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them

@@ -72,9 +72,9 @@ type counters struct {
 	refusedBy                                                                                     [refuseCauses]atomic.Int64
 }
 
-// connected counts a client that came (1) or went (-1).
-func (n *counters) connected(d int64) {
-	now := n.connections.Add(d)
+// peak notes how many clients are connected, if there were never more.
+func (n *counters) peak() {
+	now := n.connections.Load()
 	for {
 		m := n.connectionsMax.Load()
 		if now <= m || n.connectionsMax.CompareAndSwap(m, now) {
