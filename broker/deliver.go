@@ -52,39 +52,39 @@ func (bt *batch) prepare(m *message, d *store.Delivery) {
 }
 
 // send gives bt.message to a connected client whose session does not keep it in the store: now,
-// or when its window opens.
-func (c *conn) send(bt *batch, d *store.Delivery) {
+// or when its window opens. See offer for what it returns.
+func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || !c.live {
-		return
+		return skipped
 	}
 	full := c.buffered() >= bt.o.MaxBufferedBytes
 	if d.QoS == 0 {
 		if full {
-			drop(c.b, c.client.ID, DropBufferFull, bt.message.topic)
-			return
+			return DropBufferFull
 		}
 	} else {
 		d.PacketID = c.sess.NextID()
 		if full || c.sess.Waiting() > 0 || !c.sess.CanSend(d.PacketID) {
 			d.Message = bt.message.kept(bt.now)
-			if !c.sess.Push(d) {
-				drop(c.b, c.client.ID, DropQueueFull, bt.message.topic)
-			}
 			c.held = c.held || full
-			return
+			if !c.sess.Push(d) {
+				return DropQueueFull
+			}
+			return delivered
 		}
 	}
 	if c.lo.MountPoint != "" || c.version == mqtt.V5 && (d.SubscriptionID != 0 || c.sess.UsesAliases()) {
 		bt.prepare(&bt.message, d)
-		c.transmit(bt, d)
-		return
+		if !c.transmit(bt, d) {
+			return DropTooLarge
+		}
+		return delivered
 	}
 	f := bt.frame(c.version, d)
 	if len(f.p) > int(c.maxPacket) {
-		drop(c.b, c.client.ID, DropTooLarge, bt.message.topic)
-		return
+		return DropTooLarge
 	}
 	if d.QoS > 0 {
 		binary.BigEndian.PutUint16(f.p[f.id:], d.PacketID)
@@ -96,6 +96,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) {
 	if c.b.options.Load().Events.Sent != nil {
 		c.tellFrame(f.p)
 	}
+	return delivered
 }
 
 // tellFrame reports an encoded PUBLISH to the Sent event.
@@ -110,12 +111,7 @@ func (c *conn) tellFrame(frame []byte) {
 // [MQTT-3.3.4-5]
 func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	p := &bt.out
-	p.Topic = c.unmount(p.Topic)
-	if c.version == mqtt.V5 && d.SubscriptionID != 0 {
-		p.Properties.AddSubscriptionID(d.SubscriptionID) // [MQTT-3.3.4-3]
-	}
-	if p.Size(c.version) > int(c.maxPacket) { // [MQTT-3.1.2-24, -25] dropped as if it were done with
-		drop(c.b, c.client.ID, DropTooLarge, p.Topic)
+	if !c.address(p, d) {
 		return false
 	}
 	if c.version == mqtt.V5 {
@@ -128,6 +124,25 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	bt.sent++
 	bt.publishBytesSent += int64(len(p.Payload))
 	return true
+}
+
+// address gives p the topic and the subscription identifier that c is to see, and reports whether it
+// is within c's Maximum Packet Size [MQTT-3.1.2-24, -25].
+func (c *conn) address(p *mqtt.Publish, d *store.Delivery) bool {
+	p.Topic = c.unmount(p.Topic)
+	if c.version == mqtt.V5 && d.SubscriptionID != 0 {
+		p.Properties.AddSubscriptionID(d.SubscriptionID) // [MQTT-3.3.4-3]
+	}
+	return p.Size(c.version) <= int(c.maxPacket)
+}
+
+// fits reports whether c accepts a packet with bt.message.
+func (c *conn) fits(bt *batch, d *store.Delivery) bool {
+	if c.maxPacket == mqtt.MaxPacketSize { // it has named none
+		return true
+	}
+	bt.prepare(&bt.message, d)
+	return c.address(&bt.out, d)
 }
 
 // alias replaces p's topic by an alias if the client allows for it [MQTT-3.1.2-26].
@@ -240,10 +255,7 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 		return false
 	}
 	bt.scratch = append(bt.scratch[:0], m.Topic...)
-	if !c.mayReceive(bt, bt.scratch, len(m.Payload), d) {
-		return false
-	}
-	if c.sub.isRevoked(m.Topic) {
+	if !c.mayReceive(bt, bt.scratch, len(m.Payload), d) || c.sub.isRevoked(m.Topic) {
 		drop(c.b, c.client.ID, DropUnauthorized, m.Topic)
 		return false
 	}
@@ -255,7 +267,11 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 	if !m.Expires.IsZero() {
 		p.Properties.SetMessageExpiry(remaining(m, bt.now))
 	}
-	return c.transmit(bt, d)
+	if !c.transmit(bt, d) { // as if it were done with
+		drop(c.b, c.client.ID, DropTooLarge, m.Topic)
+		return false
+	}
+	return true
 }
 
 // wake is called by the store for sessions with something new to pull.

@@ -85,8 +85,7 @@ func (b *Broker) publish(bt *batch) int {
 		b.deliver(bt, &bt.matches.Subs[i])
 	}
 	for _, g := range bt.matches.Groups {
-		if s, ok := pick(g); ok {
-			b.deliver(bt, &s)
+		if b.share(bt, g) {
 			n++
 		}
 	}
@@ -145,8 +144,7 @@ func (bt *batch) once() {
 // manySeen is how many entries of once's map are kept room for.
 const manySeen = 1024
 
-// pick chooses the member of a shared group that gets a message [MQTT-4.8.2-4]: the
-// next one that is connected, or if none is, the next one whose session is stored.
+// pick is the choice of share, as far as it can be told beforehand.
 func pick(g *topic.Group[*subscriber]) (topic.Subscription[*subscriber], bool) {
 	s, ok := g.Pick(func(s topic.Subscription[*subscriber]) bool { return s.Key.conn.Load() != nil })
 	if !ok {
@@ -155,12 +153,53 @@ func pick(g *topic.Group[*subscriber]) (topic.Subscription[*subscriber], bool) {
 	return s, ok
 }
 
+// What becomes of an offer other than a DropCause.
+const (
+	delivered = dropCauses + iota // or it waits
+	skipped                       // the client was not to get it, or is gone: nothing to count
+)
+
+// share gives bt.message to one member of a shared group [MQTT-4.8.2-4], and reports whether there
+// is one: to the next that is connected and takes it; if there is none, to the next that is away
+// and whose session keeps it. What nobody takes is dropped once.
+func (b *Broker) share(bt *batch, g *topic.Group[*subscriber]) (members bool) {
+	lost, loser := skipped, ""
+	for _, connected := range [...]bool{true, false} {
+		_, taken := g.Pick(func(s topic.Subscription[*subscriber]) bool {
+			members = true
+			if s.Key.conn.Load() != nil != connected {
+				return false
+			}
+			fate := b.offer(bt, &s, true)
+			if fate < dropCauses {
+				lost, loser = fate, s.Key.id
+			}
+			return fate == delivered
+		})
+		if taken {
+			return true
+		}
+	}
+	if lost < dropCauses {
+		drop(b, loser, lost, bt.message.topic)
+	}
+	return members
+}
+
 // deliver gives one subscription its copy of bt.message.
-// [MQTT-3.1.2-5, MQTT-4.5.0-1, MQTT-4.6.0-5, -6, MQTT-4.8.2-3]
 func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
+	if fate := b.offer(bt, s, false); fate < dropCauses {
+		drop(b, s.Key.id, fate, bt.message.topic)
+	}
+}
+
+// offer gives one subscription its copy of bt.message, or says why it does not get it. choice says
+// that somebody else can have it instead: then what could only be dropped later is not taken.
+// [MQTT-3.1.2-5, MQTT-4.5.0-1, MQTT-4.6.0-5, -6, MQTT-4.8.2-3]
+func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], choice bool) DropCause {
 	m, sub, o := &bt.message, s.Key, mqtt.SubscribeOptions(s.Options)
 	if o.NoLocal() && sub == m.from {
-		return // [MQTT-3.8.3-3]
+		return skipped // [MQTT-3.8.3-3]
 	}
 	qos := min(m.qos, o.QoS()) // [MQTT-3.8.4-8]
 	if bt.o.UpgradeOutgoingQoS {
@@ -168,23 +207,27 @@ func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
 	}
 	d := store.Delivery{QoS: qos, SubscriptionID: s.ID, Retain: m.retain && o.RetainAsPublished()} // [MQTT-3.3.1-12, -13]
 	c := sub.conn.Load()
-	if sub.ref != 0 && (qos > 0 || c == nil && bt.o.QueueQoS0) {
-		d.Message = m.kept(bt.now)
-		bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
-		return
+	stored := sub.ref != 0 && (qos > 0 || c == nil && bt.o.QueueQoS0)
+	switch {
+	case c == nil:
+		if !stored {
+			return skipped
+		}
+	case (choice || !stored) && !c.mayReceive(bt, m.topic, len(m.payload), &d): // else forward asks
+		return DropUnauthorized
+	case choice && !c.fits(bt, &d):
+		return DropTooLarge
 	}
-	if c == nil || !c.mayReceive(bt, m.topic, len(m.payload), &d) {
-		return
+	if !stored {
+		return c.send(bt, &d)
 	}
-	c.send(bt, &d)
+	d.Message = m.kept(bt.now)
+	bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
+	return delivered
 }
 
 func (c *conn) mayReceive(bt *batch, name []byte, size int, d *store.Delivery) bool {
-	if bt.o.may(Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain, Size: size}) {
-		return true
-	}
-	drop(bt.b, c.client.ID, DropUnauthorized, name)
-	return false
+	return bt.o.may(Access{Client: c.client, Action: ActionReceive, Topic: name, QoS: d.QoS, Retain: d.Retain, Size: size})
 }
 
 // Publish routes a message of the embedding program's own, to be sent with the message's QoS and RETAIN.
