@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,21 +53,9 @@ func (a *authentication) use(s *security, build *wiring.Build) {
 }
 
 // bans returns what a configuration says of bans.
-func bans(cfg *config.Config) (guard.Options, error) {
+func bans(cfg *config.Config) guard.Options {
 	b := cfg.Ban
-	o := guard.Options{Attempts: b.Attempts, Window: b.Window, Time: b.Time, Delay: b.Delay}
-	for _, text := range b.Exempt {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(text); err != nil {
-				return o, fmt.Errorf("expected addresses and networks, such as 192.0.2.0/24, not %q", text)
-			}
-			p = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		o.Exempt = append(o.Exempt, p.Masked())
-	}
-	return o, nil
+	return guard.Options{Attempts: b.Attempts, Window: b.Window, Time: b.Time, Delay: b.Delay, Exempt: b.Exempt}
 }
 
 // decided logs what the backends said of a client.

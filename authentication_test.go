@@ -354,7 +354,6 @@ func TestMistakesOfAuthenticationAreToldWithTheirLines(t *testing.T) {
 		"auth_chain ldap":                                                            "unio.conf:3: auth_chain: expected an auth_ldap_url for ldap",
 		"auth_chain password_file scram":                                             "unio.conf:3: auth_chain: expected a password_file for password_file\nunio.conf:3: auth_chain: expected an auth_scram_file for scram",
 		"auth_scram_file " + dir + "/short":                                          dir + "/short:1: expected USER:CREDENTIALS",
-		"auth_ban_exempt here":                                                       `unio.conf:3: auth_ban_exempt: expected addresses and networks, such as 192.0.2.0/24, not "here"`,
 		"auth_ldap_url ldap://h\nauth_ldap_dn uid=%u\nauth_ldap_bind_dn cn=x":        "unio.conf:3: auth_ldap_url: expected auth_ldap_bind_dn and auth_ldap_bind_password_file together",
 		"auth_http_url https://h/\nauth_http_header_file " + dir + "/short":          "unio.conf:4: auth_http_header_file: expected lines NAME: VALUE",
 		"auth_redis_url redis://h:6379\nauth_redis_key users\nauth_redis_field hash": "unio.conf:3: auth_redis_url: expected a key with %u or %c: without one all users are the same",

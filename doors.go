@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"slices"
@@ -167,7 +168,7 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 }
 
 // wrap puts the layers over a socket. w bounds the connections that are not MQTT yet.
-func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listener, error) {
+func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Logger) (net.Listener, error) {
 	l, from := s, d.from.Load()
 	if n := from.ProxyProtocol; n > 0 {
 		proxied, err := proxyproto.NewListener(l, n)
@@ -189,7 +190,11 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting) (net.Listene
 	if from.Protocol == config.WebSockets {
 		return websocket.New(l, websocket.Options{
 			Origins: from.WebSocketOrigins, HTTPDir: from.HTTPDir, HandshakeTimeout: cfg.ConnectTimeout,
-			MaxFrame: int64(cfg.MaxPacketSize) + maxFrameSlack, TrustForwardedFor: from.ForwardedFor,
+			MaxFrame: int64(cfg.MaxPacketSize) + maxFrameSlack, Proxies: from.ForwardedFor,
+			Disbelieved: func(peer net.Addr) {
+				log.Warn(fmt.Sprintf("listener %s: %v sends X-Forwarded-For, which is not believed. If it is a proxy of yours, name it in"+
+					" websockets_forwarded_for: bans and rules about addresses go by the proxy's address otherwise.", name(*from), peer))
+			},
 			Refused: func(client net.Addr, cause error) {
 				if b := w.broker.Load(); b != nil && !harmless(cause) {
 					b.Refuse(client, s.Addr(), cause)
@@ -223,6 +228,8 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 			if err := describeTLS(t, c.ConnectionState()); err != nil {
 				return t, err
 			}
+		case *websocket.Conn:
+			t.Forwarded = c.Forwarded()
 		case *proxyproto.Conn:
 			if err := describeProxied(t, from, c.Header()); err != nil {
 				return t, err

@@ -114,7 +114,7 @@ func (s *Server) openAll() ([]*listener, error) {
 			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: d, api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
 			if d != nil {
 				d.describe(&at.options)
-				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting)
+				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting, log)
 			}
 			if err != nil {
 				closeAll(all)

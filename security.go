@@ -36,7 +36,6 @@ func loadSecurity(cfg *config.Config, build *wiring.Build, open *opener) (*secur
 	}
 	passwords, rules := map[string]*auth.Passwords{}, ruleFiles{}
 	var mistakes config.Errors
-	var err error
 	for i, l := range cfg.Listeners {
 		if path := l.PasswordFile; path != "" && passwords[path] == nil {
 			p, err := auth.LoadPasswords(path)
@@ -66,9 +65,7 @@ func loadSecurity(cfg *config.Config, build *wiring.Build, open *opener) (*secur
 		mistakes = append(mistakes, build.Mistakes()...)
 		s.warnings = append(s.warnings, build.Warnings()...)
 	}
-	if s.bans, err = bans(cfg); err != nil {
-		mistakes = appendMistakes(mistakes, err, cfg.Origin("auth_ban_exempt", -1), "auth_ban_exempt")
-	}
+	s.bans = bans(cfg)
 	if len(mistakes) > 0 {
 		s.discard()
 		if build != nil {

@@ -37,6 +37,8 @@ type Transport struct {
 	Names       []string
 	Fingerprint string // of it, SHA-256 in hexadecimal
 	PSKIdentity string
+	// Forwarded says that a proxy without a PROXY header may be between: the address is what an HTTP header said, or the proxy's.
+	Forwarded bool
 	// Username, if there is one, goes before what CONNECT says: use_identity_as_username and the like.
 	Username string
 }

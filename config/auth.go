@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ type Ban struct {
 	Attempts     int // 0: nobody is banned
 	Window, Time time.Duration
 	Delay        time.Duration
-	Exempt       []string // addresses, or networks as CIDR writes them
+	Exempt       []netip.Prefix // none of these is banned
 }
 
 // authLine is one line of an option of Auth.

@@ -12,7 +12,10 @@
 // files and nothing else: it binds no port, starts no goroutine and keeps no state.
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // NoLimit is the value of a count that is not limited.
 const NoLimit = -1
@@ -144,8 +147,8 @@ type Listener struct {
 	IdentityAsUsername, SubjectAsUsername bool
 	// WebSocketOrigins are the origins that web pages may come from; none: all.
 	WebSocketOrigins []string
-	// ForwardedFor takes a WebSocket client's address from what a proxy says in X-Forwarded-For.
-	ForwardedFor bool
+	// ForwardedFor are the proxies whose X-Forwarded-For says a WebSocket client's address; none: nobody's does.
+	ForwardedFor []netip.Prefix
 	// HTTPDir is a folder whose files a WebSocket listener serves to browsers; empty for none.
 	HTTPDir string
 	// ProxyProtocol is the version of the PROXY header that each connection begins with: 1 or 2; 0 for none.

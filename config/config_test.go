@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -77,7 +78,7 @@ func dump(cfg *config.Config, err error) string {
 // plain is a listener without options.
 var plain = config.Listener{
 	AllowZeroLengthClientID: true, AutoIDPrefix: "auto-", MaxConnections: config.NoLimit, MaxQoS: 2, MaxTopicAlias: 10,
-	MaxTopicAliasBroker: 10, ForwardedFor: true,
+	MaxTopicAliasBroker: 10,
 }
 
 // changed shows the fields of a struct that are not as another one's.
@@ -112,7 +113,7 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
 		MaxUnauthenticated: 10000, ConnectTimeout: 10 * time.Second,
 		Ban: config.Ban{
-			Attempts: 20, Window: 5 * time.Minute, Time: 10 * time.Minute, Delay: 2 * time.Second, Exempt: []string{"127.0.0.0/8", "::1"},
+			Attempts: 20, Window: 5 * time.Minute, Time: 10 * time.Minute, Delay: 2 * time.Second, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
 		PersistenceFile: "mosquitto.db", User: "mosquitto", SysInterval: 10 * time.Second,
 		Log: config.Log{

@@ -58,6 +58,20 @@ func setVersions(t *target, v value) error {
 	return nil
 }
 
+// setForwardedFor handles websockets_forwarded_for.
+func setForwardedFor(t *target, v value) (err error) {
+	t.section.ForwardedFor = nil
+	switch word, _ := cutWord(v.text); word {
+	case "false", "0":
+	case "true", "1":
+		return expected("the addresses and networks of the proxies whose X-Forwarded-For is to be believed, such as 10.0.0.0/8, or false."+
+			" %s would believe everybody, and anybody can write the header", word)
+	default:
+		t.section.ForwardedFor, err = readNetworks(v.text)
+	}
+	return err
+}
+
 // setMountPoint handles mount_point. As the beginning of topic names it has no
 // wildcards [MQTT-4.7.1-1] and is no longer than they may be.
 func setMountPoint(t *target, v value) error {

@@ -25,8 +25,9 @@ var authOptions = []Option{
 		Name: "auth_ban_exempt", Kind: Fields, Syntax: "a list of addresses and networks, such as 192.0.2.0/24", Default: "127.0.0.0/8 ::1",
 		Doc: "Addresses that are never banned and whose failures are not counted, such as those of proxies.",
 		set: func(t *target, v value) error {
-			t.cfg.Ban.Exempt = strings.Fields(v.text)
-			return nil
+			var err error
+			t.cfg.Ban.Exempt, err = readNetworks(v.text)
+			return err
 		},
 	},
 	banSeconds("auth_ban_time", 1, "600", "How long a ban lasts. It is twice as long each time that the same is banned again, at most a day.",

@@ -151,13 +151,11 @@ var listenerOptions = []Option{
 		},
 	},
 	{
-		Name: "websockets_forwarded_for", Kind: Bool, Scope: PerListener, Default: "true",
-		Doc: "Takes a WebSocket client's address from X-Forwarded-For, as Mosquitto does. Should be false where clients connect directly: they can write there what they like.",
-		set: func(t *target, v value) error {
-			t.section.ForwardedFor = v.on
-			return nil
-		},
-		Fixed: true,
+		Name: "websockets_forwarded_for", Kind: Fields, Scope: PerListener, Default: "false",
+		Syntax: "false, or a list of addresses and networks, such as 10.0.0.0/8",
+		Doc: "The proxies whose X-Forwarded-For says the address of a WebSocket client. Anybody can write the header: that of others does not count." +
+			" On a Unix socket who connects is such a proxy. true, as Mosquitto has it, is an error: name the proxies.",
+		set: setForwardedFor, Fixed: true,
 	},
 	{
 		Name: "websockets_origin", Kind: Text, Scope: PerListener, Repeated: true,

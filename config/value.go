@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,22 @@ func readDuration(word string) (int64, error) {
 		return 0, expected("a number from 1 on and one of s, h, d, w, m, y, such as 14d, not %q", word)
 	}
 	return n * per, nil
+}
+
+// readNetworks reads a list of addresses and networks. An IPv4 address in IPv6 form is one of IPv4.
+func readNetworks(text string) (all []netip.Prefix, err error) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || strings.ContainsRune(blanks, r) }) {
+		p, err := netip.ParsePrefix(word)
+		if a, errAddr := netip.ParseAddr(word); errAddr == nil && a.Zone() == "" {
+			a = a.Unmap()
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil || p.Addr().Is4In6() {
+			return nil, expected("addresses and networks, such as 192.0.2.0/24, not %q", word)
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // blanks separate words.

@@ -167,6 +167,12 @@ func (s *Server) client(r *http.Request) (*broker.Client, error) {
 			c.Username, c.HasUsername = t.Username, true
 		}
 	}
+	if len(r.Header["X-Forwarded-For"]) > 0 { // the address is a proxy's
+		if c.Transport == nil {
+			c.Transport = &broker.Transport{}
+		}
+		c.Transport.Forwarded = true
+	}
 	if s.o.Authenticator == nil {
 		return c, nil
 	}

@@ -93,7 +93,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c *broker.Client, pass
 	c.Auth = nil
 	g := a.use()
 	defer g.users.Done()
-	who := Login{Address: addressOf(c), User: c.Username}
+	who := loginOf(c)
 	guess := c.HasUsername || password != nil
 	if guess {
 		who.Credential = credential(c.Username, password)

@@ -176,7 +176,9 @@ func usualNames(attributes map[string][]string) map[string][]string {
 // Login is who tries to log in, for a Guard.
 type Login struct {
 	Address netip.Addr // the zero Addr: unknown, as that of a Unix socket
-	User    string     // empty: none
+	// Forwarded says that the client has not shown that Address is its own: see broker.Transport. It is no reason to spare it.
+	Forwarded bool
+	User      string // empty: none
 	// Credential stands for name and password without telling them; equal ones have the same.
 	Credential uint64
 }
@@ -247,6 +249,10 @@ func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) {
 	case <-early:
 	case <-ctx.Done():
 	}
+}
+
+func loginOf(c *broker.Client) Login {
+	return Login{Address: addressOf(c), Forwarded: c.Transport != nil && c.Transport.Forwarded, User: c.Username}
 }
 
 // addressOf returns the client's IP address.

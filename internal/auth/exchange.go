@@ -19,7 +19,7 @@ func (a *Authenticator) Exchange(ctx context.Context, c *broker.Client, method s
 			continue
 		}
 		if x := e.Exchange(ctx, c, method); x != nil {
-			if err := g.banned(c, Login{Address: addressOf(c), User: c.Username}); err != nil {
+			if err := g.banned(c, loginOf(c)); err != nil {
 				return nil, err
 			}
 			return &exchange{a: a, c: c, backend: b.Name(), x: x}, nil
@@ -47,7 +47,8 @@ func (x *exchange) Next(ctx context.Context, data []byte) (reply []byte, done bo
 	if x.c.Auth != nil {
 		return reply, true, x.again(g, answer, err)
 	}
-	who := Login{addressOf(x.c), x.c.Username, random()}
+	who := loginOf(x.c)
+	who.Credential = random()
 	if answer != nil && who.User == "" {
 		who.User = answer.Username
 	}

@@ -154,15 +154,16 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-func (g *Guard) exempt(a netip.Addr) bool {
-	return slices.ContainsFunc(g.o.Exempt, func(p netip.Prefix) bool { return p.Contains(a) })
+// exempt reports whether a login counts for nothing. An address that somebody else tells is no reason.
+func (g *Guard) exempt(l auth.Login) bool {
+	return !l.Forwarded && slices.ContainsFunc(g.o.Exempt, func(p netip.Prefix) bool { return p.Contains(l.Address) })
 }
 
 // Banned reports whether the login is not even to be looked at.
 func (g *Guard) Banned(l auth.Login) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.o.Attempts <= 0 || g.exempt(l.Address) {
+	if g.o.Attempts <= 0 || g.exempt(l) {
 		return false
 	}
 	now, at, user := time.Now(), network(l.Address), nameOf(l.User)
@@ -178,7 +179,7 @@ func (g *Guard) Succeeded(l auth.Login) {
 	at, user := network(l.Address), nameOf(l.User)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.o.Attempts <= 0 || g.exempt(l.Address) || l.User == "" {
+	if g.o.Attempts <= 0 || g.exempt(l) || l.User == "" {
 		return
 	}
 	p := g.subjects[Pair].see(key{at, user})
@@ -196,7 +197,7 @@ func (g *Guard) Failed(l auth.Login) time.Duration {
 	now, at, user := time.Now(), network(l.Address), nameOf(l.User)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.exempt(l.Address) {
+	if g.exempt(l) {
 		return 0
 	}
 	var delay time.Duration

@@ -186,6 +186,23 @@ func TestExemptAddressesAreNotCounted(t *testing.T) {
 	})
 }
 
+func TestAnAddressThatSomebodyElseTellsIsNotExempt(t *testing.T) {
+	t.Parallel()
+	g := New(options())
+	for i := range 3 {
+		l := login("127.0.0.1", "ann", uint64(i))
+		l.Forwarded = true
+		g.Failed(l)
+	}
+	l := login("127.0.0.1", "bob", 9)
+	if g.Banned(l) {
+		t.Error("who comes from there without a proxy is banned")
+	}
+	if l.Forwarded = true; !g.Banned(l) {
+		t.Error("the address is not banned")
+	}
+}
+
 func TestAnIPv6NetworkIsOneAddress(t *testing.T) {
 	t.Parallel()
 	g := New(options())

@@ -92,7 +92,7 @@ func TestForwardedFor(t *testing.T) {
 	t.Parallel()
 	needJS(t)
 	trusting, wary := testenv.FreePort(t), testenv.FreePort(t)
-	b := startBroker(t, listen(trusting), "allow_anonymous true", "protocol websockets", listen(wary), "protocol websockets", "websockets_forwarded_for false")
+	b := startBroker(t, listen(trusting), "allow_anonymous true", "protocol websockets", "websockets_forwarded_for 127.0.0.0/8", listen(wary), "protocol websockets")
 	for port, want := range map[int]string{trusting: "203.0.113.9", wary: "127.0.0.1"} {
 		mark := b.mark()
 		o := mqttJS(t, fmt.Sprintf("ws://127.0.0.1:%d", port), map[string]any{"headers": map[string]string{"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}})

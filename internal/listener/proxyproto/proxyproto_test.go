@@ -164,6 +164,7 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		"1, line feed only":       {1, "PROXY TCP4 192.0.2.7 198.51.100.1 1234 8883\nxx", "carriage return"},
 		"1, address":              {1, "PROXY TCP4 192.0.2.700 198.51.100.1 1234 8883\r\n", "invalid address"},
 		"1, family":               {1, "PROXY TCP4 2001:db8::7 2001:db8::1 1234 8883\r\n", "invalid address"},
+		"1, zone":                 {1, "PROXY TCP6 fe80::1%eth0 2001:db8::1 1234 8883\r\n", "invalid address"},
 		"1, port":                 {1, "PROXY TCP4 192.0.2.7 198.51.100.1 1234 88830\r\n", "port"},
 		"1, UDP":                  {1, "PROXY UDP4 192.0.2.7 198.51.100.1 1234 8883\r\n", "bad PROXY header"},
 		"1, lower case":           {1, "proxy TCP4 192.0.2.7 198.51.100.1 1234 8883\r\n", "something else"},

@@ -32,6 +32,7 @@ type Conn struct {
 	inner  net.Conn
 	layer  layered  // inner, when it is a layer itself; nil: it is a socket, or only has Read and Write
 	remote net.Addr // nil: inner's
+	passed bool     // see Forwarded
 	early  []byte   // what HTTP had read behind the request; whoever reads owns it, and in
 	in     decoder
 
@@ -56,13 +57,17 @@ func (c *Conn) NetConn() net.Conn { return c.inner }
 // LocalAddr returns the local address of the connection below.
 func (c *Conn) LocalAddr() net.Addr { return c.inner.LocalAddr() }
 
-// RemoteAddr returns the address of the client: that of the connection below, or see [Options.TrustForwardedFor].
+// RemoteAddr returns the address of the client: that of the connection below, or what one of [Options.Proxies] has said.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.remote != nil {
 		return c.remote
 	}
 	return c.inner.RemoteAddr()
 }
+
+// Forwarded reports whether the upgrade request had X-Forwarded-For, believed or not: RemoteAddr is what was said there, or that
+// of a proxy, and in no case one that the client has shown to be its own.
+func (c *Conn) Forwarded() bool { return c.passed }
 
 // SyscallConn returns the socket below, to wait for it. It fails when there is none.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -35,9 +36,12 @@ type Options struct {
 	// HandshakeTimeout is how long each of these may take: a TLS handshake, a request, the answer to it, and the silence
 	// between two requests. 0: DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
-	// TrustForwardedFor takes the client's address from the last entry of X-Forwarded-For, which is the one that the
-	// nearest proxy wrote. Only for listeners that nobody but that proxy can reach: anybody can send the header.
-	TrustForwardedFor bool
+	// Proxies are those whose X-Forwarded-For says the client's address. A connection without an IP address, one of a Unix
+	// socket, is taken for one of them if there are any. Empty: the header counts for nothing, whoever sends it.
+	Proxies []netip.Prefix
+	// Disbelieved is called the first time that X-Forwarded-For comes from somebody else: it may be a proxy that nobody has
+	// named. nil: nobody is told.
+	Disbelieved func(peer net.Addr)
 	// Refused is called for each connection that ends without an upgrade because of what the client sent or failed to send,
 	// from several goroutines at a time. nil: nobody is told.
 	Refused func(client net.Addr, cause error)
@@ -50,6 +54,7 @@ type Listener struct {
 	server   http.Server
 	upgraded chan *Conn
 	close    sync.Once
+	doubt    sync.Once      // calls Disbelieved
 	closing  chan struct{}  // closed when Close was called
 	ended    chan struct{}  // closed when net/http accepts no more, and err is set
 	err      error          // why

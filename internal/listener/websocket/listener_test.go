@@ -353,42 +353,6 @@ func TestBytesBehindTheRequestAreNotLost(t *testing.T) {
 	}
 }
 
-func TestForwardedFor(t *testing.T) {
-	t.Parallel()
-	trusting, wary := listen(t, Options{TrustForwardedFor: true}), listen(t, Options{})
-	for _, tc := range []struct{ header, want string }{
-		{"203.0.113.7", "203.0.113.7"},
-		{"198.51.100.1, 203.0.113.7", "203.0.113.7"},
-		{"203.0.113.7:4711", "203.0.113.7:4711"},
-		{"2001:db8::1", "2001:db8::1"},
-		{"[2001:db8::1]", "2001:db8::1"},
-		{"[2001:db8::1]:4711", "[2001:db8::1]:4711"},
-		{"::ffff:203.0.113.7", "203.0.113.7"},
-		{"unknown", ""},
-		{"", ""},
-		{"203.0.113.7,", ""},
-	} {
-		for _, s := range []*server{trusting, wary} {
-			nc := s.dial(t)
-			exchange(t, nc, request("X-Forwarded-For: 192.0.2.1", "+X-Forwarded-For: "+tc.header))
-			c := s.accept(t)
-			want := nc.LocalAddr().String()
-			_, port, _ := net.SplitHostPort(want)
-			if s == trusting && tc.want != "" {
-				if want = tc.want; net.ParseIP(want) != nil {
-					want = net.JoinHostPort(want, port)
-				}
-			}
-			if got := c.RemoteAddr().String(); got != want {
-				t.Errorf("%q: remote address %s, want %s", tc.header, got, want)
-			}
-			if got := c.NetConn().RemoteAddr().String(); got != nc.LocalAddr().String() {
-				t.Errorf("the connection below says %s", got)
-			}
-		}
-	}
-}
-
 func TestCloseEndsEverything(t *testing.T) {
 	t.Parallel()
 	s := listen(t, Options{})

@@ -3,11 +3,9 @@ package websocket
 import (
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +39,12 @@ func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
 			l.refuse(w, hc, refused)
 			return
 		}
-		l.upgrade(w, r, protocol)
+		remote, refused := l.forwardedFor(r.Header[forwardedHeader], hc.RemoteAddr())
+		if refused != nil {
+			l.refuse(w, hc, refused)
+			return
+		}
+		l.upgrade(w, r, protocol, remote)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		l.refuse(w, hc, &refusal{http.StatusMethodNotAllowed, "only GET and HEAD are served"})
@@ -141,7 +144,7 @@ func acceptKey(key string) string {
 }
 
 // upgrade takes the connection from net/http, answers, and waits until it is accepted.
-func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol string) {
+func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol string, remote net.Addr) {
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil { // StateClosed follows, in which wg is told
 		l.refused(r.Context().Value(connKey{}).(*httpConn).RemoteAddr(), fmt.Errorf("upgrade: %w", err))
@@ -150,12 +153,10 @@ func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol stri
 	defer l.wg.Done()
 	nc = nc.(*httpConn).Conn
 	c := newConn(nc, l.o.MaxFrame)
+	c.remote, c.passed = remote, len(r.Header[forwardedHeader]) > 0
 	if n := buffered.Reader.Buffered(); n > 0 {
 		c.early = make([]byte, n)
 		_, _ = buffered.Read(c.early) // all of it is there
-	}
-	if l.o.TrustForwardedFor {
-		c.remote = forwardedFor(r.Header.Values("X-Forwarded-For"), nc.RemoteAddr())
 	}
 	_ = nc.SetWriteDeadline(time.Now().Add(l.o.HandshakeTimeout))
 	_, err = nc.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -172,35 +173,4 @@ func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol stri
 	case <-l.closing:
 		_ = c.Close()
 	}
-}
-
-var errNoAddress = errors.New("no IP address")
-
-// forwardedFor returns the address that the last entry of X-Forwarded-For names, with the port of proxy if it names none;
-// nil: it names no address.
-func forwardedFor(values []string, proxy net.Addr) net.Addr {
-	if len(values) == 0 {
-		return nil
-	}
-	entries := strings.Split(values[len(values)-1], ",")
-	addr, err := parseAddress(strings.Trim(entries[len(entries)-1], " \t"))
-	if err != nil {
-		return nil
-	}
-	if tcp, ok := proxy.(*net.TCPAddr); ok && addr.Port() == 0 {
-		addr = netip.AddrPortFrom(addr.Addr(), uint16(tcp.Port))
-	}
-	return net.TCPAddrFromAddrPort(addr)
-}
-
-// parseAddress reads an address with or without port, IPv6 with or without brackets.
-func parseAddress(s string) (netip.AddrPort, error) {
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
-	}
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if err != nil {
-		return netip.AddrPort{}, errNoAddress
-	}
-	return netip.AddrPortFrom(addr.Unmap(), 0), nil
 }
