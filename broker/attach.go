@@ -69,7 +69,7 @@ var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.Unspe
 // replace one that the store still has.
 // [MQTT-3.1.2-5, -6, MQTT-3.1.4-2, -4]
 func (b *Broker) ownSession(ctx context.Context, c *conn, clean bool) (sub *subscriber, fresh, replaced bool, err error) {
-	sub, fresh, err = b.registry.acquire(ctx, c.client.ID)
+	sub, fresh, err = b.registry.acquire(ctx, c.sessionKey())
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -135,7 +135,7 @@ func (b *Broker) attachStore(c *conn, sub *subscriber, fresh, replaced bool) (st
 		return store.Attached{}, errStoreFull
 	}
 	a := store.Attach{
-		ClientID: c.client.ID, Clean: fresh, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
+		ClientID: c.client.ID, MountPoint: c.lo.MountPoint, Clean: fresh, Keep: c.expiry > 0, Expiry: c.expiry, Now: time.Now(), Owner: sub,
 	}
 	if w := c.will(); w != nil {
 		a.Will = &w.Will
@@ -274,7 +274,7 @@ func (b *Broker) expire(sub *subscriber) {
 
 // recoverSession takes up a session that the store has kept.
 func (b *Broker) recoverSession(s store.Session) error {
-	sub, _, err := b.registry.acquire(b.ctx, s.ClientID)
+	sub, _, err := b.registry.acquire(b.ctx, store.Key(s.ClientID, s.MountPoint))
 	if err != nil {
 		return err
 	}

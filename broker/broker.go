@@ -61,7 +61,8 @@ type Broker struct {
 	engine   engine
 	counters counters
 	door     door
-	short    atomic.Bool   // of memory
+	short    atomic.Bool // of memory
+	mounts   mounts
 	rechecks atomic.Uint64 // how often Recheck has begun
 
 	ctx    context.Context // ends with Shutdown
@@ -151,6 +152,7 @@ func (b *Broker) addListener(l net.Listener, ln *listener) bool {
 		return false
 	}
 	b.listeners[l] = ln
+	b.mounts.note(ln)
 	return true
 }
 
@@ -173,6 +175,7 @@ func (b *Broker) ReconfigureListener(l net.Listener, o ListenerOptions) {
 	defer b.mu.Unlock()
 	if ln := b.listeners[l]; ln != nil {
 		ln.set(o)
+		b.mounts.note(ln)
 	}
 }
 
@@ -198,7 +201,7 @@ func (b *Broker) Clients() []*Client {
 // WalkSubscriptions calls fn for each subscription of each session, in no order, until it returns false.
 func (b *Broker) WalkSubscriptions(fn func(clientID string, s store.Subscription) bool) {
 	b.index.Walk(func(filter string, s topic.Subscription[*subscriber]) bool {
-		return fn(s.Key.id, store.Subscription{Filter: filter, Options: s.Options, ID: s.ID})
+		return fn(s.Key.clientID(), store.Subscription{Filter: filter, Options: s.Options, ID: s.ID})
 	})
 }
 
@@ -250,28 +253,28 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 
 // DisconnectClient is Disconnect for one connection: another one that has the client id meanwhile stays.
 func (b *Broker) DisconnectClient(client *Client, cause error) bool {
-	c := b.connOf(client.ID)
-	if c == nil || c.client != client {
-		return false
+	for _, c := range b.connsOf(client.ID) {
+		if c.client == client {
+			c.interrupt(cause)
+			return true
+		}
 	}
-	c.interrupt(cause)
-	return true
+	return false
 }
 
-// Disconnect closes the connection of a client and reports whether it was connected. The cause is a
-// mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
+// Disconnect closes the connection of a client, under each mount point that has one with the client id, and reports whether it was connected. The
+// cause is a mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
 func (b *Broker) Disconnect(clientID string, cause error) bool {
-	c := b.connOf(clientID)
-	if c == nil {
-		return false
+	conns := b.connsOf(clientID)
+	for _, c := range conns {
+		c.interrupt(cause)
 	}
-	c.interrupt(cause)
-	return true
+	return len(conns) > 0
 }
 
-// connOf returns the connection of a client; nil: it has none.
-func (b *Broker) connOf(clientID string) *conn {
-	if sub := b.registry.find(clientID); sub != nil {
+// connOf returns the connection that has a session; nil: there is none.
+func (b *Broker) connOf(key string) *conn {
+	if sub := b.registry.find(key); sub != nil {
 		return sub.conn.Load()
 	}
 	return nil

@@ -277,6 +277,9 @@ func (c *conn) identify(p *mqtt.Connect, connack *mqtt.Connack) error {
 			return err
 		}
 	}
+	if strings.ContainsRune(c.client.ID, 0) { // a user name may be anything; see store.Key
+		return mqtt.ClientIdentifierNotValid
+	}
 	for _, prefix := range c.lo.ClientIDPrefixes {
 		if strings.HasPrefix(c.client.ID, prefix) {
 			return nil

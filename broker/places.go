@@ -28,7 +28,7 @@ func (c *conn) crowded() error {
 	limit := c.b.options.Load().MaxConnections
 	full := limit > 0 && c.b.counters.connections.Load() >= int64(limit) ||
 		c.lo.MaxConnections > 0 && c.ln.count.Load() >= int64(c.lo.MaxConnections)
-	if full && c.b.connOf(c.client.ID) == nil {
+	if full && c.b.connOf(c.sessionKey()) == nil {
 		return ErrMaxConnections
 	}
 	return nil

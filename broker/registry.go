@@ -13,11 +13,11 @@ import (
 	"github.com/uniomq/unio/store"
 )
 
-// subscriber is a session as others see it: what the registry finds by client id and
+// subscriber is a session as others see it: what the registry finds by its key and
 // the index by filter. It exists as long as the session, connected or not; a new session of the
 // same client is a new subscriber.
 type subscriber struct {
-	id   string
+	key  string               // store.Key
 	ref  store.Ref            // zero: not stored, ends with its connection. Set before the first subscription
 	conn atomic.Pointer[conn] // nil: offline
 
@@ -40,7 +40,7 @@ type away struct {
 
 const registryShards = 64
 
-// registry finds the session of a client id, and lets one at a time hold it: whoever attaches
+// registry finds a session by its store.Key, and lets one at a time hold it: whoever attaches
 // or detaches a connection may have to wait for the store, or for an older connection to end.
 type registry struct {
 	seed   maphash.Seed
@@ -48,9 +48,9 @@ type registry struct {
 }
 
 type registryShard struct {
-	mu   sync.Mutex
-	byID map[string]*subscriber
-	wait map[string]*waiters // by client id, where somebody waits for a session that is held
+	mu    sync.Mutex
+	byKey map[string]*subscriber
+	wait  map[string]*waiters // by key, where somebody waits for a session that is held
 }
 
 // waiters wait for a session that is held. Each is woken once, when it is its turn.
@@ -74,21 +74,21 @@ var errSuperseded = fmt.Errorf("a newer connection with its client id came while
 func (r *registry) init() {
 	r.seed = maphash.MakeSeed()
 	for i := range r.shards {
-		r.shards[i].byID = make(map[string]*subscriber)
+		r.shards[i].byKey = make(map[string]*subscriber)
 		r.shards[i].wait = make(map[string]*waiters)
 	}
 }
 
-func (r *registry) shard(id string) *registryShard {
-	return &r.shards[maphash.String(r.seed, id)%registryShards]
+func (r *registry) shard(key string) *registryShard {
+	return &r.shards[maphash.String(r.seed, key)%registryShards]
 }
 
 // find returns the session of a client, nil if there is none.
-func (r *registry) find(id string) *subscriber {
-	sh := r.shard(id)
+func (r *registry) find(key string) *subscriber {
+	sh := r.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sub := sh.byID[id]; sub != nil && !sub.dead {
+	if sub := sh.byKey[key]; sub != nil && !sub.dead {
 		return sub
 	}
 	return nil
@@ -97,31 +97,31 @@ func (r *registry) find(id string) *subscriber {
 // acquire returns the session of a client, or a fresh one, and holds it. It waits until nobody else holds it, but no longer than ctx, and
 // not when a newer connection waits for it.
 // [MQTT-3.1.3-2]
-func (r *registry) acquire(ctx context.Context, id string) (sub *subscriber, fresh bool, err error) {
-	sh := r.shard(id)
+func (r *registry) acquire(ctx context.Context, key string) (sub *subscriber, fresh bool, err error) {
+	sh := r.shard(key)
 	sh.mu.Lock()
-	sub = sh.byID[id]
+	sub = sh.byKey[key]
 	switch {
 	case sub == nil:
-		sub, fresh = &subscriber{id: id, held: true}, true
-		sh.byID[id] = sub
+		sub, fresh = &subscriber{key: key, held: true}, true
+		sh.byKey[key] = sub
 	case !sub.held:
 		sub.held = true
 	default:
-		ch := sh.queue(id).supersede()
+		ch := sh.queue(key).supersede()
 		sh.mu.Unlock()
-		return sh.await(ctx, id, ch)
+		return sh.await(ctx, key, ch)
 	}
 	sh.mu.Unlock()
 	return sub, fresh, nil
 }
 
 // queue returns those who wait for a session that is held. mu is held.
-func (sh *registryShard) queue(id string) *waiters {
-	w := sh.wait[id]
+func (sh *registryShard) queue(key string) *waiters {
+	w := sh.wait[key]
 	if w == nil {
 		w = new(waiters)
-		sh.wait[id] = w
+		sh.wait[key] = w
 	}
 	return w
 }
@@ -136,13 +136,13 @@ func (w *waiters) supersede() chan turn {
 }
 
 // await waits for a connection's turn.
-func (sh *registryShard) await(ctx context.Context, id string, ch chan turn) (*subscriber, bool, error) {
+func (sh *registryShard) await(ctx context.Context, key string, ch chan turn) (*subscriber, bool, error) {
 	var got turn
 	select {
 	case got = <-ch:
 	case <-ctx.Done():
 		sh.mu.Lock()
-		if w := sh.wait[id]; w != nil && w.attach == ch {
+		if w := sh.wait[key]; w != nil && w.attach == ch {
 			w.attach = nil
 			sh.mu.Unlock()
 			return nil, false, ctx.Err()
@@ -158,9 +158,9 @@ func (sh *registryShard) await(ctx context.Context, id string, ch chan turn) (*s
 
 // hold holds a session, unless it has ended.
 func (r *registry) hold(sub *subscriber) bool {
-	sh := r.shard(sub.id)
+	sh := r.shard(sub.key)
 	sh.mu.Lock()
-	if sub.dead || sh.byID[sub.id] != sub {
+	if sub.dead || sh.byKey[sub.key] != sub {
 		sh.mu.Unlock()
 		return false
 	}
@@ -169,7 +169,7 @@ func (r *registry) hold(sub *subscriber) bool {
 		sh.mu.Unlock()
 		return true
 	}
-	w, ch := sh.queue(sub.id), make(chan turn, 1)
+	w, ch := sh.queue(sub.key), make(chan turn, 1)
 	w.brief = append(w.brief, ch)
 	sh.mu.Unlock()
 	return (<-ch).sub != nil
@@ -177,12 +177,12 @@ func (r *registry) hold(sub *subscriber) bool {
 
 // release ends acquire and hold: the next one that waits holds the session now. After a session's end the connection that waits gets a fresh one.
 func (r *registry) release(sub *subscriber) {
-	sh := r.shard(sub.id)
+	sh := r.shard(sub.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	w := sh.wait[sub.id]
+	w := sh.wait[sub.key]
 	if sub.dead {
-		delete(sh.byID, sub.id)
+		delete(sh.byKey, sub.key)
 		w.end()
 	}
 	switch {
@@ -193,8 +193,8 @@ func (r *registry) release(sub *subscriber) {
 		w.brief[0] <- turn{sub: sub}
 		w.brief = w.brief[1:]
 	case w.attach != nil && sub.dead:
-		sh.byID[sub.id] = &subscriber{id: sub.id, held: true}
-		w.attach <- turn{sh.byID[sub.id], true}
+		sh.byKey[sub.key] = &subscriber{key: sub.key, held: true}
+		w.attach <- turn{sh.byKey[sub.key], true}
 		w.attach = nil
 	case w.attach != nil:
 		w.attach <- turn{sub: sub}
@@ -203,7 +203,7 @@ func (r *registry) release(sub *subscriber) {
 		sub.held = false
 	}
 	if len(w.brief) == 0 && w.attach == nil {
-		delete(sh.wait, sub.id)
+		delete(sh.wait, sub.key)
 	}
 }
 
@@ -220,7 +220,7 @@ func (w *waiters) end() {
 
 // remove ends a held session. It is found no more, and its client gets a fresh one when its holder, who keeps it, releases or renews it.
 func (r *registry) remove(sub *subscriber) {
-	sh := r.shard(sub.id)
+	sh := r.shard(sub.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sub.dead = true
@@ -228,12 +228,12 @@ func (r *registry) remove(sub *subscriber) {
 
 // renew returns a fresh session in place of one that was removed, for its holder, who holds that then.
 func (r *registry) renew(sub *subscriber) *subscriber {
-	sh := r.shard(sub.id)
+	sh := r.shard(sub.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.wait[sub.id].end()
-	fresh := &subscriber{id: sub.id, held: true}
-	sh.byID[sub.id] = fresh
+	sh.wait[sub.key].end()
+	fresh := &subscriber{key: sub.key, held: true}
+	sh.byKey[sub.key] = fresh
 	return fresh
 }
 

@@ -132,7 +132,7 @@ func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id
 		if bt.o.UpgradeOutgoingQoS {
 			qos = o.QoS()
 		}
-		if o.NoLocal() && r.message.ClientID == c.sub.id {
+		if o.NoLocal() && c.b.sessionOf(r.message) == c.sub.key {
 			return true
 		}
 		if !bt.mayStillPublish(r.message) {
@@ -164,7 +164,7 @@ func (bt *batch) mayStillPublish(m *store.Message) bool {
 
 // source returns the client that a message came from, or what is remembered of it.
 func (b *Broker) source(m *store.Message) *Client {
-	if c := b.connOf(m.ClientID); c != nil && c.client.Username == m.Username && c.client.Listener == m.Listener {
+	if c := b.connOf(b.sessionOf(m)); c != nil && c.client.Username == m.Username && c.client.Listener == m.Listener {
 		return c.client
 	}
 	return &Client{ID: m.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener, Partial: true}

@@ -172,7 +172,7 @@ func (b *Broker) share(bt *batch, g *topic.Group[*subscriber]) (members bool) {
 			}
 			fate := b.offer(bt, &s, true)
 			if fate < dropCauses {
-				lost, loser = fate, s.Key.id
+				lost, loser = fate, s.Key.clientID()
 			}
 			return fate == delivered
 		})
@@ -189,7 +189,7 @@ func (b *Broker) share(bt *batch, g *topic.Group[*subscriber]) (members bool) {
 // deliver gives one subscription its copy of bt.message.
 func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
 	if fate := b.offer(bt, s, false); fate < dropCauses {
-		drop(b, s.Key.id, fate, bt.message.topic)
+		drop(b, s.Key.clientID(), fate, bt.message.topic)
 	}
 }
 
@@ -256,7 +256,7 @@ func (b *Broker) PublishTo(clientID string, m *store.Message) (bool, error) {
 	}
 	bt.matches.Reset()
 	b.index.Match(bt.message.topic, &bt.matches)
-	bt.matches.Subs = slices.DeleteFunc(bt.matches.Subs, func(s topic.Subscription[*subscriber]) bool { return s.Key.id != clientID })
+	bt.matches.Subs = slices.DeleteFunc(bt.matches.Subs, func(s topic.Subscription[*subscriber]) bool { return s.Key.clientID() != clientID })
 	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
 		bt.once()
 	}

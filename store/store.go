@@ -80,13 +80,14 @@ type Recovery struct {
 
 // Attach is a request for the session of a client.
 type Attach struct {
-	ClientID string
-	Clean    bool      // [MQTT-3.1.2-4] whatever is stored for the client ends
-	Keep     bool      // make a stored session if there is none: it outlives the connection
-	Expiry   uint32    // seconds that it outlives it; ExpiryNever: for ever
-	Will     *Will     // the will of this connection, nil: none
-	Now      time.Time // a session that has expired by now is not resumed
-	Owner    any       // what Start's wake is called with
+	ClientID   string
+	MountPoint string    // of the client's listener: with another one it has another session
+	Clean      bool      // [MQTT-3.1.2-4] whatever is stored for the client ends
+	Keep       bool      // make a stored session if there is none: it outlives the connection
+	Expiry     uint32    // seconds that it outlives it; ExpiryNever: for ever
+	Will       *Will     // the will of this connection, nil: none
+	Now        time.Time // a session that has expired by now is not resumed
+	Owner      any       // what Start's wake is called with
 }
 
 // ExpiryNever is the Session Expiry Interval of a session that does not expire.
@@ -103,6 +104,7 @@ type Attached struct {
 type Session struct {
 	Ref           Ref
 	ClientID      string
+	MountPoint    string // of the client's listener
 	Expiry        uint32
 	ExpiresAt     time.Time // zero: never
 	Subscriptions []Subscription

@@ -91,24 +91,24 @@ func (d *dump) session(r *disk.Reader, s *disk.Stored) error {
 		d.write(&l)
 		if w := s.Will; w != nil {
 			d.write(&dumpedMessage{
-				Type: "will", ClientID: s.ClientID, QoS: w.Message.QoS, Retain: w.Message.Retain, Due: instant(w.At), content: contentOf(w.Message),
+				Type: "will", owner: ownerOf(s), QoS: w.Message.QoS, Retain: w.Message.Retain, Due: instant(w.At), content: contentOf(w.Message),
 			})
 		}
 	}
 	if d.kinds["subscriptions"] {
 		for _, sub := range s.Subscriptions {
-			d.write(subscriptionOf(s.ClientID, sub))
+			d.write(subscriptionOf(ownerOf(s), sub))
 		}
 	}
 	if !d.kinds["queued"] {
 		return nil
 	}
 	for _, id := range s.Received {
-		d.write(&dumpedReceived{Type: "received", ClientID: s.ClientID, PacketID: id})
+		d.write(&dumpedReceived{Type: "received", owner: ownerOf(s), PacketID: id})
 	}
 	return r.Queue(s.Ref, func(del *store.Delivery) error {
 		d.write(&dumpedMessage{
-			Type: "queued", ClientID: s.ClientID, Ordinal: del.Ordinal, State: stateNames[del.State], PacketID: del.PacketID,
+			Type: "queued", owner: ownerOf(s), Ordinal: del.Ordinal, State: stateNames[del.State], PacketID: del.PacketID,
 			QoS: del.QoS, Retain: del.Retain, SubscriptionID: del.SubscriptionID, content: contentOf(del.Message),
 		})
 		return nil
@@ -119,7 +119,7 @@ func (d *dump) session(r *disk.Reader, s *disk.Stored) error {
 var stateNames = [...]string{store.Queued: "queued", store.Sent: "sent", store.Released: "released"}
 
 func (s *listedSession) text() string {
-	text := fmt.Sprintf("session %q expires %s", s.ClientID, s.expires())
+	text := fmt.Sprintf("session %s expires %s", s.owner, s.expires())
 	if s.Connected {
 		text += " connected"
 	}
@@ -127,8 +127,8 @@ func (s *listedSession) text() string {
 }
 
 type dumpedSubscription struct {
-	Type              string `json:"type"` // subscription
-	ClientID          string `json:"client_id"`
+	Type string `json:"type"` // subscription
+	owner
 	Filter            string `json:"filter"`
 	QoS               byte   `json:"qos"`
 	NoLocal           bool   `json:"no_local"`
@@ -137,16 +137,16 @@ type dumpedSubscription struct {
 	ID                uint32 `json:"id,omitempty"`
 }
 
-func subscriptionOf(id string, s store.Subscription) *dumpedSubscription {
+func subscriptionOf(of owner, s store.Subscription) *dumpedSubscription {
 	o := mqtt.SubscribeOptions(s.Options)
 	return &dumpedSubscription{
-		Type: "subscription", ClientID: id, Filter: s.Filter, QoS: o.QoS(), NoLocal: o.NoLocal(), RetainAsPublished: o.RetainAsPublished(),
+		Type: "subscription", owner: of, Filter: s.Filter, QoS: o.QoS(), NoLocal: o.NoLocal(), RetainAsPublished: o.RetainAsPublished(),
 		RetainHandling: o.RetainHandling(), ID: s.ID,
 	}
 }
 
 func (s *dumpedSubscription) text() string {
-	text := fmt.Sprintf("subscription %q %q qos %d", s.ClientID, s.Filter, s.QoS)
+	text := fmt.Sprintf("subscription %s %q qos %d", s.owner, s.Filter, s.QoS)
 	if s.NoLocal {
 		text += " no-local"
 	}
@@ -163,19 +163,19 @@ func (s *dumpedSubscription) text() string {
 }
 
 type dumpedReceived struct {
-	Type     string `json:"type"` // received
-	ClientID string `json:"client_id"`
+	Type string `json:"type"` // received
+	owner
 	PacketID uint16 `json:"packet_id"`
 }
 
 func (r *dumpedReceived) text() string {
-	return fmt.Sprintf("received %q packet-id %d", r.ClientID, r.PacketID)
+	return fmt.Sprintf("received %s packet-id %d", r.owner, r.PacketID)
 }
 
 // dumpedMessage is a queued or retained message, or a will.
 type dumpedMessage struct {
-	Type           string     `json:"type"` // queued, retained, will
-	ClientID       string     `json:"client_id,omitempty"`
+	Type string `json:"type"` // queued, retained, will
+	owner
 	Ordinal        uint64     `json:"ordinal,omitempty"`
 	State          string     `json:"state,omitempty"`
 	PacketID       uint16     `json:"packet_id,omitempty"`
@@ -234,7 +234,7 @@ func (m *dumpedMessage) text() string {
 	var b strings.Builder
 	b.WriteString(m.Type)
 	if m.ClientID != "" {
-		fmt.Fprintf(&b, " %q", m.ClientID)
+		fmt.Fprintf(&b, " %s", m.owner)
 	}
 	if m.State != "" {
 		fmt.Fprintf(&b, " %d %s", m.Ordinal, m.State)

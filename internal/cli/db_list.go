@@ -17,10 +17,26 @@ import (
 	"github.com/uniomq/unio/store/disk"
 )
 
+// owner says whose session something belongs to.
+type owner struct {
+	ClientID   string `json:"client_id,omitempty"`
+	MountPoint string `json:"mount_point,omitempty"` // of the client's listener
+}
+
+func ownerOf(s *disk.Stored) owner { return owner{s.ClientID, s.MountPoint} }
+
+func (o owner) String() string {
+	text := strconv.Quote(o.ClientID)
+	if o.MountPoint != "" {
+		text += " mount-point " + strconv.Quote(o.MountPoint)
+	}
+	return text
+}
+
 // listedSession is a session in JSON.
 type listedSession struct {
-	Type          string     `json:"type"` // session
-	ClientID      string     `json:"client_id"`
+	Type string `json:"type"` // session
+	owner
 	Connected     bool       `json:"connected"`  // when the store was written last
 	Expiry        uint32     `json:"expiry"`     // Session Expiry Interval
 	ExpiresAt     *time.Time `json:"expires_at"` // null: never, or connected
@@ -73,7 +89,9 @@ func list(out io.Writer, r *disk.Reader, asJSON bool) error {
 		return err
 	}
 	total.Sessions = len(sessions)
-	slices.SortFunc(sessions, func(a, b listedSession) int { return cmp.Compare(a.ClientID, b.ClientID) })
+	slices.SortFunc(sessions, func(a, b listedSession) int {
+		return cmp.Or(cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.MountPoint, b.MountPoint))
+	})
 	w := bufio.NewWriter(out)
 	if asJSON {
 		e := json.NewEncoder(w)
@@ -88,7 +106,7 @@ func list(out io.Writer, r *disk.Reader, asJSON bool) error {
 	fmt.Fprintln(t, "CLIENT ID\tEXPIRES\tSUBSCRIPTIONS\tQUEUED\tIN FLIGHT\tRECEIVED")
 	for i := range sessions {
 		s := &sessions[i]
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\n", strconv.Quote(s.ClientID), s.expires(), s.Subscriptions, s.Queued, s.InFlight, s.Received)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\n", s.owner, s.expires(), s.Subscriptions, s.Queued, s.InFlight, s.Received)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -100,7 +118,7 @@ func list(out io.Writer, r *disk.Reader, asJSON bool) error {
 
 func listed(s *disk.Stored) listedSession {
 	return listedSession{
-		Type: "session", ClientID: s.ClientID, Connected: s.Attached, Expiry: s.Expiry, ExpiresAt: instant(s.ExpiresAt),
+		Type: "session", owner: ownerOf(s), Connected: s.Attached, Expiry: s.Expiry, ExpiresAt: instant(s.ExpiresAt),
 		Subscriptions: len(s.Subscriptions), Queued: s.Queued, InFlight: s.InFlight, Received: len(s.Received),
 	}
 }

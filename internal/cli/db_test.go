@@ -68,6 +68,7 @@ func stored(t *testing.T) string {
 					{Message: &store.Message{Topic: "c"}, QoS: 0},
 				},
 			},
+			{Session: store.Session{ClientID: "one", MountPoint: "site/", Expiry: store.ExpiryNever, Subscriptions: []store.Subscription{{Filter: "site/a"}}}},
 			{Session: store.Session{ClientID: "two\n", Expiry: store.ExpiryNever}, Queue: []store.Delivery{{Message: m, QoS: 1}}},
 		},
 		Retained: []*store.Message{m},

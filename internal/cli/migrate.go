@@ -122,13 +122,17 @@ func planOptions(cfg *config.Config) migrate.Options {
 		return o
 	}
 	o.MaxExpiry = cfg.PersistentClientExpiration
-	o.Listener = func(port uint16) string {
+	listener := func(port uint16, of func(config.Listener) string) string {
 		for _, l := range cfg.Listeners {
 			if l.Port == port {
-				return unio.ListenerName(l)
+				return of(l)
 			}
 		}
 		return ""
+	}
+	o.Listener = func(port uint16) string { return listener(port, unio.ListenerName) }
+	o.MountPoint = func(port uint16) string {
+		return listener(port, func(l config.Listener) string { return l.MountPoint })
 	}
 	return o
 }

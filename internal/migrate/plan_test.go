@@ -191,6 +191,20 @@ func TestMessageKeepsWhatItHas(t *testing.T) {
 	}
 }
 
+func TestSessionsGoUnderTheirMountPoints(t *testing.T) {
+	t.Parallel()
+	db := &mosquittodb.DB{Version: 6, Clients: []mosquittodb.Client{
+		{ID: "a", Port: 1884, Expiry: mosquittodb.ExpiryNever}, {ID: "b", Port: 1883, Expiry: mosquittodb.ExpiryNever}, {ID: "c", Expiry: mosquittodb.ExpiryNever},
+	}}
+	points := map[uint16]string{1884: "site/"}
+	c, _ := planned(t, db, migrate.Options{MountPoint: func(port uint16) string { return points[port] }})
+	for i, want := range []string{"site/", "", ""} {
+		if s := c.Sessions[i]; s.MountPoint != want {
+			t.Errorf("%s is under %q, want %q", s.ClientID, s.MountPoint, want)
+		}
+	}
+}
+
 func TestSessionExpiry(t *testing.T) {
 	t.Parallel()
 	never := uint32(mosquittodb.ExpiryNever)

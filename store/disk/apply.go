@@ -25,7 +25,8 @@ func (s *Store) number(b *pebble.Batch) (uint64, error) {
 
 // applyAttach makes the session the caller's.
 func (s *Store) applyAttach(g *group, a *attach) error {
-	sess := s.byID[a.ClientID]
+	key := store.Key(a.ClientID, a.MountPoint)
+	sess := s.byKey[key]
 	if sess != nil && (a.Clean || sess.expired(a.Now)) {
 		g.sync = true
 		if err := s.remove(g, sess); err != nil {
@@ -41,9 +42,9 @@ func (s *Store) applyAttach(g *group, a *attach) error {
 		if err != nil {
 			return err
 		}
-		sess = &session{id: a.ClientID, ref: newRef(a.ClientID, n)}
+		sess = &session{key: key, ref: newRef(key, n)}
 		sess.box = &mailbox{ref: sess.ref}
-		s.byID[sess.id], s.byRef[sess.ref] = sess, sess
+		s.byKey[sess.key], s.byRef[sess.ref] = sess, sess
 	default:
 		if _, err := s.box(sess); err != nil {
 			return err
@@ -207,8 +208,8 @@ func (s *Store) detach(g *group, sess *session, c *store.Command) error {
 // remove ends a session. What it may hold besides its record is left to the cleaner, in the same batch.
 func (s *Store) remove(g *group, sess *session) error {
 	delete(s.byRef, sess.ref)
-	if s.byID[sess.id] == sess {
-		delete(s.byID, sess.id)
+	if s.byKey[sess.key] == sess {
+		delete(s.byKey, sess.key)
 	}
 	if sess.box != nil {
 		g.effects = append(g.effects, effect{kind: detached, box: sess.box})

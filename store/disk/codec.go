@@ -202,7 +202,7 @@ func appendSession(b []byte, s *session) []byte {
 	}
 	b = binary.AppendUvarint(append(b, flags), uint64(s.expiry))
 	b = binary.AppendUvarint(appendTime(b, s.expires), s.uncertain)
-	b = append(binary.AppendUvarint(b, uint64(len(s.id))), s.id...)
+	b = append(binary.AppendUvarint(b, uint64(len(s.key))), s.key...)
 	if s.will != nil {
 		b = appendTime(binary.AppendUvarint(b, uint64(s.will.Delay)), s.will.At)
 		b = appendMessage(binary.AppendUvarint(b, uint64(s.will.Expiry)), s.will.Message)
@@ -214,7 +214,7 @@ func decodeSession(ref store.Ref, p []byte) (*session, error) {
 	d := decoder{p: p}
 	flags := d.byte()
 	s := &session{ref: ref, expiry: uint32(d.uint()), expires: d.time(), uncertain: d.uint(), attached: flags&flagAttached != 0}
-	s.id = string(d.bytes(d.uint()))
+	s.key = string(d.bytes(d.uint()))
 	if flags&flagWill != 0 {
 		s.will = &store.Will{Delay: uint32(d.uint()), At: d.time(), Expiry: uint32(d.uint()), HasExpiry: flags&flagWillExpiry != 0}
 		s.will.Message = d.message()

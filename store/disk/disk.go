@@ -95,7 +95,7 @@ type Store struct {
 	log  *slog.Logger
 
 	// The committer owns these.
-	byID    map[string]*session
+	byKey   map[string]*session
 	byRef   map[store.Ref]*session
 	counter uint64 // refs and body numbers given out
 	bodies  bodies
@@ -146,7 +146,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Store{
-		o: o, dir: dir, log: o.Log, byID: make(map[string]*session), byRef: make(map[store.Ref]*session), wake: func([]any) {},
+		o: o, dir: dir, log: o.Log, byKey: make(map[string]*session), byRef: make(map[store.Ref]*session), wake: func([]any) {},
 		groups: make(chan *group, pipeline), garbage: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	s.fs = &syncFS{FS: o.FS, now: o.Sync == SyncAlways}

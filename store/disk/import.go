@@ -132,7 +132,8 @@ func (w *importer) commit(size int, o *pebble.WriteOptions) error {
 
 func (w *importer) session(in *Session) error {
 	w.counter++
-	s := &session{id: in.ClientID, ref: newRef(in.ClientID, w.counter), expiry: in.Expiry, expires: in.ExpiresAt, will: in.Will}
+	key := store.Key(in.ClientID, in.MountPoint)
+	s := &session{key: key, ref: newRef(key, w.counter), expiry: in.Expiry, expires: in.ExpiresAt, will: in.Will}
 	w.value = appendSession(w.value[:0], s)
 	w.set(refKey(nil, kindSession, s.ref), w.value)
 	for _, sub := range in.Subscriptions {

@@ -81,22 +81,22 @@ func ordinalOf(key []byte) uint64 {
 // kindEnd is behind all keys of a kind.
 func kindEnd(kind byte) []byte { return []byte{kind + 1} }
 
-// A Ref has the shard of its client id in its highest bits: sessions of one shard lie together, and the same client is always
+// A Ref has the shard of its key in its highest bits: sessions of one shard lie together, and the same client is always
 // of the same shard, whatever process or machine computes it.
 const (
 	shardBits  = 6
 	shardShift = 64 - shardBits
 )
 
-// shardOf hashes a client id (FNV-1a).
-func shardOf(clientID string) uint64 {
+// shardOf hashes a session's key (FNV-1a).
+func shardOf(key string) uint64 {
 	h := uint64(14695981039346656037)
-	for i := range len(clientID) {
-		h = (h ^ uint64(clientID[i])) * 1099511628211
+	for i := range len(key) {
+		h = (h ^ uint64(key[i])) * 1099511628211
 	}
 	return h >> shardShift
 }
 
-func newRef(clientID string, number uint64) store.Ref {
-	return store.Ref(shardOf(clientID)<<shardShift | number)
+func newRef(key string, number uint64) store.Ref {
+	return store.Ref(shardOf(key)<<shardShift | number)
 }

@@ -236,7 +236,7 @@ func (s *Store) recoverSessions(r store.Recovery) error {
 				sess.will.At = r.Now.Add(seconds(sess.will.Delay))
 			}
 		}
-		s.byID[sess.id], s.byRef[sess.ref] = sess, sess
+		s.byKey[sess.key], s.byRef[sess.ref] = sess, sess
 		err = received.of(sess.ref, func(key, _ []byte) error {
 			if len(key) != refSize+2 {
 				return errMalformed
@@ -250,7 +250,7 @@ func (s *Store) recoverSessions(r store.Recovery) error {
 		if err != nil {
 			return err
 		}
-		out := store.Session{Ref: sess.ref, ClientID: sess.id, Expiry: sess.expiry, ExpiresAt: sess.expires, Will: sess.will}
+		out := sess.kept()
 		err = subscriptions.of(sess.ref, func(key, value []byte) error {
 			sub, err := decodeSubscription(string(key[refSize:]), value)
 			out.Subscriptions = append(out.Subscriptions, sub)

@@ -107,9 +107,7 @@ func (r *Reader) Sessions(fn func(*Stored) error) error {
 		if err != nil {
 			return err
 		}
-		out := &Stored{Attached: sess.attached, Session: store.Session{
-			Ref: sess.ref, ClientID: sess.id, Expiry: sess.expiry, ExpiresAt: sess.expires, Will: sess.will,
-		}}
+		out := &Stored{Attached: sess.attached, Session: sess.kept()}
 		if err := r.fill(out); err != nil {
 			return err
 		}

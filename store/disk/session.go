@@ -10,7 +10,7 @@ import (
 
 // session is what is known of every stored session without reading. The committer owns it.
 type session struct {
-	id        string
+	key       string // store.Key
 	ref       store.Ref
 	expires   time.Time // zero: never, or attached
 	expiry    uint32
@@ -24,6 +24,12 @@ type session struct {
 }
 
 func (s *session) expired(now time.Time) bool { return !s.expires.IsZero() && !now.Before(s.expires) }
+
+// kept is what others are told of the session, without its subscriptions.
+func (s *session) kept() store.Session {
+	id, point := store.SplitKey(s.key)
+	return store.Session{Ref: s.ref, ClientID: id, MountPoint: point, Expiry: s.expiry, ExpiresAt: s.expires, Will: s.will}
+}
 
 func (s *session) receivedIDs() []uint16 {
 	var ids []uint16

@@ -26,12 +26,12 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// A shard holds the sessions whose client ids hash to it. A Ref holds its shard's number in the low bits.
+// A shard holds the sessions whose keys hash to it. A Ref holds its shard's number in the low bits.
 type shard struct {
 	mu    sync.Mutex
 	last  uint64
 	byRef map[store.Ref]*session
-	byID  map[string]*session
+	byKey map[string]*session
 }
 
 // New returns an empty store.
@@ -39,7 +39,7 @@ func New() *Store {
 	s := &Store{seed: maphash.MakeSeed(), wake: func([]any) {}}
 	for i := range s.shards {
 		s.shards[i].byRef = make(map[store.Ref]*session)
-		s.shards[i].byID = make(map[string]*session)
+		s.shards[i].byKey = make(map[string]*session)
 	}
 	return s
 }
@@ -65,14 +65,15 @@ func (s *Store) Attach(a store.Attach, done func(store.Attached, error)) {
 		done(store.Attached{}, store.ErrClosed)
 		return
 	}
-	n := maphash.String(s.seed, a.ClientID) % shards
-	done(s.shards[n].attach(n, a), nil)
+	key := store.Key(a.ClientID, a.MountPoint)
+	n := maphash.String(s.seed, key) % shards
+	done(s.shards[n].attach(n, key, a), nil)
 }
 
-func (sh *shard) attach(n uint64, a store.Attach) store.Attached {
+func (sh *shard) attach(n uint64, key string, a store.Attach) store.Attached {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	old := sh.byID[a.ClientID]
+	old := sh.byKey[key]
 	if old != nil && (a.Clean || old.expired(a.Now)) {
 		sh.remove(old)
 		old = nil
@@ -85,15 +86,15 @@ func (sh *shard) attach(n uint64, a store.Attach) store.Attached {
 		return store.Attached{}
 	}
 	sh.last++
-	sess := &session{id: a.ClientID, ref: store.Ref(sh.last*shards + n), owner: a.Owner, wakeable: true}
-	sh.byID[a.ClientID], sh.byRef[sess.ref] = sess, sess
+	sess := &session{key: key, ref: store.Ref(sh.last*shards + n), owner: a.Owner, wakeable: true}
+	sh.byKey[key], sh.byRef[sess.ref] = sess, sess
 	return store.Attached{Ref: sess.ref}
 }
 
 func (sh *shard) remove(sess *session) {
 	delete(sh.byRef, sess.ref)
-	if sh.byID[sess.id] == sess {
-		delete(sh.byID, sess.id)
+	if sh.byKey[sess.key] == sess {
+		delete(sh.byKey, sess.key)
 	}
 }
 

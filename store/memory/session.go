@@ -12,7 +12,7 @@ import (
 // The queue is a slice of deliveries with consecutive ordinals, so that an
 // ordinal is an index; a settled one stays as a gap, without message, until all before it are settled.
 type session struct {
-	id      string
+	key     string
 	ref     store.Ref
 	owner   any       // nil while no connection has it
 	expires time.Time // zero: never, or attached

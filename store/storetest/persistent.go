@@ -47,7 +47,7 @@ func begin(t *testing.T, m Machine) (*fixture, *recovered) {
 
 // recovered is what a store had kept.
 type recovered struct {
-	sessions map[string]store.Session
+	sessions map[string]store.Session // by store.Key
 	retained map[string]*store.Message
 }
 
@@ -56,7 +56,7 @@ func (r *recovered) recovery() store.Recovery {
 }
 
 func (r *recovered) session(s store.Session) error {
-	r.sessions[s.ClientID] = s
+	r.sessions[store.Key(s.ClientID, s.MountPoint)] = s
 	return nil
 }
 
@@ -74,6 +74,7 @@ func testSurvives(t *testing.T, m Machine, end func(Machine) Machine) {
 	will := &store.Will{Message: &store.Message{Topic: "will", Payload: []byte("gone"), QoS: 1}, Delay: 5, Expiry: 7, HasExpiry: true}
 	at := f.attach(store.Attach{ClientID: "c", Keep: true, Expiry: 60, Will: will})
 	other := f.session("other")
+	tenant := f.attach(store.Attach{ClientID: "c", MountPoint: "a/", Keep: true, Expiry: 60})
 	f.commit(func(tx *store.Tx) {
 		tx.Subscribe(at.Ref, store.Subscription{Filter: "a/#", Options: 2, ID: 268435455})
 		tx.Subscribe(at.Ref, store.Subscription{Filter: "gone", Options: 1})
@@ -110,6 +111,9 @@ func testSurvives(t *testing.T, m Machine, end func(Machine) Machine) {
 	}
 	if len(s.Subscriptions) != 1 || s.Subscriptions[0] != (store.Subscription{Filter: "a/#", Options: 2, ID: 268435455}) {
 		t.Errorf("its subscriptions are %+v", s.Subscriptions)
+	}
+	if s := r.sessions[store.Key("c", "a/")]; s.Ref != tenant.Ref || s.ClientID != "c" || s.MountPoint != "a/" || len(s.Subscriptions) > 0 {
+		t.Errorf("the session under a mount point is %+v", s)
 	}
 	if len(r.retained) != 1 {
 		t.Errorf("retained are %v", r.retained)

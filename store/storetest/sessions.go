@@ -31,6 +31,18 @@ func testAttach(t *testing.T, f *fixture) {
 	if other := f.attach(store.Attach{ClientID: "d", Keep: true}); other.Present {
 		t.Fatalf("another client has a session of its own: got %+v", other)
 	}
+	mounted := store.Attach{ClientID: "c", MountPoint: "a/", Keep: true, Expiry: 60}
+	tenant := f.attach(mounted)
+	if tenant.Present || tenant.Ref == 0 {
+		t.Fatalf("under a mount point it is another session: got %+v", tenant)
+	}
+	if again := f.attach(mounted); again.Ref != tenant.Ref || !again.Present {
+		t.Fatalf("resumed under the mount point: got %+v, want ref %v", again, tenant.Ref)
+	}
+	mounted.MountPoint = "b/"
+	if other := f.attach(mounted); other.Present || other.Ref == tenant.Ref {
+		t.Fatalf("under another mount point it is another session: got %+v", other)
+	}
 }
 
 func testExpired(t *testing.T, f *fixture) {
