@@ -254,9 +254,12 @@ func TestAServerStartsOnce(t *testing.T) {
 func TestLimitsTurnNoLimitIntoWhatTheEngineCallsIt(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
-	cfg.MaxInflightMessages, cfg.MaxQueuedMessages = 0, 0
+	cfg.MaxInflightMessages, cfg.MaxQueuedMessages, cfg.MaxSubscriptions, cfg.MaxSharedSubscriptions = 0, 0, 0, 0
 	got := limits(cfg)
-	want := broker.Limits{MaxPacketSize: 2_000_000, MaxInflight: math.MaxUint16, MaxQueuedMessages: -1, MaxUnaccepted: 10000, ConnectTimeout: 10 * time.Second, CheckRetainSource: true}
+	want := broker.Limits{
+		MaxPacketSize: 2_000_000, MaxInflight: math.MaxUint16, MaxQueuedMessages: -1, MaxUnaccepted: 10000, ConnectTimeout: 10 * time.Second, CheckRetainSource: true,
+		MaxSubscriptions: -1, MaxSharedSubscriptions: -1,
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -130,6 +130,8 @@ type Events struct {
 	Dropped      func(clientID string, cause DropCause, topic string)
 	// Denied is called for each question that the Authorizer has answered with no. a.Topic is valid during the call.
 	Denied func(a Access)
+	// Limited is called for each subscription that a limit has refused, with QuotaExceeded.
+	Limited func(c *Client, filter string, cause error)
 	// Panicked is called for a panic that was contained: only this connection was closed. packet is what was being
 	// handled; nil: nothing, or a packet with secrets.
 	Panicked func(c *Client, value any, packet, stack []byte)

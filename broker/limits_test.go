@@ -13,6 +13,7 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/internal/memnet"
 	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store/memory"
 )
 
 // narrow is a connection that takes few bytes at a time: Write waits for the peer to read, like a full socket.
@@ -303,4 +304,75 @@ func TestSessionsAreBounded(t *testing.T) {
 			t.Errorf("after one has gone the third got %v", ack.Reason)
 		}
 	})
+}
+
+// TestSubscriptionsOfASessionAreBounded has a session at both limits: it may replace what it has, unsubscribe and subscribe
+// again, and keeps what it has if the limits become lower.
+func TestSubscriptionsOfASessionAreBounded(t *testing.T) {
+	type refusal struct{ filter, cause string }
+	var told []refusal
+	o := broker.Options{
+		Store:  memory.New(),
+		Limits: broker.Limits{MaxSubscriptions: 20, MaxSharedSubscriptions: 2},
+		Events: broker.Events{Limited: func(_ *broker.Client, filter string, cause error) {
+			told = append(told, refusal{filter, cause.Error()})
+		}},
+	}
+	b, l := serve(t, o)
+	c, _ := connect(t, l, stored("c"))
+	refused := func(filter, cause string) {
+		t.Helper()
+		if code := c.trySubscribe(filter); code != mqtt.QuotaExceeded {
+			t.Errorf("%s: %v, want 0x97", filter, code)
+		}
+		if want := (refusal{filter, cause}); len(told) == 0 || told[len(told)-1] != want {
+			t.Errorf("told %v, want %v", told, want)
+		}
+	}
+	c.subscribe("$share/one/t")
+	c.subscribe("$share/two/t")
+	refused("$share/three/t", "max_shared_subscriptions exceeded")
+	for i := range 18 {
+		c.subscribe(fmt.Sprint("t/", i))
+	}
+	refused("t/18", "max_subscriptions exceeded")
+	c.subscribe("t/17")
+	c.subscribe("$share/two/t")
+	c.send(&mqtt.Unsubscribe{PacketID: 1, Filters: []string{"t/0", "$share/one/t"}})
+	c.read()
+	c.subscribe("$share/three/t")
+	refused("$share/four/t", "max_shared_subscriptions exceeded")
+	c.subscribe("t/18")
+	refused("t/19", "max_subscriptions exceeded")
+	_ = c.nc.Close()
+
+	o.Limits = broker.Limits{MaxSubscriptions: 1, MaxSharedSubscriptions: 1}
+	b.Reconfigure(o)
+	c, _ = connect(t, l, stored("c"))
+	if n := b.Stats(); n.Subscriptions != 20 || n.SharedSubscriptions != 2 {
+		t.Errorf("%d subscriptions are left, %d shared", n.Subscriptions, n.SharedSubscriptions)
+	}
+	c.subscribe("$share/three/t")
+	refused("t/20", "max_subscriptions exceeded")
+
+	o.Limits = broker.Limits{MaxSubscriptions: -1, MaxSharedSubscriptions: -1}
+	b.Reconfigure(o)
+	for i := range 200 {
+		c.subscribe(fmt.Sprintf("$share/%d/t", i))
+	}
+}
+
+// TestNoSubscriptionsWhileMemoryIsShort holds for sessions that are not stored, too.
+func TestNoSubscriptionsWhileMemoryIsShort(t *testing.T) {
+	b, l := serve(t, broker.Options{})
+	for _, p := range []mqtt.Connect{clean("clean"), stored("stored")} {
+		b.SetShort(false)
+		c, _ := connect(t, l, p)
+		c.subscribe("a")
+		b.SetShort(true)
+		if code := c.trySubscribe("b"); code != mqtt.QuotaExceeded {
+			t.Errorf("%s: %v", p.ClientID, code)
+		}
+		c.subscribe("a")
+	}
 }

@@ -54,6 +54,9 @@ type Limits struct {
 	// copies have each its subscription identifier. Without it they get one, at the highest QoS granted.
 	AllowDuplicates bool
 	QueueQoS0       bool // queue QoS 0 for stored sessions that are offline, too
+	// MaxSubscriptions bounds those of one session, and MaxSharedSubscriptions the shared ones among them, of which any number
+	// can match one message. What a session has it keeps, and may replace. 10,000 and 100. Negative: none.
+	MaxSubscriptions, MaxSharedSubscriptions int
 }
 
 func (l *Limits) setDefaults() {
@@ -63,6 +66,8 @@ func (l *Limits) setDefaults() {
 	def(&l.MaxInflight, 20)
 	def(&l.MaxQueuedMessages, 1000)
 	l.MaxQueuedMessages = max(l.MaxQueuedMessages, 0)
+	def(&l.MaxSubscriptions, 10_000)
+	def(&l.MaxSharedSubscriptions, 100)
 	def(&l.MaxBufferedBytes, 16<<20)
 	def(&l.MaxKeepAlive, 65535)
 	def(&l.MaxTopicLevels, 200)

@@ -240,9 +240,10 @@ func (r *registry) renew(sub *subscriber) *subscriber {
 // filterSet holds the filters of one session: few in a slice, many in a map. Whoever subscribes or unsubscribes tells it; nothing is locked
 // within its lock.
 type filterSet struct {
-	mu   sync.Mutex
-	few  []string
-	many map[string]struct{}
+	mu     sync.Mutex
+	few    []string
+	many   map[string]struct{}
+	shared int // how many are of shared subscriptions
 }
 
 const fewFilters = 16
@@ -251,6 +252,7 @@ const fewFilters = 16
 func (f *filterSet) add(filter string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.shared += sharedCount(filter)
 	if f.many == nil && len(f.few) < fewFilters {
 		f.few = append(f.few, filter)
 		return
@@ -272,9 +274,18 @@ func (f *filterSet) has(filter string) bool {
 	return ok || slices.Contains(f.few, filter)
 }
 
+// count returns how many filters there are, and how many of them are of shared subscriptions.
+func (f *filterSet) count() (all, shared int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.few) + len(f.many), f.shared
+}
+
+// remove takes out a filter that is in.
 func (f *filterSet) remove(filter string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.shared -= sharedCount(filter)
 	delete(f.many, filter)
 	for i, s := range f.few {
 		if s == filter {
@@ -291,7 +302,7 @@ func (f *filterSet) clear() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := f.list()
-	f.few, f.many = nil, nil
+	f.few, f.many, f.shared = nil, nil, 0
 	return all
 }
 

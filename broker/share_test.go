@@ -17,8 +17,8 @@ import (
 	"github.com/uniomq/unio/store"
 )
 
-// joinGroups makes c a member of n shared groups on one filter, at a QoS.
-func (c *client) joinGroups(n int, filter string, qos byte) {
+// joinGroups has c subscribe as a member of n shared groups on one filter, and returns the reason codes.
+func (c *client) joinGroups(n int, filter string, qos byte) (reasons []mqtt.ReasonCode) {
 	c.t.Helper()
 	const each = 500
 	for first := 0; first < n; first += each {
@@ -27,7 +27,41 @@ func (c *client) joinGroups(n int, filter string, qos byte) {
 			s.Subscriptions = append(s.Subscriptions, mqtt.Subscription{Filter: fmt.Sprintf("$share/g%d/%s", i, filter), Options: mqtt.SubscribeOptions(qos)})
 		}
 		c.send(s)
-		c.read()
+		reasons = append(reasons, c.read().(*mqtt.Suback).Reasons...)
+	}
+	return reasons
+}
+
+// TestGroupsOfOneClientAreBounded has a client that joins 20,000 groups, each of which is owed a copy of everything.
+func TestGroupsOfOneClientAreBounded(t *testing.T) {
+	const groups, limit = 20_000, 100
+	b, l := serve(t, broker.Options{})
+	for _, p := range []mqtt.Connect{clean("new"), {Version: mqtt.V311, ClientID: "old", CleanStart: true}} {
+		c, _ := connect(t, l, p)
+		refused := mqtt.QuotaExceeded
+		if p.Version < mqtt.V5 {
+			refused = mqtt.UnspecifiedError // 0x80
+		}
+		for i, code := range c.joinGroups(groups, p.ClientID, 1) {
+			want := mqtt.GrantedQoS1
+			if i >= limit {
+				want = refused
+			}
+			if code != want {
+				t.Fatalf("%s: group %d: %v, want %v", p.ClientID, i, code, want)
+			}
+		}
+		if n := b.Stats().SharedSubscriptions; n != limit {
+			t.Errorf("%d shared subscriptions, want %d", n, limit)
+		}
+		_ = b.Publish(&store.Message{Topic: p.ClientID})
+		if got := len(c.messages()); got != limit {
+			t.Errorf("%d copies, want one for each of the %d groups", got, limit)
+		}
+		_ = c.nc.Close()
+		for b.Stats().SharedSubscriptions > 0 {
+			runtime.Gosched()
+		}
 	}
 }
 
@@ -231,12 +265,12 @@ func TestMessageThatNoMemberMayHaveIsCountedOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkSharedGroups publishes to one client that is the only member of many groups.
+// BenchmarkSharedGroups publishes to one client that is the only member of many groups, as many as it may by default, and more.
 func BenchmarkSharedGroups(b *testing.B) {
-	for _, n := range []int{1, 1000, 10_000, 20_000} {
+	for _, n := range []int{1, 100, 20_000} {
 		for _, qos := range []byte{0, 1} {
 			b.Run(fmt.Sprintf("groups=%d/QoS%d", n, qos), func(b *testing.B) {
-				br, l := serve(b, broker.Options{})
+				br, l := serve(b, broker.Options{Limits: broker.Limits{MaxSubscriptions: -1, MaxSharedSubscriptions: -1}})
 				c, _ := connect(b, l, clean("member"))
 				c.joinGroups(n, "t/#", qos)
 				go func() { _, _ = io.Copy(io.Discard, c.nc) }()

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/uniomq/unio/mqtt"
@@ -63,7 +64,8 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	if !c.mayChange(bt, a) {
 		return mqtt.NotAuthorized, nil
 	}
-	if c.sub.ref != 0 && b.full() && !c.sub.filters.has(filter) { // clients subscribe again when they come back
+	if err := c.mayAdd(bt, filter, shared); err != nil {
+		c.tellLimit(bt, filter, err)
 		return mqtt.QuotaExceeded, nil
 	}
 	qos := min(o.QoS(), c.lo.maxQoS())
@@ -87,12 +89,48 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	return mqtt.ReasonCode(qos), c.retainedFor(bt, rest, o, id)
 }
 
+// Causes of subscriptions that are refused with QuotaExceeded.
+var (
+	errMaxSubscriptions       = errors.New("max_subscriptions exceeded")
+	errMaxSharedSubscriptions = errors.New("max_shared_subscriptions exceeded")
+	errNoRoom                 = errors.New("no room for another subscription: the disk is full, or memory is short")
+)
+
+// mayAdd says why the session may not have one more subscription. One that it has may always be replaced: clients subscribe
+// again when they come back.
+func (c *conn) mayAdd(bt *batch, filter string, shared bool) error {
+	f := &c.sub.filters
+	if f.has(filter) {
+		return nil
+	}
+	all, groups := f.count()
+	switch limit, groupLimit := bt.o.MaxSubscriptions, bt.o.MaxSharedSubscriptions; {
+	case limit > 0 && all >= limit:
+		return errMaxSubscriptions
+	case shared && groupLimit > 0 && groups >= groupLimit:
+		return errMaxSharedSubscriptions
+	case c.b.short.Load() || c.sub.ref != 0 && c.b.full():
+		return errNoRoom
+	}
+	return nil
+}
+
+// tellLimit tells the observer of a subscription that a limit refuses, and the client, if it may be told.
+func (c *conn) tellLimit(bt *batch, filter string, err error) {
+	if event := bt.o.Events.Limited; event != nil {
+		event(c.client, filter, err)
+	}
+	if c.version == mqtt.V5 && !c.terse {
+		bt.why = err.Error()
+	}
+}
+
 // subscribe puts a subscription into the index and reports whether it is new; one to the same filter is replaced [MQTT-3.8.4-3].
 func (b *Broker) subscribe(sub *subscriber, s store.Subscription) (added bool) {
 	added = b.index.Subscribe(s.Filter, topic.Subscription[*subscriber]{Key: sub, ID: s.ID, Options: s.Options})
 	if added {
 		sub.filters.add(s.Filter)
-		b.counters.shared.Add(sharedCount(s.Filter))
+		b.counters.shared.Add(int64(sharedCount(s.Filter)))
 	}
 	return added
 }
@@ -103,11 +141,12 @@ func (b *Broker) unsubscribe(sub *subscriber, filter string) bool {
 	if !b.index.Unsubscribe(filter, sub) {
 		return false
 	}
-	b.counters.shared.Add(-sharedCount(filter))
+	b.counters.shared.Add(-int64(sharedCount(filter)))
 	return true
 }
 
-func sharedCount(filter string) int64 {
+// sharedCount is 1 for the filter of a shared subscription, else 0.
+func sharedCount(filter string) int {
 	if _, _, shared := topic.SplitShare(filter); shared {
 		return 1
 	}

@@ -109,7 +109,7 @@ func TestDefaultIsLoopbackWithAnonymousClients(t *testing.T) {
 	cfg.Listeners = nil
 	want := &config.Config{
 		LocalOnly: true, MaxConnections: config.NoLimit, MaxClients: config.NoLimit, MaxInflightMessages: 20,
-		MaxQueuedMessages: 1000, CheckRetainSource: true,
+		MaxQueuedMessages: 1000, MaxSubscriptions: 10000, MaxSharedSubscriptions: 100, CheckRetainSource: true,
 		MaxPacketSize: 2_000_000, RetainAvailable: true, SetTCPNoDelay: true, ConnectionMessages: true,
 		MaxUnauthenticated: 10000, ConnectTimeout: 10 * time.Second,
 		Ban: config.Ban{

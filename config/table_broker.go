@@ -128,6 +128,14 @@ var globalOptions = []Option{
 	brokerNumber("max_queued_messages", 0, 1<<31-1, "messages", "1000",
 		"Messages that may wait for one client besides those in flight; 0 for no limit. What is over the limit is dropped.",
 		func(c *Config) *int { return &c.MaxQueuedMessages }).lowest(),
+	brokerNumber("max_shared_subscriptions", 0, 1<<31-1, "subscriptions", "100",
+		"Shared subscriptions ($share) that one session may have, which count for max_subscriptions, too; 0 for no limit. Each group gets every"+
+			" message that matches, so that a client in many groups makes messages dear. A further one is refused with 0x97, before 5.0 with 0x80.",
+		func(c *Config) *int { return &c.MaxSharedSubscriptions }),
+	brokerNumber("max_subscriptions", 0, 1<<31-1, "subscriptions", "10000",
+		"Subscriptions that one session may have, connected or not; 0 for no limit. A further one is refused with 0x97, before 5.0 with 0x80; one"+
+			" that the session has may be replaced. Mosquitto has no limit.",
+		func(c *Config) *int { return &c.MaxSubscriptions }),
 	brokerNumber("max_unauthenticated_connections", 0, 1<<31-1, "connections", "10000",
 		"Connections at once whose CONNECT is not accepted yet; further ones are closed at once. 0 for no limit.",
 		func(c *Config) *int { return &c.MaxUnauthenticated }),

@@ -13,7 +13,7 @@ var newOptions = map[string]string{
 	"audit_log":         "Unio", "log_format": "Unio", "persistence_sync": "Unio",
 	"explain_to_client": "Unio", "rules_file": "Unio",
 	"acme_cache": "Unio", "acme_directory": "Unio", "acme_domain": "Unio", "acme_email": "Unio",
-	"connect_timeout": "Unio", "max_connection_rate": "Unio", "max_unauthenticated_connections": "Unio", "websockets_forwarded_for": "Unio",
+	"connect_timeout": "Unio", "max_connection_rate": "Unio", "max_unauthenticated_connections": "Unio", "max_subscriptions": "Unio", "max_shared_subscriptions": "Unio", "websockets_forwarded_for": "Unio",
 }
 
 // laterWorks are the works that are to bring the options that are not available. A "*"

@@ -23,6 +23,7 @@ type Observer struct {
 	messages atomic.Bool // connection_messages
 	flood    flood       // of refused connections
 	denials  denials
+	limits   denials                    // subscriptions that a limit has refused
 	why      func(broker.Access) string // see TellDenials
 	wills    sync.Map                   // *broker.Client to the lines on the will of its CONNECT, until it is accepted or refused
 }
@@ -43,7 +44,7 @@ func (o *Observer) SetConnectionMessages(on bool) { o.messages.Store(on) }
 func (o *Observer) Events(packets bool) broker.Events {
 	e := broker.Events{
 		Opened: o.opened, Connected: o.connected, Refused: o.refused, Disconnected: o.disconnected,
-		Subscribed: o.subscribed, Unsubscribed: o.unsubscribed, Panicked: o.panicked,
+		Subscribed: o.subscribed, Unsubscribed: o.unsubscribed, Limited: o.limited, Panicked: o.panicked,
 	}
 	if o.why != nil {
 		e.Denied = o.denied
@@ -263,6 +264,13 @@ func (o *Observer) subscribed(c *broker.Client, filter string, qos byte) {
 func (o *Observer) unsubscribed(c *broker.Client, filter string) {
 	if o.takes(LevelUnsubscribe) {
 		o.client(LevelUnsubscribe, c, "%s %s", c.ID, filter)
+	}
+}
+
+// limited logs a subscription that a limit has refused, once a minute for each client.
+func (o *Observer) limited(c *broker.Client, filter string, cause error) {
+	if ok, _ := o.limits.enter(time.Now(), denial{client: c.ID, topic: cause.Error()}); ok {
+		o.client(LevelWarning, c, "Denied subscribe of client %s to '%s': %v.", name(c), filter, cause)
 	}
 }
 

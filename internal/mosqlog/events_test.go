@@ -214,9 +214,9 @@ func TestPacketsAreNotObservedWithoutDebug(t *testing.T) {
 		soon  bool
 		want  string
 	}{
-		{config.LogNotice, false, "Opened Connected Refused Disconnected Subscribed Unsubscribed Panicked"},
-		{config.LogDebug, false, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Panicked"},
-		{config.LogNotice, true, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Panicked"},
+		{config.LogNotice, false, "Opened Connected Refused Disconnected Subscribed Unsubscribed Limited Panicked"},
+		{config.LogDebug, false, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Limited Panicked"},
+		{config.LogNotice, true, "Opened Connected Refused Disconnected Subscribed Unsubscribed Received Sent Dropped Limited Panicked"},
 	} {
 		o := NewObserver(slog.New(New(io.Discard, config.Log{Types: test.types})), true)
 		e := reflect.ValueOf(o.Events(test.soon))
@@ -329,6 +329,24 @@ func TestRefusedConnectionsAreNotLoggedWithoutEnd(t *testing.T) {
 		}
 		if want := fmt.Sprintf("%d more connections were refused", 2*refusedLines); !strings.Contains(out, want) {
 			t.Errorf("no line says %q", want)
+		}
+	})
+}
+
+func TestRefusedSubscriptionsAreLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		e := NewObserver(slog.New(New(&out, config.Log{Types: config.LogWarning})), true).Events(false)
+		for range 3 {
+			for i := range 1000 {
+				e.Limited(sensor, fmt.Sprint("t/", i), errors.New("max_subscriptions exceeded"))
+			}
+			want := "Warning: Denied subscribe of client sensor to 't/0': max_subscriptions exceeded.\n"
+			if got := out.String(); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			out.Reset()
+			time.Sleep(time.Minute)
 		}
 	})
 }
