@@ -37,6 +37,7 @@ type door struct {
 	watch  *certs.Watch
 	server *psk.ServerConfig // nil: no pre-shared keys
 	keys   atomic.Pointer[psk.Keys]
+	http   atomic.Int64 // connections of a WebSocket listener that are not upgraded
 }
 
 // openDoors makes the doors of all listeners, nil for those that need none. The error is a config.Errors with all mistakes.
@@ -179,7 +180,7 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 		l = proxied
 	}
 	if from.Protocol == config.WebSockets {
-		l = &waitingRoom{Listener: l, waiting: w, proxied: from.ProxyProtocol > 0}
+		l = &waitingRoom{Listener: l, door: d, waiting: w}
 	}
 	switch {
 	case d.certs != nil:
@@ -196,8 +197,8 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 					" websockets_forwarded_for: bans and rules about addresses go by the proxy's address otherwise.", name(*from), peer))
 			},
 			Refused: func(client net.Addr, cause error) {
-				if b := w.broker.Load(); b != nil && !harmless(cause) {
-					b.Refuse(client, s.Addr(), cause)
+				if !harmless(cause) {
+					w.refuse(client, s.Addr(), cause)
 				}
 			},
 		})
@@ -317,12 +318,23 @@ func (w *waiting) admitAddress(client net.Addr) error {
 	return nil
 }
 
-// waitingRoom is a listener whose connections the engine learns of when they are upgraded.
+// refuse has the engine count and tell a connection that failed.
+func (w *waiting) refuse(client, local net.Addr, cause error) {
+	if b := w.broker.Load(); b != nil {
+		b.Refuse(client, local, cause)
+	}
+}
+
+// waitingRoom is a listener whose connections speak HTTP until they are upgraded. They have a count of their own: who reads web pages
+// takes no place of a client that is about to connect.
 type waitingRoom struct {
 	net.Listener
+	door    *door
 	waiting *waiting
-	proxied bool
 }
+
+// errHTTPConnections refuses a connection beyond max_http_connections.
+var errHTTPConnections = fmt.Errorf("max_http_connections exceeded: %w", broker.ErrUnaccepted)
 
 func (r *waitingRoom) Accept() (net.Conn, error) {
 	for {
@@ -330,28 +342,41 @@ func (r *waitingRoom) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		b := r.waiting.broker.Load()
-		if b == nil {
-			return nc, nil
-		}
-		if err := b.Admit(nc.RemoteAddr(), nc.LocalAddr(), r.proxied); err != nil {
+		if err := r.admit(nc); err != nil {
+			r.waiting.refuse(nc.RemoteAddr(), nc.LocalAddr(), err)
 			_ = nc.Close()
 			continue
 		}
-		b.AddWaiting(1)
-		return &waiter{Conn: nc, broker: b}, nil
+		return &waiter{Conn: nc, room: r}, nil
 	}
+}
+
+// admit counts a connection, unless there are too many.
+func (r *waitingRoom) admit(nc net.Conn) error {
+	from := r.door.from.Load()
+	if n := r.door.http.Add(1); from.MaxHTTPConnections > 0 && n > int64(from.MaxHTTPConnections) {
+		r.door.http.Add(-1)
+		return errHTTPConnections
+	}
+	if from.ProxyProtocol > 0 { // it is that of a load balancer
+		return nil
+	}
+	err := r.waiting.admitAddress(nc.RemoteAddr())
+	if err != nil {
+		r.door.http.Add(-1)
+	}
+	return err
 }
 
 // waiter is a connection in a waitingRoom.
 type waiter struct {
 	net.Conn
-	broker *broker.Broker
-	left   sync.Once
+	room *waitingRoom
+	left sync.Once
 }
 
 // leave is called when the connection is MQTT, or closed.
-func (w *waiter) leave() { w.left.Do(func() { w.broker.AddWaiting(-1) }) }
+func (w *waiter) leave() { w.left.Do(func() { w.room.door.http.Add(-1) }) }
 
 func (w *waiter) Close() error {
 	w.leave()

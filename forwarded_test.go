@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,42 +17,48 @@ import (
 	"github.com/uniomq/unio/mqtt"
 )
 
-// webLogin logs in over WebSocket with headers of the upgrade request. It returns the status of another answer, or CONNACK's reason.
+// webLogin is tryWebLogin that must get an answer.
 func webLogin(t *testing.T, addr net.Addr, user, password string, headers ...string) (status int, reason mqtt.ReasonCode) {
 	t.Helper()
 	nc, err := net.Dial(addr.Network(), addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = nc.Close() })
+	defer nc.Close()
+	status, reason, err = tryWebLogin(nc, user, password, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, reason
+}
+
+// tryWebLogin logs in over WebSocket with headers of the upgrade request. It returns the status of the answer and, if
+// that is an upgrade, CONNACK's reason.
+func tryWebLogin(nc net.Conn, user, password string, headers ...string) (status int, reason mqtt.ReasonCode, err error) {
 	packet := (&mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, ClientID: "id-" + user,
 		HasUsername: true, Username: user, HasPassword: true, Password: []byte(password),
 	}).Append(nil, mqtt.V5)
-	const upgrade = "GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n"
+	request := append([]string{
+		"GET /mqtt HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: mqtt",
+	}, headers...)
 	frame := append([]byte{0x82, 0x80 | byte(len(packet)), 0, 0, 0, 0}, packet...) // binary, with a mask that changes nothing
-	if _, err := nc.Write(append([]byte(upgrade+strings.Join(append(headers, "\r\n"), "\r\n")), frame...)); err != nil {
-		t.Fatal(err)
+	if _, err := nc.Write(append([]byte(strings.Join(request, "\r\n")+"\r\n\r\n"), frame...)); err != nil {
+		return 0, 0, err
 	}
 	r := bufio.NewReader(nc)
 	a, err := http.ReadResponse(r, nil)
 	if err != nil {
-		t.Fatal(err)
+		return 0, 0, err
 	}
+	defer a.Body.Close()
 	if a.StatusCode != http.StatusSwitchingProtocols {
-		return a.StatusCode, 0
+		return a.StatusCode, 0, nil
 	}
-	head := make([]byte, 2+2+1+1) // of the frame; type and length; flags; reason
-	if _, err := r.Read(head[:1]); err != nil {
-		t.Fatal(err)
-	}
-	for i := 1; i < len(head); i++ {
-		if head[i], err = r.ReadByte(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return a.StatusCode, mqtt.ReasonCode(head[len(head)-1])
+	var head [2 + 2 + 1 + 1]byte // of the frame; type and length; flags; reason
+	_, err = io.ReadFull(r, head[:])
+	return a.StatusCode, mqtt.ReasonCode(head[len(head)-1]), err
 }
 
 // onWeb returns a started server with a WebSocket listener on 127.0.0.1 that bans after 3 guesses.

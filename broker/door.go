@@ -142,27 +142,21 @@ func addressOf(a net.Addr) (netip.Addr, bool) {
 	return p.Addr(), err == nil
 }
 
-// Admit judges a connection that was just accepted, and from which something else is to come before it is served, such as an HTTP request.
-// proxied says that remote is a load balancer, about whose clients AdmitAddress is asked later. What is refused has been counted and told; what is
-// not counts by AddWaiting until it is served. See ListenerOptions.Admitted.
-func (b *Broker) Admit(remote, local net.Addr, proxied bool) error {
-	o := b.options.Load()
-	var err error
-	switch {
-	case o.MaxUnaccepted > 0 && b.counters.unaccepted.Load()+b.counters.waiting.Load() >= int64(o.MaxUnaccepted):
-		err = ErrUnaccepted
-	case !proxied:
-		err = b.AdmitAddress(remote)
+// admit takes one of MaxUnaccepted for a connection that was just accepted. What is refused has been counted and told.
+func (b *Broker) admit(nc net.Conn, lo *ListenerOptions) bool {
+	err := ErrUnaccepted
+	if take(&b.counters.unaccepted, b.options.Load().MaxUnaccepted) {
+		if lo.Admitted || lo.Proxied {
+			return true
+		}
+		if err = b.AdmitAddress(nc.RemoteAddr()); err == nil {
+			return true
+		}
+		b.counters.unaccepted.Add(-1)
 	}
-	if err != nil {
-		b.Refuse(remote, local, err)
-	}
-	return err
+	b.Refuse(nc.RemoteAddr(), nc.LocalAddr(), err)
+	return false
 }
-
-// AddWaiting counts connections that were admitted and are not served yet, 1 for each that comes and -1 for each that goes on or ends:
-// they count for MaxUnaccepted.
-func (b *Broker) AddWaiting(n int64) { b.counters.waiting.Add(n) }
 
 // AdmitAddress judges one more connection of a client by its address alone: ErrConnectionRate, or nil. The refusal is counted and told when
 // the handshake that it ends has failed.
@@ -173,7 +167,8 @@ func (b *Broker) AdmitAddress(client net.Addr) error {
 	return nil
 }
 
-// Refuse counts and tells a connection that failed before it could be served.
+// Refuse counts and tells a connection that failed before it could be served. A cause that wraps ErrConnectionRate or ErrUnaccepted
+// counts as that.
 func (b *Broker) Refuse(remote, local net.Addr, cause error) {
 	if !errors.Is(cause, ErrConnectionRate) && !errors.Is(cause, ErrUnaccepted) {
 		cause = handshakeError{cause}

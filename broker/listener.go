@@ -45,7 +45,7 @@ func isResourceError(err error) bool {
 // accept takes up a new connection, which gets a goroutine, now or with its first bytes.
 func (b *Broker) accept(nc net.Conn, ln *listener) {
 	lo := ln.options.Load()
-	if !lo.Admitted && b.Admit(nc.RemoteAddr(), nc.LocalAddr(), lo.Proxied) != nil {
+	if !b.admit(nc, lo) {
 		_ = nc.Close()
 		return
 	}
@@ -53,6 +53,7 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
+		b.counters.unaccepted.Add(-1)
 		_ = nc.Close()
 		return
 	}
@@ -61,7 +62,6 @@ func (b *Broker) accept(nc net.Conn, ln *listener) {
 	b.mu.Unlock()
 	c.claim()
 	b.counters.accepted.Add(1)
-	b.counters.unaccepted.Add(1)
 	if !lo.Proxied {
 		c.opened()
 	}

@@ -112,7 +112,7 @@ type ListenerOptions struct {
 	// MountPoint goes before the topics and filters of this listener's clients, and is taken off before they see them. Hooks
 	// see the topic with it. The same client id under another mount point is another client, with another session.
 	MountPoint string
-	// Admitted says that Broker.Admit was asked about each connection before.
+	// Admitted says that Broker.AdmitAddress was asked about each connection before.
 	Admitted bool
 	// Proxied says that a connection's address is a load balancer's until the handshakes of its layers are over: only then is it told
 	// (Events.Opened), and a layer asks Broker.AdmitAddress about the client's.

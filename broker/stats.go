@@ -65,7 +65,7 @@ type Stats struct {
 
 type counters struct {
 	connections, connectionsMax, sessions, unaccepted, accepted, refused, probes, expired, panics atomic.Int64
-	shared, retainedBytes, waiting                                                                atomic.Int64
+	shared, retainedBytes                                                                         atomic.Int64
 	packetsReceived, packetsSent, received, sent                                                  atomic.Int64
 	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                              atomic.Int64
 	dropped                                                                                       [dropCauses]atomic.Int64

@@ -152,6 +152,8 @@ type Listener struct {
 	WebSocketOrigins []string
 	// ForwardedFor are the proxies whose X-Forwarded-For says a WebSocket client's address; none: nobody's does.
 	ForwardedFor []netip.Prefix
+	// MaxHTTPConnections bounds the connections of a WebSocket listener that are not upgraded yet; 0 for no bound.
+	MaxHTTPConnections int
 	// HTTPDir is a folder whose files a WebSocket listener serves to browsers; empty for none.
 	HTTPDir string
 	// ProxyProtocol is the version of the PROXY header that each connection begins with: 1 or 2; 0 for none.

@@ -78,7 +78,7 @@ func dump(cfg *config.Config, err error) string {
 // plain is a listener without options.
 var plain = config.Listener{
 	AllowZeroLengthClientID: true, AutoIDPrefix: "auto-", MaxConnections: config.NoLimit, MaxQoS: 2, MaxTopicAlias: 10,
-	MaxTopicAliasBroker: 10,
+	MaxTopicAliasBroker: 10, MaxHTTPConnections: 1000,
 }
 
 // changed shows the fields of a struct that are not as another one's.

@@ -137,7 +137,7 @@ var globalOptions = []Option{
 			" that the session has may be replaced. Mosquitto has no limit.",
 		func(c *Config) *int { return &c.MaxSubscriptions }),
 	brokerNumber("max_unauthenticated_connections", 0, 1<<31-1, "connections", "10000",
-		"Connections at once whose CONNECT is not accepted yet; further ones are closed at once. 0 for no limit.",
+		"Connections at once whose CONNECT is not accepted yet, those with an exchange of AUTH among them; further ones are closed at once. 0 for no limit.",
 		func(c *Config) *int { return &c.MaxUnauthenticated }),
 	brokerNumber("memory_limit", 0, 1<<53, "bytes", "0", "Heap beyond which new clients are refused with 0x97, before 5.0 with 3, and messages at QoS 1 and 2 for stored"+
 		" sessions with 0x97, before 5.0 by not acknowledging them; 0 for no limit. Near it memory is collected more often.",

@@ -78,6 +78,10 @@ var listenerOptions = []Option{
 	listenerNumber("max_connections", NoLimit, 1<<31-1, "connections", "-1",
 		"Clients that may be connected at once; 0 or -1 for no limit.",
 		func(l *Listener) *int { return &l.MaxConnections }).lowest(),
+	listenerNumber("max_http_connections", 0, 1<<31-1, "connections", "1000",
+		"Connections at once that a listener for WebSocket has and that are not upgraded yet; further ones are closed at once. 0 for no limit. They"+
+			" count neither for max_connections nor for max_unauthenticated_connections. The HTTP API has max_connections.",
+		func(l *Listener) *int { return &l.MaxHTTPConnections }),
 	listenerNumber("max_qos", 0, 2, "", "2",
 		"The highest QoS that a client may publish with, told to 5.0 clients. One that uses a higher one is disconnected.",
 		func(l *Listener) *byte { return &l.MaxQoS }).alias("maximum_qos"),

@@ -14,6 +14,7 @@ var newOptions = map[string]string{
 	"explain_to_client": "Unio", "rules_file": "Unio",
 	"acme_cache": "Unio", "acme_directory": "Unio", "acme_domain": "Unio", "acme_email": "Unio",
 	"connect_timeout": "Unio", "max_connection_rate": "Unio", "max_unauthenticated_connections": "Unio", "max_subscriptions": "Unio", "max_shared_subscriptions": "Unio", "websockets_forwarded_for": "Unio",
+	"max_http_connections": "Unio",
 }
 
 // laterWorks are the works that are to bring the options that are not available. A "*"

@@ -44,14 +44,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case pattern == "" && r.Method != http.MethodGet && r.Method != http.MethodHead: // before anybody is asked, as in Mosquitto
 		h.Set("Allow", s.allow(r))
-		answer(w, http.StatusMethodNotAllowed, invalidMethod)
+		refuse(w, http.StatusMethodNotAllowed, invalidMethod)
 	case !proper(r, api):
-		answer(w, http.StatusNotFound, notFoundText)
+		refuse(w, http.StatusNotFound, notFoundText)
 	case s.csrf.Check(r) != nil:
-		answer(w, http.StatusForbidden, "Requests for another site are refused.\n")
+		refuse(w, http.StatusForbidden, "Requests for another site are refused.\n")
 	case !s.may(r, pattern):
 		h.Set("WWW-Authenticate", `Basic realm="Unio API", charset="UTF-8"`)
-		answer(w, http.StatusUnauthorized, notAuthorized)
+		refuse(w, http.StatusUnauthorized, notAuthorized)
 	default:
 		s.mux.ServeHTTP(w, r)
 	}
@@ -65,6 +65,12 @@ func (s *Server) contain(r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// refuse answers who was not let in, or not asked yet, and closes the connection: who may nothing keeps none of the few.
+func refuse(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Connection", "close")
+	answer(w, status, text)
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

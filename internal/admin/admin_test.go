@@ -247,6 +247,52 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
+func TestWhoIsRefusedKeepsNoConnection(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, admin.Options{Authenticator: people{"ann": "secret"}, Vouched: vouched}, admin.Version("1"), ours("DELETE /api/v1/x"))
+	ann, _ := http.NewRequest(http.MethodGet, "http://x/", nil)
+	ann.SetBasicAuth("ann", "secret")
+	login := "Authorization: " + ann.Header.Get("Authorization") + "\r\n"
+	for request, want := range map[string]struct {
+		status int
+		closed bool
+	}{
+		"GET /api/v1/version HTTP/1.1\r\nHost: x\r\n":                                           {401, true},
+		"GET /api/v1/version HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n":                 {401, true},
+		"POST /api/v1/version HTTP/1.1\r\nHost: x\r\n":                                          {405, true},
+		"GET //api/v1/version HTTP/1.1\r\nHost: x\r\n":                                          {404, true},
+		"DELETE /api/v1/x HTTP/1.1\r\nHost: x\r\n" + login + "Origin: https://evil.example\r\n": {403, true},
+		"GET /api/v1/version HTTP/1.1\r\nHost: x\r\n" + login:                                   {200, false},
+		"GET /nothing HTTP/1.1\r\nHost: x\r\n" + login:                                          {404, false},
+	} {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second one is answered only if the connection is kept
+			if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			if want.closed {
+				break
+			}
+			if a, _, err := read(nc, nil); err != nil || a.StatusCode != want.status {
+				t.Fatalf("%q: %+v, %v", request, a, err)
+			}
+		}
+		if want.closed {
+			if a, _, err := read(nc, nil); err != nil || a.StatusCode != want.status {
+				t.Errorf("%q: %+v, %v", request, a, err)
+			}
+			_ = nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+			if rest, err := io.ReadAll(nc); err != nil || len(rest) > 0 {
+				t.Errorf("%q: %q follows, %v", request, rest, err)
+			}
+		}
+		_ = nc.Close()
+	}
+}
+
 func TestOurEndpointsAreClosedToTheAnonymous(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, admin.Options{Authenticator: people{"": "", "ann": "secret"}, Vouched: vouched}, admin.Version("1"), ours("GET /api/v1/x"))
