@@ -46,6 +46,9 @@ type Transport struct {
 // handshaker is a net.Conn that has something to settle before CONNECT; a *tls.Conn is one.
 type handshaker interface{ HandshakeContext(context.Context) error }
 
+// beginner is a net.Conn that has spoken something else before it was served, such as HTTP: ConnectTimeout counts from when it began.
+type beginner interface{ Began() time.Time }
+
 // open settles what comes before CONNECT: handshakes of the layers, and who they say the client is.
 func (c *conn) open(deadline time.Time) error {
 	if h, ok := c.nc.(handshaker); ok {

@@ -116,6 +116,9 @@ func (c *conn) handshake() (rest []byte, err error) {
 	if at := c.lastSeen.Load(); at != 0 { // it has waited already
 		start = time.Unix(0, at)
 	}
+	if nc, ok := c.nc.(beginner); ok {
+		start = nc.Began()
+	}
 	deadline := start.Add(timeout)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err

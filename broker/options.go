@@ -44,7 +44,7 @@ type Limits struct {
 	MaxSessions        int           // connected or not; none
 	MaxUnaccepted      int           // connections at once whose CONNECT is not accepted yet; further ones are closed; none
 	MaxConnectionRate  int           // connections within a second from one address (IPv6: from one /64); further ones are closed; none
-	ConnectTimeout     time.Duration // from accept to the end of authentication; 10 s
+	ConnectTimeout     time.Duration // from accept to the end of authentication, all handshakes included; 10 s
 	WriteTimeout       time.Duration // for a client that reads nothing; 20 s
 	RetainedSweep      time.Duration // between two searches for expired retained messages; none
 	RefuseRetained     bool          // retain_available false

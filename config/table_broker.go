@@ -42,7 +42,7 @@ var globalOptions = []Option{
 		func(c *Config) *string { return &c.ClientIDPrefix }),
 	{
 		Name: "connect_timeout", Kind: Number, Min: 1, Max: 3600, Unit: "seconds", Default: "10",
-		Doc: "How long a connection may take until its CONNECT is accepted, handshakes of TLS and WebSocket included. Then it is closed.",
+		Doc: "How long a connection may take until its CONNECT is accepted, the PROXY header, TLS, the upgrade to WebSocket and exchanges of AUTH included. Then it is closed.",
 		set: func(t *target, v value) error {
 			t.cfg.ConnectTimeout = time.Duration(v.number) * time.Second
 			return nil

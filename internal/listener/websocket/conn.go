@@ -32,6 +32,7 @@ type Conn struct {
 	inner  net.Conn
 	layer  layered  // inner, when it is a layer itself; nil: it is a socket, or only has Read and Write
 	remote net.Addr // nil: inner's
+	began  int64    // see Began; in unix nanoseconds
 	passed bool     // see Forwarded
 	early  []byte   // what HTTP had read behind the request; whoever reads owns it, and in
 	in     decoder
@@ -64,6 +65,10 @@ func (c *Conn) RemoteAddr() net.Addr {
 	}
 	return c.inner.RemoteAddr()
 }
+
+// Began returns when the connection was accepted or, if other requests were answered on it before, when its upgrade request began
+// to arrive: who gives clients a time until they are let in counts from there.
+func (c *Conn) Began() time.Time { return time.Unix(0, c.began) }
 
 // Forwarded reports whether the upgrade request had X-Forwarded-For, believed or not: RemoteAddr is what was said there, or that
 // of a proxy, and in no case one that the client has shown to be its own.

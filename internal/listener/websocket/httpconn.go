@@ -19,7 +19,7 @@ func (a acceptor) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{Conn: nc, timeout: a.l.o.HandshakeTimeout}, nil
+	return &httpConn{Conn: nc, timeout: a.l.o.HandshakeTimeout, started: time.Now()}, nil
 }
 
 func (a acceptor) Close() error   { return a.l.inner.Close() }
@@ -34,6 +34,8 @@ type httpConn struct {
 	handled atomic.Bool // a request was understood; net/http may be reading behind it by then
 	begun   bool        // something was read
 	err     error
+	started time.Time // when it was accepted or, if a request was answered already, when the next one began to arrive
+	idle    bool      // waits for that
 }
 
 // Read reads; the first time behind the handshake of TLS, if there is one.
@@ -46,6 +48,9 @@ func (c *httpConn) Read(p []byte) (int, error) {
 		c.shaken = true
 	}
 	n, err := c.Conn.Read(p)
+	if n > 0 && c.idle {
+		c.idle, c.started = false, time.Now()
+	}
 	if !c.handled.Load() {
 		if n > 0 && !c.begun {
 			c.begun = true
@@ -74,7 +79,7 @@ func (c *httpConn) handshake() error {
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	ctx, cancel := context.WithDeadline(context.Background(), c.started.Add(c.timeout))
 	defer cancel()
 	return hs.HandshakeContext(ctx)
 }

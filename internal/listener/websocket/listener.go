@@ -33,8 +33,9 @@ type Options struct {
 	MaxFrame int64
 	// MaxHeaderBytes bounds a request's line and headers together; net/http adds 4 KiB. 0: DefaultMaxHeaderBytes.
 	MaxHeaderBytes int
-	// HandshakeTimeout is how long each of these may take: a TLS handshake, a request, the answer to it, and the silence
-	// between two requests. 0: DefaultHandshakeTimeout.
+	// HandshakeTimeout is how long all of these may take together: handshakes of the layers below, the first request, and the answer if
+	// that is an upgrade; and how long each of these: another request, another answer, and the silence between two requests.
+	// What an upgraded connection has used of it, [Conn.Began] tells. 0: DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
 	// Proxies are those whose X-Forwarded-For says the client's address. A connection without an IP address, one of a Unix
 	// socket, is taken for one of them if there are any. Empty: the header counts for nothing, whoever sends it.
@@ -145,6 +146,8 @@ func (l *Listener) stateChanged(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		l.wg.Add(1)
+	case http.StateIdle:
+		nc.(*httpConn).idle = true
 	case http.StateClosed:
 		defer l.wg.Done()
 		hc := nc.(*httpConn)

@@ -151,14 +151,16 @@ func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, protocol stri
 		return
 	}
 	defer l.wg.Done()
+	started := nc.(*httpConn).started
 	nc = nc.(*httpConn).Conn
 	c := newConn(nc, l.o.MaxFrame)
+	c.began = started.UnixNano()
 	c.remote, c.passed = remote, len(r.Header[forwardedHeader]) > 0
 	if n := buffered.Reader.Buffered(); n > 0 {
 		c.early = make([]byte, n)
 		_, _ = buffered.Read(c.early) // all of it is there
 	}
-	_ = nc.SetWriteDeadline(time.Now().Add(l.o.HandshakeTimeout))
+	_ = nc.SetWriteDeadline(started.Add(l.o.HandshakeTimeout))
 	_, err = nc.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + acceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n" +
 		"Sec-WebSocket-Protocol: " + protocol + "\r\n\r\n"))
