@@ -353,4 +353,7 @@ func (b *Broker) checkTopic(name []byte) error {
 	return nil
 }
 
-var errTooDeep = fmt.Errorf("too many topic levels: %w", mqtt.TopicNameInvalid)
+var (
+	errTooDeep        = fmt.Errorf("too many topic levels: %w", mqtt.TopicNameInvalid)
+	errMountedTooLong = fmt.Errorf("topic too long behind the mount point: %w", mqtt.TopicNameInvalid)
+)

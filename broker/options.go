@@ -110,7 +110,8 @@ type ListenerOptions struct {
 	// Versions, if any, are the protocol versions to accept; others are refused with 0x84.
 	Versions []mqtt.Version
 	// MountPoint goes before the topics and filters of this listener's clients, and is taken off before they see them. Hooks
-	// see the topic with it. The same client id under another mount point is another client, with another session.
+	// see the topic with it; what is longer than topic.MaxBytes with it is refused. The same client id under another mount point
+	// is another client, with another session.
 	MountPoint string
 	// Admitted says that Broker.AdmitAddress was asked about each connection before.
 	Admitted bool

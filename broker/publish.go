@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/topic"
 )
 
 // Ends of a connection that the client asked for.
@@ -126,6 +127,8 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 		return mqtt.RetainNotSupported // [MQTT-3.2.2-14]
 	case len(p.Properties.SubscriptionIDs) > 0:
 		return mqtt.ProtocolError // [MQTT-3.3.4-6]
+	case c.version < mqtt.V5 && tooLong(c, p.Topic):
+		return errMountedTooLong
 	default:
 		return c.b.checkTopic(p.Topic)
 	}
@@ -134,6 +137,10 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 // admit asks the hooks, and returns the code that refuses the message, or Success, and whether an Interceptor has taken it.
 func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bool) {
 	b, o := c.b, c.b.options.Load()
+	if len(p.Topic) > topic.MaxBytes { // behind its mount point
+		drop(b, c.client.ID, DropRefused, p.Topic)
+		return mqtt.TopicNameInvalid, false
+	}
 	if Reserved(p.Topic) {
 		drop(b, c.client.ID, DropUnauthorized, p.Topic)
 		return mqtt.NotAuthorized, false

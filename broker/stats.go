@@ -12,7 +12,7 @@ const (
 	DropTooLarge                      // larger than the client's Maximum Packet Size [MQTT-3.1.2-25]
 	DropExpired                       // its Message Expiry Interval passed while it waited
 	DropUnauthorized                  // the Authorizer forbids publishing it, or delivering it to this client
-	DropRefused                       // an Interceptor refused it
+	DropRefused                       // an Interceptor refused it, or its topic is too long behind the mount point
 	DropOversize                      // the publisher's payload is over MaxMessageSize
 	DropStoreFull                     // it would have to be stored, and there is no room
 	dropCauses

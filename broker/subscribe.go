@@ -48,6 +48,9 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 	if _, _, shared := topic.SplitShare(filter); shared && o.NoLocal() {
 		return mqtt.ProtocolError // [MQTT-3.8.3-4]
 	}
+	if c.version < mqtt.V5 && tooLong(c, filter) {
+		return errMountedTooLong
+	}
 	return nil
 }
 
@@ -56,7 +59,7 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
 	b := c.b
 	group, rest, shared := topic.SplitShare(filter)
-	if topic.Levels(rest) > bt.o.MaxTopicLevels {
+	if topic.Levels(rest) > bt.o.MaxTopicLevels || len(filter) > topic.MaxBytes {
 		return mqtt.TopicFilterInvalid, nil // it is well-formed: a limit of ours
 	}
 	a := Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: o.QoS()}
@@ -169,6 +172,10 @@ func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 	out := ack{kind: mqtt.UNSUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Filters))}
 	for i, filter := range p.Filters {
 		filter = c.mountFilter(filter)
+		if len(filter) > topic.MaxBytes {
+			out.reasons[i] = mqtt.TopicFilterInvalid
+			continue
+		}
 		group, rest, _ := topic.SplitShare(filter)
 		if !c.mayChange(bt, Access{Client: c.client, Action: ActionUnsubscribe, Topic: []byte(rest), Share: group}) {
 			out.reasons[i] = mqtt.NotAuthorized

@@ -25,6 +25,9 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 	case w.Retain && l.RefuseRetained:
 		return nil, mqtt.RetainNotSupported // [MQTT-3.2.2-13]
 	}
+	if tooLong(c, w.Topic) {
+		return nil, errMountedTooLong
+	}
 	w.Topic = c.lo.MountPoint + w.Topic
 	if Reserved([]byte(w.Topic)) || isControl([]byte(w.Topic)) {
 		return nil, mqtt.NotAuthorized

@@ -93,7 +93,7 @@ var listenerOptions = []Option{
 		func(l *Listener) *uint16 { return &l.MaxTopicAliasBroker }),
 	{
 		Name: "mount_point", Kind: Text, Scope: PerListener,
-		Doc:   "Goes before all topics of the listener's clients, which never see it; usually it ends in a slash. Another mount point is another session, whatever the client id.",
+		Doc:   "Goes before all topics of the listener's clients, which never see it; usually it ends in a slash. Another mount point is another session, whatever the client id. Topics that are longer than 65,535 bytes with it are refused.",
 		Fixed: true, set: setMountPoint,
 	},
 	{

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxBytes is the longest string that the wire format can carry [MQTT-4.7.3-3].
-const maxBytes = 65535
+// MaxBytes is the length of the longest name or filter that the wire format can carry [MQTT-4.7.3-3].
+const MaxBytes = 65535
 
 // What ValidName and ValidFilter return. ErrUTF8 makes the packet malformed
 // (reason code 0x81); the others mean an invalid topic name (0x90) or an invalid
@@ -74,7 +74,7 @@ func validText[S string | []byte](s S) error {
 	if len(s) == 0 { // [MQTT-4.7.3-1] At least one character.
 		return ErrEmpty
 	}
-	if len(s) > maxBytes { // [MQTT-4.7.3-3]
+	if len(s) > MaxBytes { // [MQTT-4.7.3-3]
 		return ErrTooLong
 	}
 	ascii := true

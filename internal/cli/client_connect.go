@@ -48,9 +48,13 @@ func (c *clientConfig) newLink(out *output, onPublish func(*mqtt.Publish)) (*cli
 			}
 		}
 	}
+	connect := c.connect()
+	if err := checkLengths(&connect); err != nil {
+		return nil, err
+	}
 	l.trace = &tracer{out: out, enabled: c.debug, granted: c.tool == toolSub}
 	l.options = client.Options{
-		Connect: c.connect(), Session: new(client.Session), OnPublish: onPublish,
+		Connect: connect, Session: new(client.Session), OnPublish: onPublish,
 		Inflight: c.inflight, Trace: l.trace.packet,
 	}
 	return l, nil
@@ -83,6 +87,23 @@ func (c *clientConfig) connect() mqtt.Connect {
 		p.Properties.SetSessionExpiry(expiry)
 	}
 	return p
+}
+
+// checkLengths finds what is longer than CONNECT can carry. Topics and properties were checked where they were given.
+func checkLengths(p *mqtt.Connect) error {
+	fields := []struct {
+		name   string
+		length int
+	}{{"client id", len(p.ClientID)}, {"user name", len(p.Username)}, {"password", len(p.Password)}, {"will payload", 0}}
+	if p.Will != nil {
+		fields[3].length = len(p.Will.Payload)
+	}
+	for _, f := range fields {
+		if f.length > most16 {
+			return badUsage("Invalid %s, it has %d bytes and may have %d.", f.name, f.length, most16)
+		}
+	}
+	return nil
 }
 
 // sessionExpiry returns the session expiry interval of -x and -c.

@@ -293,6 +293,14 @@ func TestUsageErrorsAreMosquittos(t *testing.T) {
 		args[0] = "mosquitto_" + args[0]
 		expectRun(t, 1, "", text+fmt.Sprintf("\nUse '%s --help' to see usage.\n", args[0]), args...)
 	}
+	long := strings.Repeat("x", 65536)
+	for what, args := range map[string][]string{
+		"client id": {"-i", long}, "user name": {"-u", long}, "password": {"-u", "u", "-P", long},
+		"will payload": {"--will-topic", "t", "--will-payload", long},
+	} {
+		want := "Error: Invalid " + what + ", it has 65536 bytes and may have 65535.\n\nUse 'unio pub --help' to see usage.\n"
+		expectRun(t, 1, "", want, append([]string{"pub", "-p", "1", "-t", "a", "-m", "x"}, args...)...)
+	}
 	expectRun(t, 1, "", "Error: TLS with a pre-shared key (--psk) is not supported yet.\n", strings.Fields("sub -t a --psk 00 --psk-identity i")...)
 	expectRun(t, 1, "", "\nError: Combining '-R' and '--retained-only' makes no sense.\n", strings.Fields("sub -t a -R --retained-only")...)
 	status, out, errs := unio("pub", "-t", "a")
