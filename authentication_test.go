@@ -231,6 +231,12 @@ func credentials(t *testing.T, password string) string {
 // enhanced is a client that authenticates by SCRAM.
 func enhanced(t *testing.T, s *Server, method, user, password string) (net.Conn, mqtt.ReasonCode) {
 	t.Helper()
+	return enhancedAfter(t, s, method, user, password, func() {})
+}
+
+// enhancedAfter is enhanced, and has something done before it answers the broker.
+func enhancedAfter(t *testing.T, s *Server, method, user, password string, before func()) (net.Conn, mqtt.ReasonCode) {
+	t.Helper()
 	hash := map[string]scram.HashGeneratorFcn{"SCRAM-SHA-256": scram.SHA256, "SCRAM-SHA-512": scram.SHA512}[method]
 	client, err := hash.NewClient(user, password, "")
 	if err != nil {
@@ -253,6 +259,7 @@ func enhanced(t *testing.T, s *Server, method, user, password string) (net.Conn,
 	for {
 		switch p := hear(t, conn).(type) {
 		case *mqtt.Auth:
+			before()
 			next, err := talk.Step(string(p.Properties.AuthData))
 			if err != nil {
 				t.Fatal(err)

@@ -38,6 +38,8 @@ type door struct {
 	server *psk.ServerConfig // nil: no pre-shared keys
 	keys   atomic.Pointer[psk.Keys]
 	http   atomic.Int64 // connections of a WebSocket listener that are not upgraded
+	// changes is how often other files were taken.
+	changes atomic.Uint64
 }
 
 // openDoors makes the doors of all listeners, nil for those that need none. The error is a config.Errors with all mistakes.
@@ -88,6 +90,7 @@ func (d *door) same(other *door) bool {
 
 // follow takes what a new door was made from, for connections from now on.
 func (d *door) follow(cfg *config.Config, next *door, keyLog io.Writer) error {
+	defer d.changes.Add(1)
 	d.from.Store(next.from.Load())
 	if d.certs != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
@@ -208,7 +211,7 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 
 // describe tells the engine what it meets at the door.
 func (d *door) describe(o *broker.ListenerOptions) {
-	o.Identify, o.Harmless = d.identify, harmless
+	o.Identify, o.Verify, o.Harmless = d.identify, d.verify, harmless
 	from := d.from.Load()
 	o.Admitted = from.Protocol == config.WebSockets
 	o.Proxied = from.ProxyProtocol > 0 && !o.Admitted
@@ -218,8 +221,8 @@ func (d *door) describe(o *broker.ListenerOptions) {
 const maxFrameSlack = 1 << 20
 
 // identify says what the layers know of a client.
-func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
-	t, from := &broker.Transport{}, d.from.Load()
+func (d *door) identify(conn net.Conn) (*broker.Transport, error) {
+	t, from, nc := &broker.Transport{}, d.from.Load(), conn
 	for nc != nil {
 		switch c := nc.(type) {
 		case *psk.Conn:
@@ -233,6 +236,10 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 			t.Forwarded = c.Forwarded()
 		case *proxyproto.Conn:
 			if err := describeProxied(t, from, c.Header()); err != nil {
+				return t, err
+			}
+		case *waiter: // the handshakes of its layers are no part of the login
+			if err := d.verifySince(c, conn); err != nil {
 				return t, err
 			}
 		}
@@ -256,6 +263,35 @@ func (d *door) identify(nc net.Conn) (*broker.Transport, error) {
 		return t, errNoIdentity
 	}
 	return t, nil
+}
+
+// verify checks again what a handshake has proved, against what is in force now: the client's certificate, or its pre-shared key.
+func (d *door) verify(nc net.Conn) error {
+	for nc != nil {
+		var err error
+		switch c := nc.(type) {
+		case *psk.Conn:
+			if !c.Valid() {
+				err = errors.New("its pre-shared key is not the one of the psk_file any more")
+			}
+		case *tlsconn.Conn:
+			err = d.certs.Verify(c.ConnectionState())
+		}
+		below, ok := nc.(interface{ NetConn() net.Conn })
+		if err != nil || !ok {
+			return err
+		}
+		nc = below.NetConn()
+	}
+	return nil
+}
+
+// verifySince is verify for a connection that was accepted before other files were taken.
+func (d *door) verifySince(w *waiter, conn net.Conn) error {
+	if w.changes == d.changes.Load() {
+		return nil
+	}
+	return d.verify(conn)
 }
 
 // describeProxied fills in what a load balancer says of its side, and refuses what it should not have let through.
@@ -347,7 +383,7 @@ func (r *waitingRoom) Accept() (net.Conn, error) {
 			_ = nc.Close()
 			continue
 		}
-		return &waiter{Conn: nc, room: r}, nil
+		return &waiter{Conn: nc, room: r, changes: r.door.changes.Load()}, nil
 	}
 }
 
@@ -371,8 +407,9 @@ func (r *waitingRoom) admit(nc net.Conn) error {
 // waiter is a connection in a waitingRoom.
 type waiter struct {
 	net.Conn
-	room *waitingRoom
-	left sync.Once
+	room    *waitingRoom
+	changes uint64 // of the door, when it was accepted
+	left    sync.Once
 }
 
 // leave is called when the connection is MQTT, or closed.
@@ -433,6 +470,8 @@ func (s *Server) watchDoors() {
 				s.log.Error(fmt.Sprintf("listener %s: the files of TLS have changed and are not used: %v", place, err))
 				return
 			}
+			d.changes.Add(1)
+			s.broker.RejudgeLogins()
 			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("listener %s: new files of TLS are in force.", place))
 			s.tellExpiries(time.Now())
 		})

@@ -72,6 +72,9 @@ func (d *dynamicSecurity) changed() {
 	if d.force != nil {
 		d.acl.Set(d.force.rules())
 	}
+	if b := d.broker.Load(); b != nil {
+		b.RejudgeLogins()
+	}
 }
 
 // clients returns who is connected through listeners with a Security.

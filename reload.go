@@ -68,6 +68,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.sys.SetInterval(cfg.SysInterval)
 	s.inForce.Store(cfg)
 	s.who.audit.write("reload")
+	s.broker.RejudgeLogins()
 	s.disconnectInvalid(cfg.ExplainToClient)
 	s.broker.Recheck(nil)
 	ctx := s.who.nextRecheck()
@@ -89,7 +90,7 @@ func (s *Server) disconnectInvalid(explain bool) {
 				cause = broker.WithReason(cause, s.acl.Reason(a))
 			}
 			s.log.Log(context.Background(), mosqlog.LevelNotice, "Client "+c.ID+" may not be connected any more: "+s.acl.Reason(a))
-			s.broker.Disconnect(c.ID, cause)
+			s.broker.DisconnectClient(c, cause)
 		}
 	}
 }

@@ -27,9 +27,9 @@ var (
 )
 
 // connect reads CONNECT, decides on it, and attaches the session. It blocks, with the
-// deadline set on the socket. On an error the client has been told what the specification names.
+// deadline set on the socket. On an error the client has been told what the specification names. judged is what rejudge goes by.
 // [MQTT-3.1.4-5, -6]
-func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
+func (c *conn) connect(deadline time.Time, judged uint64) (rest []byte, err error) {
 	in := handshakeReader{c: c}
 	var p mqtt.Connect
 	frame, err := in.first()
@@ -61,6 +61,10 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	if !c.client.Expires.IsZero() {
 		c.withExtra()
 	}
+	nc := c.nc
+	if err == nil {
+		err = c.rejudge(ctx, nc, &judged)
+	}
 	if err == nil {
 		err = c.nc.SetDeadline(time.Time{})
 	}
@@ -72,6 +76,9 @@ func (c *conn) connect(deadline time.Time) (rest []byte, err error) {
 	if err != nil {
 		c.refuse(err)
 		return nil, err
+	}
+	if err := c.rejudge(ctx, nc, &judged); err != nil { // it may have come too late for c, and too early to see it in Clients
+		c.interrupt(err)
 	}
 	if at := c.client.Expires; !at.IsZero() {
 		c.extra.lease = time.AfterFunc(time.Until(at), func() { c.interrupt(errExpired) })

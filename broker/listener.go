@@ -111,6 +111,7 @@ func (c *conn) run() {
 // returns what the client sent behind CONNECT.
 func (c *conn) handshake() (rest []byte, err error) {
 	defer c.contain(&err, nil)
+	judged := c.b.rechecks.Load()
 	timeout := c.b.options.Load().ConnectTimeout
 	start := time.Now()
 	if at := c.lastSeen.Load(); at != 0 { // it has waited already
@@ -124,7 +125,7 @@ func (c *conn) handshake() (rest []byte, err error) {
 		return nil, err
 	}
 	if err = c.open(deadline); err == nil {
-		rest, err = c.connect(deadline)
+		rest, err = c.connect(deadline, judged)
 	}
 	if cause := c.closeCause(); err != nil && errors.Is(cause, os.ErrDeadlineExceeded) {
 		err = cause

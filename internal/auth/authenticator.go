@@ -43,7 +43,10 @@ type Authenticator struct {
 	closing sync.WaitGroup // generations that are not used any more
 }
 
-var _ broker.Authenticator = (*Authenticator)(nil)
+var (
+	_ broker.Authenticator = (*Authenticator)(nil)
+	_ broker.Revalidator   = (*Authenticator)(nil)
+)
 
 // New returns an Authenticator with these options.
 func New(o Options) *Authenticator {
@@ -132,6 +135,24 @@ func (a *Authenticator) Recheck(ctx context.Context, c *broker.Client) (bool, er
 		return b.Recheck(ctx, c, p.value)
 	}
 	return true, nil
+}
+
+// Revalidate asks about a client that was let in before Set, and is not connected yet: Valid and Recheck in one. Who cannot be
+// asked about is refused, as at any login.
+func (a *Authenticator) Revalidate(ctx context.Context, c *broker.Client) error {
+	valid, err := a.Valid(c), error(nil)
+	if valid {
+		valid, err = a.Recheck(ctx, c)
+	}
+	if valid && err == nil {
+		return nil
+	}
+	d := &Decision{}
+	d.add(chainName, Denied("what it was let in with does not hold any more"), err)
+	g := a.use()
+	defer g.users.Done()
+	g.tell(c, d)
+	return &Refusal{d}
 }
 
 // asReason returns the reason code that an error is or wraps.

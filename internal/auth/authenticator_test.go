@@ -115,6 +115,9 @@ func TestValidAfterReload(t *testing.T) {
 		if got := a.Valid(clients[user]); got != want {
 			t.Errorf("user %q is valid: %v, want %v", user, got, want)
 		}
+		if err := a.Revalidate(t.Context(), clients[user]); (err == nil) != want || err != nil && !errors.Is(err, mqtt.NotAuthorized) {
+			t.Errorf("user %q, whose login spans that: %v, want it let in: %v", user, err, want)
+		}
 	}
 	a.Set(Options{Listener: Listener{Passwords: after, RefuseAnonymous: true}})
 	if a.Valid(clients[""]) {

@@ -173,9 +173,15 @@ func TestRecheckAsksTheBackendThatLetTheClientIn(t *testing.T) {
 	if ok, err := a.Recheck(t.Context(), c); !ok || err != nil {
 		t.Errorf("rechecked %v, %v", ok, err)
 	}
+	if err := a.Revalidate(t.Context(), c); err != nil {
+		t.Errorf("revalidated: %v", err)
+	}
 	delete(f.users, "joe")
 	if ok, err := a.Recheck(t.Context(), c); ok || err != nil {
 		t.Errorf("rechecked %v, %v, and the user is gone", ok, err)
+	}
+	if err := a.Revalidate(t.Context(), c); !errors.Is(err, mqtt.NotAuthorized) {
+		t.Errorf("revalidated: %v, and the user is gone", err)
 	}
 	a.Set(Options{Listener: Listener{Chain: []Backend{&fake{name: "another"}}}})
 	if a.Valid(c) {

@@ -92,6 +92,16 @@ func (st *state) configFor(hello *tls.ClientHelloInfo) *tls.Config {
 	return st.config
 }
 
+// Verify checks the certificate of a client again whose handshake is over, against what is in force now.
+func (s *Source) Verify(client tls.ConnectionState) error {
+	verify := s.state.Load().config.VerifyConnection
+	if verify == nil {
+		return nil
+	}
+	client.VerifiedChains = nil // they were built from the authorities of then
+	return verify(client)
+}
+
 // Certificates are those in force, and the revocation lists, in the order of the options.
 func (s *Source) Certificates() []Info { return slices.Clone(s.state.Load().infos) }
 

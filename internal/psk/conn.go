@@ -2,6 +2,7 @@ package psk
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ type Conn struct {
 	handshakeErr error
 	done         atomic.Bool // the handshake has succeeded: state, in and out stand
 	state        State
+	key          []byte      // that the handshake has proved; of a server
 
 	// The read half. The goroutine that reads owns it, at first the one of the handshake.
 	in             protector // nil: not encrypted yet
@@ -139,6 +141,15 @@ func (c *Conn) State() State {
 
 // Identity returns the client's identity, and nothing before the end of the handshake.
 func (c *Conn) Identity() string { return c.State().Identity }
+
+// Valid reports whether a server's Lookup has the client's identity still, with the key that the handshake has proved.
+func (c *Conn) Valid() bool {
+	if !c.done.Load() || c.server == nil {
+		return false
+	}
+	key, ok := c.server.Lookup(c.state.Identity)
+	return ok && subtle.ConstantTimeCompare(key, c.key) == 1
+}
 
 // Read reads what the peer wrote; io.EOF is the peer's end, with close_notify or, between two records, without.
 // All of p may be used as scratch space.

@@ -171,6 +171,7 @@ func (c *Conn) readKeyExchange(s *schedule, private *ecdh.PrivateKey) (*RefusedE
 	if validIdentity(refused.Identity) {
 		if found, ok := c.server.Lookup(refused.Identity); ok && len(found) > 0 && len(found) <= MaxKey {
 			key, refused.Known = found, true
+			c.key = found
 		}
 	}
 	s.derive(premaster(shared, key))
