@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -380,4 +381,17 @@ func TestDamagedMosquittoDBLeavesNothingBehind(t *testing.T) {
 	told(t, 3, "migrate")
 	told(t, 3, "migrate", "--db", source)
 	told(t, 3, "migrate", "--from", filepath.Join(dir, "none.conf"))
+}
+
+func TestMigrateTakesAnEmptyFileForOneThatHoldsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "mosquitto.db")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := unio("migrate", "--db", empty, "--store", filepath.Join(dir, "store"))
+	if status != cli.StatusOK || errs != "" || !strings.Contains(out, "The file is empty.") || !strings.Contains(out, "Everything is written.") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
 }

@@ -126,7 +126,11 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	if !r.shutdown {
 		how = "written while Mosquitto ran"
 	}
-	fmt.Fprintf(&b, "The file has format %d and %d bytes, %s.\n\nTaken over:\n", r.version, r.size, how)
+	if r.size == 0 {
+		b.WriteString("The file is empty.\n\nTaken over:\n")
+	} else {
+		fmt.Fprintf(&b, "The file has format %d and %d bytes, %s.\n\nTaken over:\n", r.version, r.size, how)
+	}
 	for _, line := range []struct {
 		n    int
 		text string

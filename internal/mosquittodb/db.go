@@ -18,7 +18,7 @@ import (
 
 // DB is all that a file holds, each kind of thing in the order of the file.
 type DB struct {
-	Version int   // of the format, 3 to 6
+	Version int   // of the format, 3 to 6; 0: the file is empty
 	Size    int64 // bytes read
 	// Shutdown says that Mosquitto wrote the file at its end. If not, it was an autosave, or SIGUSR1, and what came later is not in it.
 	Shutdown bool
@@ -136,11 +136,16 @@ const (
 	newestVersion = 6
 )
 
-// Read reads a whole file. What is wrong with it is told as an *Error; nothing is returned then.
+// Read reads a whole file. What is wrong with it is told as an *Error; nothing is returned then. A file
+// without a byte, which somebody made for Mosquitto to fill or a full disk left behind, holds nothing.
 func Read(r io.Reader) (*DB, error) {
 	s := &source{r: r}
 	db := &DB{}
-	if err := s.header(db); err != nil {
+	err := s.header(db)
+	if errors.Is(err, io.EOF) {
+		return db, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	l := layoutOf(db.Version)

@@ -137,7 +137,7 @@ func TestFilesOfOtherMachinesAreRead(t *testing.T) {
 	}
 }
 
-// A file that ends early is an error that says where, unless it ends between two chunks.
+// A file that ends early is an error that says where, unless it ends between two chunks or before it begins.
 func TestTruncatedFileIsRefusedWithItsOffset(t *testing.T) {
 	t.Parallel()
 	for version := 3; version <= 6; version++ {
@@ -155,8 +155,8 @@ func TestTruncatedFileIsRefusedWithItsOffset(t *testing.T) {
 				t.Errorf("format %d, %d bytes: offset %d (%v)", version, n, at.Offset, err)
 			}
 		}
-		if chunks := 8; whole != chunks {
-			t.Errorf("format %d: %d shorter files are whole, want %d, one for each place between chunks", version, whole, chunks)
+		if want := 9; whole != want { // the empty one, and one for each place between chunks
+			t.Errorf("format %d: %d shorter files are whole, want %d", version, whole, want)
 		}
 	}
 }
@@ -168,7 +168,7 @@ func TestDamageIsRefused(t *testing.T) {
 	delivery := header + settings + "\x00\x00\x00\x03\x00\x00\x00\x11\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01" // but for the last 5 bytes
 	retained := "\x00\x00\x00\x04\x00\x00\x00\x08\x01\x00\x00\x00\x00\x00\x00\x00"
 	for _, c := range []struct{ name, file, want string }{
-		{"empty", "", "offset 0: this is not a mosquitto.db"},
+		{"one byte", "\x00", "offset 0: this is not a mosquitto.db"},
 		{"another file", strings.Repeat("listener 1883\n", 3), "offset 0: this is not a mosquitto.db"},
 		{"a newer format", header[:22] + "\x07", "offset 19: expected format 3 to 6, not 7"},
 		{"an older format", header[:22] + "\x02", "offset 19: expected format 3 to 6, not 2"},
@@ -187,6 +187,14 @@ func TestDamageIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+func TestAnEmptyFileHoldsNothing(t *testing.T) {
+	t.Parallel()
+	db, err := mosquittodb.Read(strings.NewReader(""))
+	if err != nil || !reflect.DeepEqual(db, &mosquittodb.DB{}) {
+		t.Errorf("got %+v, %v", db, err)
 	}
 }
 

@@ -51,10 +51,12 @@ func (s *source) take(n int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// header reads what is before the chunks.
+// header reads what is before the chunks; io.EOF means that there is nothing at all.
 func (s *source) header(db *DB) error {
 	p, err := s.take(int64(len(magic)) + 8)
 	switch {
+	case len(p) == 0 && errors.Is(err, io.ErrUnexpectedEOF):
+		return io.EOF
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case len(p) < len(magic) || string(p[:len(magic)]) != magic:
