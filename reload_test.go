@@ -321,7 +321,7 @@ func TestSysTopicsAreThere(t *testing.T) {
 func TestTheTreeOfSubscriptionsIsPrintedAsMosquittoDoes(t *testing.T) {
 	t.Parallel()
 	s := start(t, onSockets(t, "a"), nil)
-	for id, filters := range map[string][]string{"s1": {"a/b/c", "a/+/#", "$share/g/x/y", "$SYS/#"}, "s2": {"a/b/c", "a/b"}} {
+	for id, filters := range map[string][]string{"s1": {"a/b/c", "a/+/#", "$share/g/x/y", "$SYS/#"}, "s2": {"a/b/c", "a/b"}, "s3\u202e": {"z\u2028"}} {
 		conn, _ := connect(t, s.Addrs()[0], mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: id})
 		for i, filter := range filters {
 			send(t, conn, &mqtt.Subscribe{PacketID: uint16(i + 1), Subscriptions: []mqtt.Subscription{{Filter: filter, Options: 1}}})
@@ -337,7 +337,7 @@ func TestTheTreeOfSubscriptionsIsPrintedAsMosquittoDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.Join([]string{
-		"    ", "      ", "        a", "          +", "            # (s1, 1)", "          b (s2, 1)", "            c (s1, 1) (s2, 1)",
+		"    ", "      ", "        a", "          +", "            # (s1, 1)", "          b (s2, 1)", "            c (s1, 1) (s2, 1)", `        z\u2028 (s3\u202e, 1)`,
 		"    $SYS", "      $SYS", "        # (s1, 1)", "    ", "      ", "        x", "          y (s1, 1)", "",
 	}, "\n")
 	if got.String() != want {

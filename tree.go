@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/topic"
 )
@@ -77,10 +78,10 @@ func (t *branch) print(out *bufio.Writer, level int) {
 	slices.Sort(names)
 	for _, name := range names {
 		c := t.children[name]
-		fmt.Fprintf(out, "%*s%s", (level+2)*2, "", name)
+		fmt.Fprintf(out, "%*s%s", (level+2)*2, "", mosqlog.Clean(name))
 		slices.SortFunc(c.subscribers, func(a, b subscriber) int { return cmp.Compare(a.clientID, b.clientID) })
 		for _, s := range c.subscribers {
-			fmt.Fprintf(out, " (%s, %d)", s.clientID, s.qos)
+			fmt.Fprintf(out, " (%s, %d)", mosqlog.Clean(s.clientID), s.qos)
 		}
 		_ = out.WriteByte('\n') // Flush returns the error
 		c.print(out, level+1)

@@ -1,6 +1,9 @@
 package mosqlog
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // appendMessage appends a message. A tab may begin it, as in Mosquitto's lists of
 // filters.
@@ -12,7 +15,8 @@ func appendMessage(line []byte, s string) []byte {
 }
 
 // appendClean appends a text with control characters, C0, DEL and C1, and what is
-// not UTF-8 as \xNN.
+// not UTF-8 as \xNN. Other characters that are not seen, but end a line (U+2028), turn the
+// direction of what is beside them (U+202E) or hide in a name (U+200B), become \uNNNN or \UNNNNNNNN.
 func appendClean(line []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
@@ -21,6 +25,9 @@ func appendClean(line []byte, s string) []byte {
 			line = appendHex(line, byte(r))
 		case r == utf8.RuneError && size == 1:
 			line = appendHex(line, s[i])
+		case r > 0x7F && !strconv.IsGraphic(r):
+			quoted := strconv.AppendQuoteRuneToASCII(nil, r)
+			line = append(line, quoted[1:len(quoted)-1]...)
 		default:
 			line = append(line, s[i:i+size]...)
 		}
@@ -28,6 +35,9 @@ func appendClean(line []byte, s string) []byte {
 	}
 	return line
 }
+
+// Clean returns a text as lines of text have it.
+func Clean(s string) string { return string(appendClean(nil, s)) }
 
 func appendHex(line []byte, b byte) []byte {
 	const digits = "0123456789abcdef"

@@ -59,6 +59,12 @@ func TestHandlerWritesLines(t *testing.T) {
 			LevelDebug, "id\n1700000000: forged\x1b[2J\u0085\xff\tü", nil,
 			`id\x0a1700000000: forged\x1b[2J\x85\xff\x09ü` + "\n",
 		},
+		{
+			"nothing that turns, hides or ends a line",
+			config.Log{},
+			LevelDebug, "a\u2028b\u2029c\u202ed\u2066e\u200ff\u200b\ufeff\u061c\U000e0041 日本　語 😀", nil,
+			`a\u2028b\u2029c\u202ed\u2066e\u200ff\u200b\ufeff\u061c\U000e0041 日本　語 😀` + "\n",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
