@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/files"
 )
 
 // credentialsPrefix begins what a file of credentials for SCRAM has in place of a hash; see internal/auth/scram.
@@ -145,11 +146,10 @@ func (e *Editor) endLastLine() {
 // WriteTo writes the file as it is now.
 func (e *Editor) WriteTo(w io.Writer) (int64, error) { return e.text().WriteTo(w) }
 
-// Save writes the file under its name. Who reads it meanwhile sees the old file or the
-// new one, and so does who reads it after a crash. A new file can be read by its owner
-// alone; an existing one keeps its owner and its mode, so that the broker may read it
+// Save writes the file under its name, as [files.Replace] does: a new file can be read by its owner
+// alone; an existing one keeps its owner and its mode where possible, so that the broker may read it
 // still.
-func (e *Editor) Save() error { return replaceFile(e.path, e.text().Bytes(), os.Rename) }
+func (e *Editor) Save() error { return files.Replace(e.path, e.text().Bytes()) }
 
 func (e *Editor) text() *bytes.Buffer {
 	var b bytes.Buffer

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/uniomq/unio/config"
@@ -170,28 +169,6 @@ func TestSaveKeepsModeAndLink(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
-		t.Errorf("files beside it: %v, %v", entries, err)
-	}
-}
-
-func TestMountedFileIsOverwritten(t *testing.T) {
-	t.Parallel()
-	_, path := edit(t, "joe:a long line, longer than the new one\n")
-	for _, c := range []struct {
-		cause error
-		want  string
-	}{{syscall.EACCES, "joe:a long line, longer than the new one\n"}, {syscall.EBUSY, "new\n"}} {
-		err := replaceFile(path, []byte("new\n"), func(from, to string) error {
-			return &os.LinkError{Op: "rename", Old: from, New: to, Err: c.cause}
-		})
-		if (err == nil) != (c.want == "new\n") {
-			t.Errorf("rename fails with %v: %v", c.cause, err)
-		}
-		if text, err := os.ReadFile(path); err != nil || string(text) != c.want {
-			t.Errorf("rename fails with %v: file is %q, %v", c.cause, text, err)
-		}
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("files beside it: %v, %v", entries, err)

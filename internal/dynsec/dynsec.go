@@ -15,6 +15,7 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
+	"github.com/uniomq/unio/internal/files"
 )
 
 // Topic is the endpoint of commands.
@@ -93,14 +94,14 @@ func (s *Security) create() ([]byte, error) {
 	}
 	if passwords != nil {
 		path := s.options.Path + ".pw"
-		if err := auth.ReplaceFile(path, passwords); err != nil {
+		if err := files.Replace(path, passwords); err != nil {
 			return nil, fmt.Errorf("write the first passwords: %w", err)
 		}
 		s.made = append(s.made, path)
 		s.options.Log.Info("Dynamic security: the first passwords are in " + path + ".")
 	}
 	data := c.file()
-	if err := auth.ReplaceFile(s.options.Path, data); err != nil {
+	if err := files.Replace(s.options.Path, data); err != nil {
 		return nil, fmt.Errorf("write the first file: %w", err)
 	}
 	s.made = append(s.made, s.options.Path)
@@ -177,7 +178,7 @@ func (s *Security) save() error {
 	s.mu.RLock()
 	data := s.content.file()
 	s.mu.RUnlock()
-	if err := auth.ReplaceFile(s.options.Path, data); err != nil {
+	if err := files.Replace(s.options.Path, data); err != nil {
 		return err
 	}
 	s.written, s.unsaved = data, false
