@@ -78,6 +78,7 @@ func (s *Server) watchMemory() {
 				t.Reset(memoryInterval)
 			}
 		}
+		s.broker.SetRoom(room(limit, int64(heap)))
 		over := limit > 0 && heap > uint64(limit)
 		if over == short {
 			continue
@@ -85,16 +86,35 @@ func (s *Server) watchMemory() {
 		short = over
 		s.broker.SetShort(short)
 		if short {
-			s.log.Error(fmt.Sprintf("memory_limit of %d bytes is reached: new clients, and messages for stored sessions, are refused", limit))
+			s.log.Error(fmt.Sprintf("memory_limit of %d bytes is reached: new clients, and messages that would have to be stored, are refused", limit))
 		} else {
 			s.log.Warn(fmt.Sprintf("memory_limit of %d bytes is no longer reached", limit))
 		}
 	}
 }
 
-// setMemoryLimit makes Go collect more often when the heap comes near the limit. Without one GOMEMLIMIT stays in force.
+// growthLimit is up to where queues and the like may grow: new clients find the rest.
+func growthLimit(limit int64) int64 { return limit - limit/8 }
+
+// room is how many bytes queues and the like may take until the heap is looked at again; negative:
+// there is no limit. Much of a heap below growthLimit may be garbage, so that something is left to
+// take in any case.
+func room(limit, heap int64) int64 {
+	left := growthLimit(limit) - heap
+	switch {
+	case limit <= 0:
+		return -1
+	case left < 0:
+		return 0
+	default:
+		return max(left, limit/16)
+	}
+}
+
+// setMemoryLimit makes Go collect more often when the heap comes near to where growth is refused, so
+// that what is refused is not refused for garbage. Without a limit GOMEMLIMIT stays in force.
 func setMemoryLimit(limit int64) {
 	if limit > 0 {
-		debug.SetMemoryLimit(limit)
+		debug.SetMemoryLimit(growthLimit(limit))
 	}
 }

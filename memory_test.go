@@ -30,3 +30,18 @@ func TestMemoryIsTidiedUpWhenNothingGoesOn(t *testing.T) {
 		}
 	}
 }
+
+func TestRoomIsWhatQueuesMayTake(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ limit, heap, want int64 }{
+		{0, 1000, -1}, // no limit
+		{1600, 400, 1000},
+		{1600, 1390, 100}, // near: some of it may be garbage
+		{1600, 1401, 0},   // the rest is for new clients
+		{1600, 2000, 0},
+	} {
+		if got := room(c.limit, c.heap); got != c.want {
+			t.Errorf("limit %d, heap %d: %d, want %d", c.limit, c.heap, got, c.want)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type batch struct {
 	commit *commit // nil until something is staged
 	acks   []ack   // owed to the connection that was read from
 	owed   int     // PUBACKs among them
+	grown  int64   // bytes that wait now and did not before, see room.go
 
 	message    message // being routed
 	matches    topic.Matches[*subscriber]
@@ -56,6 +57,10 @@ func (b *Broker) newBatch() *batch {
 func (bt *batch) finish(c *conn) {
 	bt.settleUp(c)
 	bt.b.counters.add(&bt.traffic) // before a client can see what is counted
+	if bt.grown > 0 {
+		bt.b.take(bt.grown)
+		bt.grown = 0
+	}
 	if bt.round != nil {
 		bt.round.take(bt)
 	} else {
@@ -125,28 +130,46 @@ func (r *round) flush() {
 
 // append puts a frame into the output of c, whose mu is held.
 func (bt *batch) append(c *conn, frame []byte) {
-	out := c.buffer()
-	out.p = append(out.p, frame...)
+	out := c.output()
+	out.add(frame)
+	if out.size > blockSize {
+		bt.grown += int64(len(frame))
+	}
 	bt.touch(c, len(frame))
+}
+
+// share puts a PUBLISH into the output of c, whose mu is held: its head, and its payload, which
+// nobody changes any more.
+func (bt *batch) share(c *conn, head, payload []byte) {
+	out := c.output()
+	out.add(head)
+	out.share(payload)
+	bt.grown += waitingCost
+	bt.touch(c, len(head)+len(payload))
 }
 
 // packet encodes p into the output of c, whose mu is held. It reports false if that is more than the client takes at once: then nothing is sent, and
 // the connection ends when the batch is flushed.
 // [MQTT-3.1.2-24]
 func (bt *batch) packet(c *conn, p mqtt.Packet) bool {
-	out := c.buffer()
-	n := len(out.p)
-	out.p = p.Append(out.p, c.version)
-	size := len(out.p) - n
+	out := c.output()
+	dst := out.begin(packetRoom)
+	n := len(dst)
+	dst = p.Append(dst, c.version)
+	size := len(dst) - n
 	if size > int(c.maxPacket) {
-		out.p = out.p[:n]
+		out.end(dst[:n])
 		bt.doomAfter(c, mqtt.PacketTooLarge)
 		return false
 	}
+	out.end(dst)
 	bt.touch(c, size)
 	c.tell(p)
 	return true
 }
+
+// packetRoom is the size in bytes that most packets besides PUBLISH do not exceed.
+const packetRoom = 64
 
 // doomAfter ends the connection of c, whose mu is held, when the batch is flushed.
 func (bt *batch) doomAfter(c *conn, why mqtt.ReasonCode) {

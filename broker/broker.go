@@ -61,7 +61,8 @@ type Broker struct {
 	engine   engine
 	counters counters
 	door     door
-	short    atomic.Bool // of memory
+	short    atomic.Bool  // of memory
+	room     atomic.Int64 // bytes, see SetRoom
 	mounts   mounts
 	rechecks atomic.Uint64 // how often Recheck has begun
 
@@ -87,6 +88,7 @@ func New(o Options) (*Broker, error) {
 		b.store = memory.New()
 	}
 	b.options.Store(&o)
+	b.SetRoom(-1)
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.registry.init()
 	b.timers.init()
@@ -178,12 +180,6 @@ func (b *Broker) ReconfigureListener(l net.Listener, o ListenerOptions) {
 		b.mounts.note(ln)
 	}
 }
-
-// SetShort says whether the program is short of memory. While it is, new clients are refused, and messages that would have to be stored.
-func (b *Broker) SetShort(on bool) { b.short.Store(on) }
-
-// full reports whether nothing more should be stored.
-func (b *Broker) full() bool { return b.store.Full() || b.short.Load() }
 
 // Clients returns the clients that are connected.
 func (b *Broker) Clients() []*Client {

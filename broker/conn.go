@@ -58,7 +58,7 @@ type conn struct {
 	held    bool // something waits for the buffer, which was full, and no acknowledgement will come for it
 	doom    mqtt.ReasonCode
 	mu      sync.Mutex
-	out     *buffer // to be written; nil: nothing
+	out     *output // to be written; nil: nothing
 	cause   error   // why it was closed
 	cursor  uint64  // ordinal of the newest delivery pulled from the store
 	waits   *waits  // nil: nothing of that yet
@@ -395,8 +395,7 @@ func (c *conn) shut(cause error) {
 		d := mqtt.Disconnect{Reason: code}
 		setReason(&d.Properties, cause, c.maxPacket)
 		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
-			out := c.buffer()
-			out.p = append(out.p, p...)
+			c.output().add(p)
 			c.tell(&d)
 		}
 	}

@@ -10,9 +10,11 @@ import (
 // A frame is bt.message encoded for one kind of receiver. Most receivers of a message
 // are of one kind, so that it is encoded once and copied; at QoS 1 and 2 the packet id is patched in.
 type frame struct {
-	p  []byte
-	id int // where the packet id is
-	ok bool
+	p    []byte // without the payload, if that is to be shared
+	head int    // where the payload begins
+	size int    // of the whole packet
+	id   int    // where the packet id is
+	ok   bool
 }
 
 // kinds: version (3.x or 5), QoS, RETAIN
@@ -30,7 +32,11 @@ func (bt *batch) frame(v mqtt.Version, d *store.Delivery) *frame {
 	f := &bt.frames[k]
 	if !f.ok {
 		bt.prepare(&bt.message, d)
-		f.p = bt.out.Append(f.p[:0], v)
+		f.p = bt.out.AppendHead(f.p[:0], v)
+		f.head, f.size = len(f.p), len(f.p)+len(bt.out.Payload)
+		if n := len(bt.out.Payload); n < shareSize || n < shareAlone && bt.alone() {
+			f.p = append(f.p, bt.out.Payload...)
+		}
 		f.ok, f.id = true, 0
 		if d.QoS > 0 {
 			f.id = mqtt.PacketIDOffset(f.p)
@@ -38,6 +44,9 @@ func (bt *batch) frame(v mqtt.Version, d *store.Delivery) *frame {
 	}
 	return f
 }
+
+// alone reports whether bt.message has one receiver.
+func (bt *batch) alone() bool { return len(bt.matches.Subs)+len(bt.matches.Groups) == 1 }
 
 // prepare makes bt.out the PUBLISH of m for d, without anything that only one receiver gets.
 // [MQTT-3.3.1-3, MQTT-4.3.1-1, MQTT-4.3.2-2, MQTT-4.3.3-2]
@@ -59,7 +68,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	if c.closed || !c.live {
 		return skipped
 	}
-	full := c.buffered() >= bt.o.MaxBufferedBytes
+	full := c.buffered() >= bt.maxBuffered()
 	if d.QoS == 0 {
 		if full {
 			return DropBufferFull
@@ -67,7 +76,11 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	} else {
 		d.PacketID = c.sess.NextID()
 		if full || c.sess.Waiting() > 0 || !c.sess.CanSend(d.PacketID) {
-			d.Message = bt.message.kept(bt.now)
+			if c.b.cramped() {
+				return DropQueueFull
+			}
+			d.Message = bt.kept()
+			bt.grown += waitingCost
 			c.held = c.held || full
 			if !c.sess.Push(d) {
 				return DropQueueFull
@@ -77,24 +90,32 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	}
 	if c.lo.MountPoint != "" || c.version == mqtt.V5 && (d.SubscriptionID != 0 || c.sess.UsesAliases()) {
 		bt.prepare(&bt.message, d)
+		if c.output().shares(len(bt.out.Payload)) {
+			bt.out.Payload = bt.kept().Payload
+		}
 		if !c.transmit(bt, d) {
 			return DropTooLarge
 		}
 		return delivered
 	}
 	f := bt.frame(c.version, d)
-	if len(f.p) > int(c.maxPacket) {
+	if f.size > int(c.maxPacket) {
 		return DropTooLarge
 	}
 	if d.QoS > 0 {
 		binary.BigEndian.PutUint16(f.p[f.id:], d.PacketID)
 		c.sess.Sent(d, len(bt.message.payload), store.Sent)
 	}
-	bt.append(c, f.p)
+	whole := len(f.p) == f.size
+	if out := c.output(); !whole || out.size > 0 && out.shares(len(bt.message.payload)) {
+		bt.share(c, f.p[:f.head], bt.kept().Payload)
+	} else {
+		bt.append(c, f.p)
+	}
 	bt.sent++
 	bt.publishBytesSent += int64(len(bt.message.payload))
 	if c.b.options.Load().Events.Sent != nil {
-		c.tellFrame(f.p)
+		c.tellFrame(append(f.p[:f.head:f.head], bt.message.payload...))
 	}
 	return delivered
 }
@@ -107,7 +128,7 @@ func (c *conn) tellFrame(frame []byte) {
 }
 
 // transmit sends bt.out to c with what is c's alone: mount point, subscription identifier and topic
-// alias. It reports false if that is larger than c accepts. c.mu is held.
+// alias. It reports false if that is larger than c accepts. A payload that is to be shared must be one that nobody changes. c.mu is held.
 // [MQTT-3.3.4-5]
 func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	p := &bt.out
@@ -120,7 +141,7 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	if d.QoS > 0 {
 		c.sess.Sent(d, len(p.Payload), store.Sent)
 	}
-	bt.packet(c, p)
+	bt.publishTo(c, p)
 	bt.sent++
 	bt.publishBytesSent += int64(len(p.Payload))
 	return true
@@ -143,6 +164,20 @@ func (c *conn) fits(bt *batch, d *store.Delivery) bool {
 	}
 	bt.prepare(&bt.message, d)
 	return c.address(&bt.out, d)
+}
+
+// publishTo encodes p into the output of c, whose mu is held.
+func (bt *batch) publishTo(c *conn, p *mqtt.Publish) {
+	out := c.output()
+	size := p.Size(c.version)
+	if n := len(p.Payload); out.shares(n) {
+		out.end(p.AppendHead(out.begin(size-n), c.version))
+		out.share(p.Payload)
+	} else {
+		out.end(p.Append(out.begin(size), c.version))
+	}
+	bt.touch(c, size)
+	c.tell(p)
 }
 
 // alias replaces p's topic by an alias if the client allows for it [MQTT-3.1.2-26].
@@ -192,7 +227,7 @@ func (c *conn) pump(bt *batch) {
 
 // full reports whether no more may be put into the buffer, and notes that something waits for it. mu is held.
 func (c *conn) full(bt *batch) bool {
-	full := c.buffered() >= bt.o.MaxBufferedBytes
+	full := c.buffered() >= bt.maxBuffered()
 	c.held = c.held || full
 	return full
 }

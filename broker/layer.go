@@ -184,7 +184,7 @@ func (c *conn) readableLayer(fd uintptr) error {
 // flushLayer lets the layer write what it has of its own.
 func (c *conn) flushLayer() {
 	c.mu.Lock()
-	c.buffer() // it may be empty: the layer is asked all the same, if need be by who writes now
+	c.output().poke = true // it may be empty: the layer is asked all the same, if need be by who writes now
 	c.mu.Unlock()
 	c.flush(false)
 }

@@ -221,7 +221,7 @@ func TestConnectMustComeInTime(t *testing.T) {
 // TestShutdownDoesNotWaitForAStuckClient has a client that takes nothing of what is written to it.
 func TestShutdownDoesNotWaitForAStuckClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, err := broker.New(broker.Options{Limits: broker.Limits{WriteTimeout: time.Hour}})
+		b, err := broker.New(broker.Options{Limits: broker.Limits{WriteTimeout: time.Hour, MaxBufferedBytes: 32 << 20}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,7 +36,7 @@ type Limits struct {
 	MaxInflightBytes   int64         // payload bytes in flight to a client, beyond which no other message is sent; none
 	MaxQueuedMessages  int           // per session, beyond those in flight; the newest is dropped; 1000. Negative: none
 	MaxQueuedBytes     int64         // per session, beyond those in flight; none
-	MaxBufferedBytes   int           // per connection, waiting for its socket; QoS 0 beyond it is dropped; 16 MiB
+	MaxBufferedBytes   int           // per connection, waiting for its socket; QoS 0 beyond it is dropped; 1 MiB
 	MaxKeepAlive       uint16        // seconds, of v5 clients; 65,535
 	MaxTopicLevels     int           // of names and filters; 200
 	MaxSessionExpiry   time.Duration // an offline session ends then; none
@@ -68,7 +68,7 @@ func (l *Limits) setDefaults() {
 	l.MaxQueuedMessages = max(l.MaxQueuedMessages, 0)
 	def(&l.MaxSubscriptions, 10_000)
 	def(&l.MaxSharedSubscriptions, 100)
-	def(&l.MaxBufferedBytes, 16<<20)
+	def(&l.MaxBufferedBytes, 1<<20)
 	def(&l.MaxKeepAlive, 65535)
 	def(&l.MaxTopicLevels, 200)
 	def(&l.ConnectTimeout, 10*time.Second)

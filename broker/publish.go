@@ -73,7 +73,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 	code, taken := c.admit(bt, p)
 	if !code.Failed() && !taken {
 		bt.load(c, p)
-		if c.b.full() && c.b.mustStore(bt) {
+		if (c.b.full() || c.b.cramped()) && c.b.mustStore(bt) {
 			drop(c.b, c.client.ID, DropStoreFull, p.Topic)
 			if c.version < mqtt.V5 {
 				return nil // it cannot be told, and is not acknowledged

@@ -18,7 +18,7 @@ type retainedMessage struct {
 // retain makes m its topic's retained message, or clears it if the payload is empty [MQTT-3.3.1-5, -6].
 // [MQTT-3.3.1-7]
 func (b *Broker) retain(bt *batch, m *message) {
-	kept := m.kept(bt.now)
+	kept := bt.kept()
 	var old, fresh *retainedMessage
 	if len(m.payload) == 0 {
 		var ok bool

@@ -221,7 +221,7 @@ func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], choice boo
 	if !stored {
 		return c.send(bt, &d)
 	}
-	d.Message = m.kept(bt.now)
+	d.Message = bt.kept()
 	bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
 	return delivered
 }

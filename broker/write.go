@@ -3,7 +3,6 @@ package broker
 import (
 	"errors"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -13,78 +12,79 @@ import (
 // If the socket is full, one goroutine, drain, waits for it with a deadline.
 //
 // A connection that is not a socket (raw is nil) is always written by drain, since its
-// Write may block. An idle connection holds no buffer.
+// Write may block. An idle connection holds no output.
 
-// buffer is an output buffer; it is pooled.
-type buffer struct {
-	p     []byte
-	n     int                   // what write has written
-	write func(fd uintptr) bool // makes one attempt to write p. Bound once, so that a write does not allocate
-}
-
-func newBuffer() *buffer {
-	b := &buffer{p: make([]byte, 0, 2048)}
-	b.write = func(fd uintptr) bool {
-		n, err := sysWrite(fd, b.p)
-		if err != nil {
-			n = 0 // full, or broken: drain finds out
-		}
-		b.n = n
-		return true
-	}
-	return b
-}
-
-// maxPooledBuffer is the size in bytes above which a buffer is left to the garbage collector.
-const maxPooledBuffer = 256 << 10
-
-var buffers = sync.Pool{New: func() any { return newBuffer() }}
-
-// buffer returns what to append output to. mu is held.
-func (c *conn) buffer() *buffer {
+// output returns what to append to. mu is held.
+func (c *conn) output() *output {
 	if c.out == nil {
-		c.out = buffers.Get().(*buffer)
+		c.out = outputs.Get().(*output)
 	}
 	return c.out
 }
 
-// take removes the output that waits; nil: none. mu is held.
-func (c *conn) take() *buffer {
+// ready returns the output if something of it is to be written. mu is held.
+func (c *conn) ready() *output {
 	out := c.out
-	c.out = nil
-	if out != nil && len(out.p) == 0 && c.layer == nil {
+	if out == nil {
+		return nil
+	}
+	if out.size == 0 && !out.poke {
+		c.out = nil
+		out.advance(0) // a part that nothing was added to
 		out.release()
 		return nil
 	}
+	out.poke = false
 	return out
 }
 
-// buffered is how many bytes wait, besides those being written. mu is held.
+// attempt is what tryWrite is to write: for a bare socket n bytes of out, else p.
+type attempt struct {
+	out *output // nil: nothing is to be written
+	p   []byte
+	n   int
+}
+
+// attempt returns what the writer is to try next. mu is held.
+func (c *conn) attempt() attempt {
+	out := c.ready()
+	switch {
+	case out == nil:
+		return attempt{}
+	case c.raw != nil && c.layer == nil:
+		return attempt{out: out, n: out.prepare()}
+	default:
+		p := out.next()
+		return attempt{out, p, len(p)}
+	}
+}
+
+// written takes n bytes of out away, unless abort has taken all. mu is held.
+func (c *conn) written(out *output, n int) {
+	if c.out == out {
+		out.advance(n)
+	}
+}
+
+// buffered is how many bytes wait. mu is held.
 func (c *conn) buffered() int {
 	if c.out == nil {
 		return 0
 	}
-	return len(c.out.p)
-}
-
-func (b *buffer) release() {
-	if cap(b.p) <= maxPooledBuffer {
-		b.p = b.p[:0]
-		buffers.Put(b)
-	}
+	return c.out.size
 }
 
 // tryWrite makes one attempt and returns how much was taken, and whether there is more to be done, if not to be taken.
-func (c *conn) tryWrite(out *buffer) (n int, more bool) {
+func (c *conn) tryWrite(a attempt) (n int, more bool) {
 	switch {
 	case c.raw == nil:
 		return 0, true
 	case c.layer != nil:
-		return c.layer.tryWrite(c.raw, out.p)
+		return c.layer.tryWrite(c.raw, a.p)
 	}
-	out.n = 0
-	err := c.raw.Write(out.write)
-	return out.n, err != nil || out.n < len(out.p)
+	a.out.n = 0
+	err := c.raw.Write(a.out.write)
+	return a.out.n, err != nil || a.out.n < a.n
 }
 
 // flush writes what is in out, as far as the socket takes it; last closes the socket behind it.
@@ -95,23 +95,24 @@ func (c *conn) flush(last bool) {
 		c.mu.Unlock()
 		return
 	}
-	out := c.take()
-	c.writing = out != nil
+	next := c.attempt()
+	c.writing = next.out != nil
 	c.mu.Unlock()
-	for round := 1; out != nil; round++ {
-		n, more := c.tryWrite(out)
+	for round := 1; next.out != nil; round++ {
+		n, more := c.tryWrite(next)
 		c.mu.Lock()
+		c.written(next.out, n)
 		busy := round >= flushRounds && c.buffered() > 0 // others go on appending: this may be an event loop, which has more to do
-		if more || busy || c.held && !c.closed {         // drain also takes what waited for the buffer
+		if more || busy || c.held && !c.closed {         // drain also takes what waited for room
+			p := next.out.next()
 			c.mu.Unlock()
 			c.b.wg.Add(1)
-			go c.drain(out, n)
+			go c.drain(next.out, p)
 			return
 		}
-		out.release()
-		out = c.take()
-		c.writing = out != nil
-		c.unpause() // it may have seen the buffer before it was taken
+		next = c.attempt()
+		c.writing = next.out != nil
+		c.unpause() // it may have seen the output before it was written
 		last = c.closed
 		c.mu.Unlock()
 	}
@@ -138,15 +139,15 @@ func (c *conn) hangUp() {
 	_ = c.raw.Control(sysShutdown)
 }
 
-// drain writes out from n on, and then whatever has come since, waiting for the socket, and
-// gives up after WriteTimeout without progress.
-func (c *conn) drain(out *buffer, n int) {
+// drain writes p, and then whatever waits behind it, waiting for the socket, and gives up after
+// WriteTimeout without progress. A layer may have something left even if p is empty.
+func (c *conn) drain(out *output, p []byte) {
 	defer c.b.wg.Done()
 	for out != nil {
-		for first := c.layer != nil; first || n < len(out.p); first = false {
+		n := 0
+		if len(p) > 0 || c.layer != nil {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.options.Load().WriteTimeout))
-			m, err := c.nc.Write(out.p[n:min(n+drainChunk, len(out.p))])
-			n += m
+			m, err := c.nc.Write(p[:min(len(p), drainChunk)])
 			if err != nil {
 				if errors.Is(err, os.ErrDeadlineExceeded) {
 					err = errWriteTimeout
@@ -154,27 +155,31 @@ func (c *conn) drain(out *buffer, n int) {
 				c.abort(err)
 				return
 			}
+			n = m
 		}
-		out.release()
-		out, n = c.more(), 0
+		out, p = c.more(out, n)
 	}
 }
 
 // drainChunk is how many bytes a client must at least take within WriteTimeout.
 const drainChunk = 64 << 10
 
-// more takes what drain is to write next; nil ends drain.
-func (c *conn) more() *buffer {
+// more takes n bytes away, which drain has written, and returns what it is to write next; nil: this
+// is its end. Where there is room again, what waited for it is added.
+func (c *conn) more(was *output, n int) (out *output, p []byte) {
 	bt := c.b.newBatch()
 	defer bt.finish(nil)
 	c.mu.Lock()
-	c.held = false
-	if c.buffered() == 0 && c.live && !c.closed {
-		c.pump(bt) // there is room again
+	c.written(was, n)
+	if c.held && c.buffered() <= bt.o.MaxBufferedBytes/2 {
+		c.held = false
+		c.pump(bt)
 	}
-	out := c.take()
+	out = c.ready()
 	c.writing = out != nil
-	if out == nil {
+	if out != nil {
+		p = out.next()
+	} else {
 		_ = c.nc.SetWriteDeadline(time.Time{}) // it would fail the next write that does not wait
 	}
 	c.unpause()
@@ -183,7 +188,7 @@ func (c *conn) more() *buffer {
 	if out == nil && closed {
 		c.hangUp()
 	}
-	return out
+	return out, p
 }
 
 // abort ends a connection whose socket takes nothing. The read loop sees the close.

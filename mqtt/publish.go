@@ -63,6 +63,12 @@ func (p *Publish) Decode(v Version, frame []byte) error {
 // Append implements [Packet]. It does not keep or change any field's memory. DUP
 // is written at QoS 1 and 2 only [MQTT-3.3.1-2].
 func (p *Publish) Append(dst []byte, v Version) []byte {
+	return append(p.AppendHead(dst, v), p.Payload...)
+}
+
+// AppendHead is Append without the payload, which is the last part of the packet: the payload can
+// then be written from where it is.
+func (p *Publish) AppendHead(dst []byte, v Version) []byte {
 	first := byte(PUBLISH)<<4 | p.QoS<<1
 	if p.Dup && p.QoS > 0 {
 		first |= 0x08
@@ -81,7 +87,7 @@ func (p *Publish) Append(dst []byte, v Version) []byte {
 		dst = p.Properties.appendFields(dst, allowedProperties[PUBLISH])
 		dst = append(dst, p.Forwarded...)
 	}
-	return append(dst, p.Payload...)
+	return dst
 }
 
 // Size returns the size in bytes of what Append writes, fixed header included, to

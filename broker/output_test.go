@@ -1,0 +1,91 @@
+package broker
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestOutputIsWhatWasAddedInOrder adds and writes pieces of all sizes, and compares with one buffer.
+func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	o := newOutput()
+	var want, got []byte
+	fill := func() []byte {
+		p := make([]byte, 1+rnd.IntN([]int{30, 3000, 50_000}[rnd.IntN(3)]))
+		for i := range p {
+			p[i] = byte(rnd.Uint32())
+		}
+		return p
+	}
+	for range 3000 {
+		switch rnd.IntN(5) {
+		case 0, 1:
+			p := fill()
+			o.add(p)
+			want = append(want, p...)
+		case 2:
+			p := fill()
+			o.share(p)
+			want = append(want, p...)
+		case 3: // a packet that is too large for its client
+			dst := o.begin(packetRoom)
+			o.end(append(dst, fill()...)[:len(dst)])
+		default:
+			p := o.next()
+			if len(p) == 0 && o.size > 0 {
+				t.Fatalf("%d bytes wait, and there is nothing to write", o.size)
+			}
+			n := rnd.IntN(len(p) + 1)
+			got = append(got, p[:n]...)
+			o.advance(n)
+		}
+		if o.size != len(want)-len(got) {
+			t.Fatalf("size is %d, want %d", o.size, len(want)-len(got))
+		}
+	}
+	for o.size > 0 {
+		p := o.next()
+		got = append(got, p...)
+		o.advance(len(p))
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("what was written is not what was added")
+	}
+	if o.advance(0); len(o.parts) != 0 {
+		t.Errorf("%d parts are left", len(o.parts))
+	}
+}
+
+// TestOutputThatGrowsIsNotCopied adds large amounts: what is there already stays where it is.
+func TestOutputThatGrowsIsNotCopied(t *testing.T) {
+	frame := make([]byte, 1000)
+	payload := make([]byte, 4000)
+	var copied *output
+	allocations := testing.AllocsPerRun(1, func() {
+		copied = newOutput()
+		for range 10_000 {
+			copied.add(frame)
+		}
+	})
+	if blocks := 10_000 * len(frame) / blockSize; allocations > float64(3*blocks) {
+		t.Errorf("%v allocations for %d bytes in blocks of %d", allocations, copied.size, blockSize)
+	}
+	for _, part := range copied.parts {
+		if cap(part.block.p) > 2*blockSize {
+			t.Fatalf("a block has room for %d bytes", cap(part.block.p))
+		}
+	}
+	shared := newOutput()
+	for range 10_000 {
+		shared.add(frame[:20])
+		shared.share(payload)
+	}
+	used := make(map[*block]bool)
+	for _, part := range shared.parts {
+		used[part.block] = true
+	}
+	if len(used) > 10_000*20/blockSize+2 {
+		t.Errorf("heads of 20 bytes take %d blocks", len(used))
+	}
+}
