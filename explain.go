@@ -80,8 +80,12 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 	answer := &Answer{
 		Action: q.Action, Client: q.ClientID, Username: q.Username, Listener: name(*l), Topic: string(a.Topic), Allow: true,
 	}
-	if (a.Action == broker.ActionPublish || a.Action == broker.ActionWill) && broker.Reserved(a.Topic) {
+	switch {
+	case (a.Action == broker.ActionPublish || a.Action == broker.ActionWill) && broker.Reserved(a.Topic):
 		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
+		return answer, nil
+	case a.Action == broker.ActionWill && broker.IsControl(a.Topic):
+		answer.Allow, answer.Reason = false, "no will is a request below $CONTROL, whatever the rules say"
 		return answer, nil
 	}
 	if d := dynamic[name(*l)]; d != nil {
@@ -90,6 +94,9 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 	answer.Allow, answer.Files = by.Explain(a)
 	if len(answer.Files) == 0 {
 		answer.Reason = "the listener has neither acl_file nor rules_file nor dynamic security"
+		if !answer.Allow {
+			answer.Reason += ": " + by.Reason(a)
+		}
 	}
 	return answer, nil
 }
@@ -126,7 +133,7 @@ func (q *Question) access(cfg *config.Config) (broker.Access, *config.Listener, 
 		}
 	}
 	a.Client = &broker.Client{
-		ID: q.ClientID, Username: q.Username, HasUsername: !q.Anonymous, Version: q.Version, CleanStart: q.CleanStart, HasWill: q.HasWill,
+		ID: q.ClientID, Username: q.Username, HasUsername: !q.Anonymous, LoggedIn: !q.Anonymous, Version: q.Version, CleanStart: q.CleanStart, HasWill: q.HasWill,
 		LocalAddr: &net.TCPAddr{Port: int(l.Port)}, Listener: name(*l), Transport: q.transport(), Attributes: q.Attributes,
 	}
 	if q.Address != "" {

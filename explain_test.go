@@ -61,6 +61,19 @@ func TestExplainNamesRulesPlaceholdersAndNearMisses(t *testing.T) {
 		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "ann/x", ":1884" }, true, "{}/rules:5: allow publish topic=plant/%u/x qos=0 [%u=ann]"},
 		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "x", ":1885" }, true, "the listener has neither acl_file nor rules_file nor dynamic security"},
 		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS/x" }, false, "only the broker publishes below $SYS, whatever the rules say"},
+		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS" }, false, "only the broker publishes below $SYS, whatever the rules say"},
+		{func(q *Question) { q.Action, q.Topic = "will", "$CONTROL" }, false, "no will is a request below $CONTROL, whatever the rules say"},
+		{
+			func(q *Question) {
+				q.Action, q.Topic, q.Listener, q.Username, q.Anonymous = "publish", "$SYS/broker/connection/x/state", ":1885", "", true
+			}, false,
+			"the listener has neither acl_file nor rules_file nor dynamic security: no rule matched, and only a bridge or a client that has logged in" +
+				" tells the state of a bridge then",
+		},
+		{
+			func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "$SYS/broker/connection/x/state", ":1885" }, true,
+			"the listener has neither acl_file nor rules_file nor dynamic security",
+		},
 	} {
 		q := ann
 		c.change(&q)

@@ -42,7 +42,7 @@ func (c *conn) connect(deadline time.Time, judged uint64) (rest []byte, err erro
 		c.refuse(err)
 		return nil, err
 	}
-	c.client.Version, c.client.CleanStart, c.client.HasWill = p.Version, p.CleanStart, p.Will != nil
+	c.client.Version, c.client.CleanStart, c.client.HasWill, c.client.Bridge = p.Version, p.CleanStart, p.Will != nil, p.Bridge
 	c.client.ID, c.client.Username = p.ClientID, p.Username
 	c.client.HasUsername = p.HasUsername && p.Username != "" // an empty one is none, as for Mosquitto
 	c.received(&p)

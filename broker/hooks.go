@@ -18,6 +18,8 @@ type Client struct {
 	Version     mqtt.Version
 	CleanStart  bool
 	HasWill     bool   // CONNECT had a will
+	Bridge      bool   // CONNECT had the bridge bit (level 0x83 or 0x84), as those of Mosquitto's bridges before 5.0
+	LoggedIn    bool   // the Authenticator has checked who it is, and says so while it authenticates; else Username is a claim
 	KeepAlive   uint16 // seconds, in force
 	RemoteAddr  net.Addr
 	LocalAddr   net.Addr

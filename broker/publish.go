@@ -149,15 +149,13 @@ func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bo
 		drop(b, c.client.ID, DropOversize, p.Topic)
 		return mqtt.QuotaExceeded, false
 	}
-	if o.Authorizer != nil {
-		a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup, Size: len(p.Payload)}
-		if !o.may(a) {
-			drop(b, c.client.ID, DropUnauthorized, p.Topic)
-			if p.QoS > 0 {
-				bt.why = c.why(o, a)
-			}
-			return mqtt.NotAuthorized, false
+	a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup, Size: len(p.Payload)}
+	if !o.may(a) {
+		drop(b, c.client.ID, DropUnauthorized, p.Topic)
+		if p.QoS > 0 {
+			bt.why = c.why(o, a)
 		}
+		return mqtt.NotAuthorized, false
 	}
 	for _, i := range o.Interceptors {
 		if s, ok := i.(Selective); ok && !s.Concerns(p.Topic) {
@@ -173,6 +171,10 @@ func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bo
 			drop(b, c.client.ID, DropRefused, p.Topic)
 			return reason(err, mqtt.NotAuthorized), false
 		}
+	}
+	if IsControl(p.Topic) { // nobody has taken it
+		drop(b, c.client.ID, DropUnauthorized, p.Topic)
+		return mqtt.NotAuthorized, false
 	}
 	return mqtt.Success, false
 }

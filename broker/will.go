@@ -14,7 +14,7 @@ type will struct {
 	store.Will
 }
 
-// newWill checks the will of a CONNECT.
+// newWill checks the will of a CONNECT. It returns nil for one that is left out.
 func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 	l := c.b.options.Load()
 	switch {
@@ -29,11 +29,14 @@ func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 		return nil, errMountedTooLong
 	}
 	w.Topic = c.lo.MountPoint + w.Topic
-	if Reserved([]byte(w.Topic)) || isControl([]byte(w.Topic)) {
-		return nil, mqtt.NotAuthorized
-	}
 	a := Access{Client: c.client, Action: ActionWill, Topic: []byte(w.Topic), QoS: w.QoS, Retain: w.Retain, Size: len(w.Payload)}
-	if !l.may(a) {
+	switch {
+	case Reserved(a.Topic) || IsControl(a.Topic):
+		return nil, mqtt.NotAuthorized
+	case l.may(a):
+	case isBridgeState(a.Topic): // a bridge is let in without it
+		return nil, nil
+	default:
 		return nil, l.denial(a)
 	}
 	p := &w.Properties
@@ -64,7 +67,7 @@ func (b *Broker) publishWill(w *will) {
 	}()
 	m := *w.Message
 	a := Access{Client: w.client, Action: ActionWill, Topic: []byte(m.Topic), QoS: m.QoS, Retain: m.Retain, Size: len(m.Payload)}
-	if !bt.o.may(a) { // again: the rules may have changed since CONNECT
+	if Reserved(a.Topic) || IsControl(a.Topic) || !bt.o.may(a) { // again: rules, or the broker, may have changed since CONNECT
 		drop(b, w.client.ID, DropUnauthorized, m.Topic)
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/uniomq/unio/broker"
 )
 
-// Options configure an Authorizer. A client may do what all Rules of its listener allow; without any, everything.
+// Options configure an Authorizer. A client may do what all Rules of its listener allow; without any, broker.WithoutRules decides.
 type Options struct {
 	Rules     []*Rules            // of listeners that are not in Listeners
 	Listeners map[string][]*Rules // by broker.ListenerOptions.Name, for per_listener_settings
@@ -91,6 +91,9 @@ func (a *Authorizer) rightsOf(c *broker.Client) *rights {
 // Authorize reports whether the client may do that.
 func (a *Authorizer) Authorize(q broker.Access) bool {
 	r := a.rightsOf(q.Client)
+	if len(r.sets) == 0 {
+		return broker.WithoutRules(q)
+	}
 	for i := range r.sets {
 		if allow, _ := r.sets[i].decide(&q); !allow {
 			return false
@@ -123,5 +126,5 @@ func (s *set) decideAction(q *broker.Access) (allow bool, rule *Rule) {
 	if rule = s.view.decide(s.facts, q); rule != nil {
 		return rule.Allow, rule
 	}
-	return q.Alias || q.Spelled == 0 && s.rules.model.Allow.has(q.Action), nil
+	return q.Alias || q.Spelled == 0 && s.rules.model.Allow.has(q.Action) && broker.WithoutRules(*q), nil
 }

@@ -73,7 +73,7 @@ func (r *Rules) Explain(q broker.Access) Explanation {
 // Explain decides as Authorize does and says why, for each of the Rules of the client's listener. There may be none.
 func (a *Authorizer) Explain(q broker.Access) (allow bool, why []Explanation) {
 	r := a.rightsOf(q.Client)
-	allow = true
+	allow = len(r.sets) > 0 || broker.WithoutRules(q)
 	for i := range r.sets {
 		e := r.sets[i].explain(&q)
 		allow = allow && e.Allow
@@ -97,8 +97,14 @@ func (a *Authorizer) Reason(q broker.Access) string {
 			return r.sets[i].reason(&q)
 		}
 	}
+	if len(r.sets) == 0 && !broker.WithoutRules(q) {
+		return bridgesOnly
+	}
 	return "it is allowed" // by now
 }
+
+// bridgesOnly is the reason why broker.WithoutRules says no.
+const bridgesOnly = "no rule matched, and only a bridge or a client that has logged in tells the state of a bridge then"
 
 // reason says what holds when no rule decides.
 func (s *set) reason(q *broker.Access) string {
@@ -108,6 +114,9 @@ func (s *set) reason(q *broker.Access) string {
 	}
 	if q.Spelled > 0 {
 		return "no rule names the path by more than wildcards"
+	}
+	if m.Allow.has(q.Action) && !broker.WithoutRules(*q) {
+		return bridgesOnly
 	}
 	if m.Default != nil {
 		if text := m.Default(q.Action); text != "" {

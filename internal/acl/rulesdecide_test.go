@@ -32,6 +32,13 @@ var ruleDecisions = []struct {
 	{"defaults", "default allow\ndefault deny receive\ndeny publish topic=secret/#", map[string]bool{
 		"ann@c publish a": true, "ann@c publish secret/x": false, "ann@c will secret/x": false, "ann@c receive a": false, "ann@c subscribe #": true,
 	}},
+	{"a default does not open the state of a bridge", "default allow", map[string]bool{
+		"ann@c publish $SYS/broker/connection/x/state": false, "ann@c will $SYS/broker/connection/x/state": false,
+		"ann@c receive $SYS/broker/connection/x/state": true, "ann@c subscribe $SYS/broker/connection/x/state": true,
+	}},
+	{"a rule does", "allow write topic=$SYS/broker/connection/%c/state", map[string]bool{
+		"ann@c publish $SYS/broker/connection/c/state": true, "ann@c publish $SYS/broker/connection/x/state": false,
+	}},
 	{"a default without actions spares connect and unsubscribe", "default deny\ndefault allow publish", map[string]bool{
 		"ann@c connect ": true, "ann@c unsubscribe a": true, "ann@c publish a": true, "ann@c receive a": false,
 	}},
@@ -116,7 +123,7 @@ func TestRulesDecide(t *testing.T) {
 func compareRules(t *testing.T, r *Rules, q broker.Access) {
 	t.Helper()
 	f := newFacts(q.Client, r.model.Groups)
-	want, by := r.model.Allow.has(q.Action), "default"
+	want, by := r.model.Allow.has(q.Action) && broker.WithoutRules(q), "default"
 	for _, rule := range r.sorted {
 		if rule.Actions.has(q.Action) && rule.concerns(f) && rule.decides(f, &q) && aboutTopic(rule, f, &q) {
 			want, by = rule.Allow, rule.String()

@@ -45,6 +45,9 @@ func TestAuthenticateFollowsMosquittosRules(t *testing.T) {
 		} else if err == nil && !a.Valid(c.client) {
 			t.Errorf("%s: accepted and not valid", c.name)
 		}
+		if want := c.name == "file, right"; c.client.LoggedIn != want {
+			t.Errorf("%s: logged in: %v", c.name, c.client.LoggedIn)
+		}
 	}
 }
 

@@ -151,7 +151,7 @@ func (d *Decision) settle(c *broker.Client) {
 	}
 	c.Attributes, c.Expires = usualNames(a.Attributes), a.Expires
 	if d.proof.backend != "" {
-		c.Auth = d.proof
+		c.Auth, c.LoggedIn = d.proof, true
 	}
 }
 

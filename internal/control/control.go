@@ -2,7 +2,7 @@
 // handler answers goes to TOPIC/response, to the client that asked and to nobody else, if it has a subscription to it and may receive
 // it.
 //
-// Whether a client may ask is the Authorizer's to say, before the endpoint gets the request. What is below $CONTROL is never routed
+// Whether a client may ask is the Authorizer's to say, before the endpoint gets the request. What is published on $CONTROL or below it is never routed
 // nor retained, and the engine takes no will to it, so nobody can give himself out for an endpoint.
 //
 // It starts no goroutine: a handler runs in that of the client's connection.
@@ -14,7 +14,6 @@
 package control
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -82,9 +81,9 @@ func (e *Endpoints) HandleThen(topic string, h ThenHandler) {
 func (e *Endpoints) Attach(b *broker.Broker) { e.broker.Store(b) }
 
 // Concerns implements broker.Selective.
-func (e *Endpoints) Concerns(topic []byte) bool { return bytes.HasPrefix(topic, []byte(Prefix)) }
+func (e *Endpoints) Concerns(topic []byte) bool { return broker.IsControl(topic) }
 
-// Intercept takes every message below $CONTROL and has it answered.
+// Intercept takes every message to $CONTROL and below it and has it answered.
 func (e *Endpoints) Intercept(c *broker.Client, p *mqtt.Publish) error {
 	topic := string(p.Topic)
 	response, then := NotAvailable(), func() error { return nil }

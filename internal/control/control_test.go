@@ -137,6 +137,11 @@ func TestNobodyCanGiveHimselfOutForAnEndpoint(t *testing.T) {
 		reads, writes := b.connect("reads", "$CONTROL/#"), b.connect("writes")
 		writes.publish(endpoint+"/response", "forged", 1)
 		reads.got()
+		bare := b.connect("bare", "$CONTROL")
+		writes.publish("$CONTROL", "forged", 1)
+		reads.got()
+		bare.got()
+		b.connect("late bare", "$CONTROL").got()
 		b.connect("late", "$CONTROL/#").got() // nothing was retained
 		conn, err := b.listener.Dial()
 		if err != nil {
