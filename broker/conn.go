@@ -275,13 +275,18 @@ func heavy(frame []byte) bool {
 	return (kind == mqtt.SUBSCRIBE || kind == mqtt.UNSUBSCRIBE) && len(frame) > heavySize
 }
 
-// keep holds on to an incomplete packet. Memory grows with what arrives, never with what is announced.
+// keep holds on to what was not handled: an incomplete packet or, if unread, more. p is the end of in, unless that is empty. Memory grows with what
+// arrives, never with what is announced; and what stays is moved at most once behind a packet, however small the segments are that follow.
 func (c *conn) keep(p []byte) {
-	if len(p) == 0 {
+	switch {
+	case len(p) == 0:
 		c.in = nil
-		return
+	case len(p) == len(c.in): // all of it is there already
+	case c.unread && len(c.in) > 0:
+		c.in = p // goOn goes on with it at once
+	default:
+		c.in = append([]byte(nil), p...) // what was handled is not held any longer
 	}
-	c.in = append(c.in[:0], p...)
 }
 
 // contain turns a panic of this connection's goroutine into an error that closes only it. handling is the packet that

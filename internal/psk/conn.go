@@ -204,18 +204,25 @@ func (c *Conn) fits(n int) bool {
 	if len(c.raw) < headerLen {
 		return n > headerLen
 	}
-	length := headerLen + int(c.raw[3])<<8 + int(c.raw[4])
-	return n >= length
+	return n >= c.rawLen()
 }
+
+// rawLen is the length of the record that raw begins with, once its header is there.
+func (c *Conn) rawLen() int { return headerLen + int(c.raw[3])<<8 + int(c.raw[4]) }
 
 // readMany reads once, and decrypts all the records that are whole, in place in p. The rest of the last one is kept.
 // It returns the error of the socket; that of a record goes to readErr, behind the data before it.
 func (c *Conn) readMany(sock io.Reader, p []byte) (int, error) {
-	start := copy(p, c.raw)
+	start := len(c.raw)
 	m, err := sock.Read(p[start:])
 	if m == 0 {
 		return 0, c.ended(err)
 	}
+	if start >= headerLen && start+m < c.rawLen() { // what is there of the record is not moved until it is whole
+		c.raw = append(c.raw, p[start:start+m]...)
+		return 0, nil
+	}
+	copy(p, c.raw)
 	p = p[:start+m]
 	n, rest := 0, p
 	for len(rest) >= headerLen {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/uniomq/unio/internal/memnet"
 	"github.com/uniomq/unio/internal/testenv"
@@ -129,6 +130,44 @@ func TestTryReadTakesRecordsAsTheyArrive(t *testing.T) {
 		if !bytes.Equal(sent, got) {
 			t.Fatalf("%v: read %d bytes, not the %d that were written", id, len(got), len(sent))
 		}
+	}
+}
+
+// dripping is a socket on which one byte arrives at a time.
+type dripping struct{ socket }
+
+func (d *dripping) Read(p []byte) (int, error) { return d.socket.Read(p[:min(len(p), 1)]) }
+
+// TestARecordThatArrivesByteByByteCostsWhatItIsLong reads records of two lengths that have the same bytes in all.
+func TestARecordThatArrivesByteByByteCostsWhatItIsLong(t *testing.T) {
+	cost := func(length int) time.Duration {
+		client, server := connected(t, testClient(AllSuites()[0]))
+		data := make([][]byte, maxPlaintext*32/length)
+		for i := range data {
+			data[i] = make([]byte, length)
+		}
+		s := &dripping{socket{arrived: records(t, client, data...)}}
+		p, total := make([]byte, 20_000), 0
+		before := testenv.CPUTime(t)
+		for {
+			n, err := server.TryRead(s, p)
+			total += n
+			if err == syscall.EAGAIN {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		took := testenv.CPUTime(t) - before
+		if total != maxPlaintext*32 {
+			t.Fatalf("%d bytes came", total)
+		}
+		idle(t, server)
+		return took
+	}
+	if short, long := cost(maxPlaintext/64), cost(maxPlaintext); long > 2*short {
+		t.Errorf("a byte of a short record costs %v, one of a long record %v", short/(maxPlaintext*32), long/(maxPlaintext*32))
 	}
 }
 
