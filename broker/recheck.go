@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"slices"
-
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/topic"
 )
@@ -71,31 +69,18 @@ func (c *conn) revoke(bt *batch, filter string) bool {
 
 // revoke remembers a filter for the messages that wait because of it, maybe until another connection.
 func (s *subscriber) revoke(filter string) {
-	for {
-		old := s.revoked.Load()
-		var all []string
-		if old != nil {
-			all = *old
-		}
-		if slices.Contains(all, filter) {
-			return
-		}
-		all = append(slices.Clip(all), filter)
-		if s.revoked.CompareAndSwap(old, &all) {
-			return
-		}
+	if s.revoked.Load() == nil {
+		s.revoked.CompareAndSwap(nil, new(filterSet))
 	}
+	s.revoked.Load().add(filter)
 }
 
 // isRevoked reports whether a message waits because of nothing but subscriptions that were revoked.
 func (s *subscriber) isRevoked(name string) bool {
 	revoked := s.revoked.Load()
-	if revoked == nil {
-		return false
-	}
-	matches := func(filter string) bool { return topic.Match(filter, name) }
-	return slices.ContainsFunc(*revoked, matches) && !slices.ContainsFunc(s.filters.all(), func(filter string) bool {
-		_, rest, _ := topic.SplitShare(filter)
-		return matches(rest)
-	})
+	return revoked != nil && revoked.any(func(filter string) bool { return topic.Match(filter, name) }) &&
+		!s.filters.any(func(filter string) bool {
+			_, rest, _ := topic.SplitShare(filter)
+			return topic.Match(rest, name)
+		})
 }

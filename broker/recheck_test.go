@@ -1,6 +1,8 @@
 package broker_test
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -269,5 +271,36 @@ func TestRecheckAmongClientsThatComeAndGo(t *testing.T) {
 	}
 	if got := subscriptions(b); len(got) != clients || slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, "secret") }) {
 		t.Errorf("subscriptions %q", got)
+	}
+}
+
+// TestRevokingManySubscriptionsIsLinear revokes all of some thousand subscriptions at once, and counts the memory that it takes.
+func TestRevokingManySubscriptionsIsLinear(t *testing.T) {
+	const n = 5000
+	denied := false
+	b, l := serve(t, broker.Options{
+		Authorizer: authorizer(func(a broker.Access) bool { return a.Action != broker.ActionSubscribe || !denied }),
+	})
+	c, _ := connect(t, l, clean("c"))
+	for i := range n / 100 {
+		p := mqtt.Subscribe{PacketID: 1}
+		for j := range 100 {
+			p.Subscriptions = append(p.Subscriptions, mqtt.Subscription{Filter: fmt.Sprint("t/", i, "/", j)})
+		}
+		c.send(&p)
+		if _, ok := c.read().(*mqtt.Suback); !ok {
+			t.Fatal("no SUBACK")
+		}
+	}
+	denied = true
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ended := b.Recheck(nil)
+	runtime.ReadMemStats(&after)
+	if ended != n {
+		t.Errorf("%d subscriptions have ended, want %d", ended, n)
+	}
+	if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 2000 {
+		t.Errorf("%d bytes were allocated for each", each)
 	}
 }

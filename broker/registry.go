@@ -25,10 +25,10 @@ type subscriber struct {
 	held bool        // by whoever attaches, detaches or ends the session; the registry's shard guards it
 	dead bool        // ended; the holder sets it, and the registry's shard guards that
 	// The holder owns what follows.
-	placed  bool                     // one of MaxSessions
-	away    *away                    // nil: its client is connected
-	filters filterSet                // its subscriptions, for anybody
-	revoked atomic.Pointer[[]string] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them
+	placed  bool                      // one of MaxSessions
+	away    *away                     // nil: its client is connected
+	filters filterSet                 // its subscriptions, for anybody
+	revoked atomic.Pointer[filterSet] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them
 }
 
 // away is what is pending of a session while its client is not connected.
@@ -248,10 +248,13 @@ type filterSet struct {
 
 const fewFilters = 16
 
-// add puts in a filter that is not in yet.
+// add puts in a filter, once.
 func (f *filterSet) add(filter string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, ok := f.many[filter]; ok || slices.Contains(f.few, filter) {
+		return
+	}
 	f.shared += sharedCount(filter)
 	if f.many == nil && len(f.few) < fewFilters {
 		f.few = append(f.few, filter)
@@ -311,6 +314,21 @@ func (f *filterSet) all() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.list()
+}
+
+// any reports whether match is true for some filter. It must not wait.
+func (f *filterSet) any(match func(filter string) bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.ContainsFunc(f.few, match) {
+		return true
+	}
+	for filter := range f.many {
+		if match(filter) {
+			return true
+		}
+	}
+	return false
 }
 
 // list is all, with mu held.
