@@ -71,7 +71,9 @@ func TestExplainNamesRulesPlaceholdersAndNearMisses(t *testing.T) {
 				" tells the state of a bridge then",
 		},
 		{
-			func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "$SYS/broker/connection/x/state", ":1885" }, true,
+			func(q *Question) {
+				q.Action, q.Topic, q.Listener = "publish", "$SYS/broker/connection/x/state", ":1885"
+			}, true,
 			"the listener has neither acl_file nor rules_file nor dynamic security",
 		},
 	} {

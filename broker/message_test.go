@@ -93,14 +93,15 @@ type exchange struct {
 	id       int    // where the packet id is
 }
 
-func newExchange(connect func(string, mqtt.Version, ...string) socket, v mqtt.Version, qos byte) *exchange {
-	name := fmt.Sprint("alloc/", v, "/", qos)
+// newExchange has a subscription with share, "" or that of a group, before its topic.
+func newExchange(connect func(string, mqtt.Version, ...string) socket, v mqtt.Version, qos byte, share string) *exchange {
+	name := fmt.Sprint("alloc/", v, "/", qos, share)
 	p := mqtt.Publish{QoS: qos, Topic: []byte(name), Payload: make([]byte, 64)}
 	if qos > 0 {
 		p.PacketID = 1
 	}
 	x := &exchange{
-		sub: connect("sub"+name, v, name), pub: connect("pub"+name, v),
+		sub: connect("sub"+name, v, share+name), pub: connect("pub"+name, v),
 		qos: qos, publish: p.Append(nil, v), short: make([]byte, 4),
 	}
 	x.in, x.id = make([]byte, len(x.publish)), mqtt.PacketIDOffset(x.publish)
@@ -140,7 +141,7 @@ func BenchmarkMessage(b *testing.B) {
 	connect := sockets(b, nil)
 	for qos := range byte(3) {
 		b.Run(fmt.Sprint("QoS", qos), func(b *testing.B) {
-			x := newExchange(connect, mqtt.V311, qos)
+			x := newExchange(connect, mqtt.V311, qos, "")
 			b.ReportAllocs()
 			for b.Loop() {
 				x.run()

@@ -41,7 +41,7 @@ func TestTopicThatIsTooLongBehindTheMountPointIsRefused(t *testing.T) {
 			t.Errorf("unsubscribe: %v", ack.Reasons)
 		}
 	}
-	in.publish(fits, "x")
+	_ = in.publish(fits, "x")
 	if m := out.message(); string(m.Topic) != point+fits || string(m.Payload) != "x" {
 		t.Errorf("outside came a topic of %d bytes and %q", len(m.Topic), m.Payload)
 	}

@@ -83,7 +83,7 @@ func TestWhoTellsTheStateOfABridge(t *testing.T) {
 				t.Errorf("PUBACK: %v, want %v", code, want)
 			}
 			for _, name := range reserved {
-				bridge.publishOn(name)
+				_ = bridge.publishOn(name)
 			}
 			bridge.quiet()
 			_ = bridge.nc.Close()
@@ -163,7 +163,7 @@ func TestRetainedStateOfABridgeOutlastsIt(t *testing.T) {
 	z := authorizer(broker.WithoutRules)
 	b, l := serve(t, broker.Options{Authorizer: z, Limits: broker.Limits{CheckRetainSource: true}})
 	bridge, _ := connect(t, l, mqtt.Connect{Version: mqtt.V311, ClientID: "bridge", CleanStart: true, Bridge: true})
-	bridge.publishOn("$SYS/broker/connection/x/state")
+	_ = bridge.publishOn("$SYS/broker/connection/x/state")
 	_ = bridge.nc.Close()
 	for b.Stats().Sessions > 0 {
 		runtime.Gosched()
