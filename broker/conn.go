@@ -45,7 +45,8 @@ type conn struct {
 	aliasMaximum   uint16       // the client's
 	version        mqtt.Version
 	terse          bool // the client wants no reason strings [MQTT-3.1.2-29]
-	unread         bool // in has packets that were not handled, because of throttle
+	unread         bool // in has packets that were not handled, because of throttle, or are for goOn
+	again          bool // the first of them was looked at, and told of, in the event loop
 	placed         bool // takes one of MaxConnections: in ln.count and counters.connections
 
 	// mu guards what follows, and the Outbound half of sess.
@@ -256,7 +257,11 @@ func (c *conn) data(p []byte, bt *batch) error {
 		}
 		bt.packetsReceived++
 		bt.handling = frame
-		if err := c.handle(frame, bt); err != nil {
+		if err := c.handle(frame, bt); err == errElsewhere {
+			bt.packetsReceived--
+			c.unread = true // goOn handles it
+			break
+		} else if err != nil {
 			return err
 		}
 		p = rest

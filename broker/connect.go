@@ -47,7 +47,7 @@ func (c *conn) connect(deadline time.Time, judged uint64) (rest []byte, err erro
 	c.client.HasUsername = p.HasUsername && p.Username != "" // an empty one is none, as for Mosquitto
 	c.received(&p)
 	connack := mqtt.Connack{}
-	ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
+	ctx, cancel := context.WithDeadline(context.WithValue(c.b.ctx, loginKey{}, c), deadline)
 	defer cancel()
 	if err = c.accept(&p, &connack); err == nil {
 		err = c.authenticateConnect(ctx, &in, &p, &connack)

@@ -45,7 +45,7 @@ const (
 )
 
 // An Authenticator decides who may connect. Its methods may block until ctx ends;
-// they run in the connection's own goroutine. An error refuses: if it is, or wraps, a
+// they run in the connection's own goroutine; [Gone] tells whether the client is still there. An error refuses: if it is, or wraps, a
 // mqtt.ReasonCode, the client is told that one, else NotAuthorized.
 type Authenticator interface {
 	// Authenticate judges user name and password of a CONNECT without authentication method.
@@ -110,7 +110,8 @@ type Authorizer interface {
 // An Interceptor may change or refuse a message that a client publishes, after it
 // was authorized. p points into the connection's read buffer; an Interceptor may set
 // its fields to memory of its own. A non-nil error refuses, as for Authenticator, unless it is ErrTaken. It runs in the
-// goroutine that reads the client's connection, and on Linux others', too, which it may hold up for a moment; no lock is held.
+// goroutine that reads the client's connection, and on Linux others', too, which it may hold up for a moment, unless it is [Blocking]; no
+// lock is held.
 type Interceptor interface {
 	Intercept(c *Client, p *mqtt.Publish) error
 }
@@ -119,6 +120,15 @@ type Interceptor interface {
 type Selective interface {
 	Interceptor
 	Concerns(topic []byte) bool
+}
+
+// A Blocking Interceptor may wait for as long as its client may: for a disk, or for its turn. It runs in a goroutine of that
+// connection alone, which is not read meanwhile, and never in an event loop. Leaving the loop costs some microseconds, so that it
+// should concern few messages.
+type Blocking interface {
+	Selective
+	// MayBlock is true.
+	MayBlock() bool
 }
 
 // ErrTaken is what an Interceptor returns of a message that was for itself: it goes to nobody, is not retained, and is acknowledged

@@ -14,3 +14,5 @@ func sysWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func sysShutdown(uintptr) {}
+
+func sysHungUp(uintptr) bool { return false }

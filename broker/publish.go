@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/topic"
@@ -50,9 +51,12 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 	if err := p.Decode(c.version, frame); err != nil {
 		return err
 	}
-	bt.received++
-	bt.publishBytesReceived += int64(len(p.Payload))
-	c.received(p)
+	if !c.again {
+		bt.received++
+		bt.publishBytesReceived += int64(len(p.Payload))
+		c.received(p)
+	}
+	c.again = false
 	if err := c.sess.Resolve(p); err != nil {
 		return err
 	}
@@ -70,7 +74,11 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 			return nil
 		}
 	}
-	code, taken := c.admit(bt, p)
+	code, taken, err := c.admit(bt, p)
+	if err != nil {
+		c.again = true
+		return err
+	}
 	if !code.Failed() && !taken {
 		bt.load(c, p)
 		if (c.b.full() || c.b.cramped()) && c.b.mustStore(bt) {
@@ -134,20 +142,25 @@ func (c *conn) checkPublish(p *mqtt.Publish) error {
 	}
 }
 
-// admit asks the hooks, and returns the code that refuses the message, or Success, and whether an Interceptor has taken it.
-func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bool) {
+// errElsewhere says that an event loop must not handle a packet: somebody may wait. The connection leaves the loop, and goOn handles
+// the packet from the beginning.
+var errElsewhere = errors.New("not in an event loop")
+
+// admit asks the hooks, and returns the code that refuses the message, or Success, and whether an Interceptor has taken it. The only
+// error is errElsewhere: then no Interceptor was asked.
+func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bool, err error) {
 	b, o := c.b, c.b.options.Load()
 	if len(p.Topic) > topic.MaxBytes { // behind its mount point
 		drop(b, c.client.ID, DropRefused, p.Topic)
-		return mqtt.TopicNameInvalid, false
+		return mqtt.TopicNameInvalid, false, nil
 	}
 	if Reserved(p.Topic) {
 		drop(b, c.client.ID, DropUnauthorized, p.Topic)
-		return mqtt.NotAuthorized, false
+		return mqtt.NotAuthorized, false, nil
 	}
 	if n := o.MaxMessageSize; n > 0 && len(p.Payload) > int(n) {
 		drop(b, c.client.ID, DropOversize, p.Topic)
-		return mqtt.QuotaExceeded, false
+		return mqtt.QuotaExceeded, false, nil
 	}
 	a := Access{Client: c.client, Action: ActionPublish, Topic: p.Topic, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup, Size: len(p.Payload)}
 	if !o.may(a) {
@@ -155,28 +168,55 @@ func (c *conn) admit(bt *batch, p *mqtt.Publish) (code mqtt.ReasonCode, taken bo
 		if p.QoS > 0 {
 			bt.why = c.why(o, a)
 		}
-		return mqtt.NotAuthorized, false
+		return mqtt.NotAuthorized, false, nil
 	}
-	for _, i := range o.Interceptors {
-		if s, ok := i.(Selective); ok && !s.Concerns(p.Topic) {
+	return c.intercept(bt, o, p)
+}
+
+// intercept asks the Interceptors; see admit.
+func (c *conn) intercept(bt *batch, o *Options, p *mqtt.Publish) (code mqtt.ReasonCode, taken bool, err error) {
+	for n, i := range o.Interceptors {
+		if !concerns(i, p.Topic) {
 			continue
 		}
-		bt.round.flush() // it may take its time
+		switch {
+		case bt.round != nil && mayBlock(o.Interceptors[n:], p.Topic):
+			return mqtt.Success, false, errElsewhere
+		case mayBlock(o.Interceptors[n:n+1], p.Topic):
+			bt.settleUp(c) // what came before it does not wait
+			bt.flush()
+		default:
+			bt.round.flush() // it may take its time
+		}
 		if err := i.Intercept(c.client, p); errors.Is(err, ErrTaken) {
 			if code := reason(err, mqtt.Success); code.Failed() {
 				bt.end(c, code)
 			}
-			return mqtt.Success, true
+			return mqtt.Success, true, nil
 		} else if err != nil {
-			drop(b, c.client.ID, DropRefused, p.Topic)
-			return reason(err, mqtt.NotAuthorized), false
+			drop(c.b, c.client.ID, DropRefused, p.Topic)
+			return reason(err, mqtt.NotAuthorized), false, nil
 		}
 	}
 	if IsControl(p.Topic) { // nobody has taken it
-		drop(b, c.client.ID, DropUnauthorized, p.Topic)
-		return mqtt.NotAuthorized, false
+		drop(c.b, c.client.ID, DropUnauthorized, p.Topic)
+		return mqtt.NotAuthorized, false, nil
 	}
-	return mqtt.Success, false
+	return mqtt.Success, false, nil
+}
+
+// concerns reports whether an Interceptor is asked about a topic.
+func concerns(i Interceptor, topic []byte) bool {
+	s, ok := i.(Selective)
+	return !ok || s.Concerns(topic)
+}
+
+// mayBlock reports whether one of the Interceptors that are asked about a topic may wait.
+func mayBlock(all []Interceptor, topic []byte) bool {
+	return slices.ContainsFunc(all, func(i Interceptor) bool {
+		b, ok := i.(Blocking)
+		return ok && b.MayBlock() && b.Concerns(topic)
+	})
 }
 
 // load makes p the message that the batch routes.

@@ -52,6 +52,18 @@ func sysNoDelay(fd int) {
 	_, _, _ = syscall.RawSyscall6(sysSETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), 4, 0)
 }
 
+// sysHungUp reports whether the other side of a socket has closed it, or its half, whatever is left to read.
+func sysHungUp(fd uintptr) bool {
+	const rdhup, errored, hup = 0x2000, 0x8, 0x10 // of poll(2)
+	p := struct {
+		fd              int32
+		events, revents int16
+	}{fd: int32(fd), events: rdhup}
+	var now syscall.Timespec
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return errno == 0 && p.revents&(rdhup|errored|hup) != 0
+}
+
 // sysDup returns a socket once more.
 func sysDup(fd uintptr) (int, error) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)

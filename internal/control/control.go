@@ -5,7 +5,7 @@
 // Whether a client may ask is the Authorizer's to say, before the endpoint gets the request. What is published on $CONTROL or below it is never routed
 // nor retained, and the engine takes no will to it, so nobody can give himself out for an endpoint.
 //
-// It starts no goroutine: a handler runs in that of the client's connection.
+// It starts no goroutine: a handler runs in one of the client's connection, which is not read meanwhile, and never in an event loop.
 //
 //	endpoints := control.New()
 //	endpoints.Handle("$CONTROL/broker/v1", func(c *broker.Client, payload []byte) []byte { return answer(payload) })
@@ -46,7 +46,7 @@ type Endpoints struct {
 	broker atomic.Pointer[broker.Broker]
 }
 
-var _ broker.Interceptor = (*Endpoints)(nil)
+var _ broker.Blocking = (*Endpoints)(nil)
 
 // New returns no endpoints yet.
 func New() *Endpoints {
@@ -82,6 +82,9 @@ func (e *Endpoints) Attach(b *broker.Broker) { e.broker.Store(b) }
 
 // Concerns implements broker.Selective.
 func (e *Endpoints) Concerns(topic []byte) bool { return broker.IsControl(topic) }
+
+// MayBlock implements broker.Blocking: handlers hash passwords and write files.
+func (e *Endpoints) MayBlock() bool { return true }
 
 // Intercept takes every message to $CONTROL and below it and has it answered.
 func (e *Endpoints) Intercept(c *broker.Client, p *mqtt.Publish) error {
