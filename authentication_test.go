@@ -200,6 +200,30 @@ func TestWhoGuessesIsBannedAndTheBanCanBeLifted(t *testing.T) {
 	}
 }
 
+// TestOneWrongPasswordFromClosedSocketsIsBanned: nobody who has an outdated password hangs up before the answer.
+func TestOneWrongPasswordFromClosedSocketsIsBanned(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "passwd")
+	write(t, path, "ann:"+secretHash+"\njoe:"+secretHash+"\n")
+	s := start(t, configured(t, "password_file "+path, "auth_ban_attempts 3"), nil)
+	c := mqtt.Connect{Version: mqtt.V5, ClientID: "c", CleanStart: true, Username: "ann", HasUsername: true, Password: []byte("wrong"), HasPassword: true}
+	packet := c.Append(nil, c.Version)
+	for end := time.Now().Add(deadline); len(s.Bans()) == 0 && time.Now().Before(end); {
+		conn, err := net.Dial("unix", s.Addrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(packet)
+		_ = conn.Close()
+	}
+	if bans := s.Bans(); len(bans) != 1 || bans[0].User != "ann" {
+		t.Errorf("bans %+v", bans)
+	}
+	if _, code := login(t, s, "joe", "secret"); code != mqtt.Success {
+		t.Errorf("another user: %v", code)
+	}
+}
+
 func TestABackendThatDoesNotAnswerLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))

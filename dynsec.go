@@ -103,7 +103,7 @@ type opener struct {
 
 // opener returns one that goes on with the files in force.
 func (d *dynamicSecurity) opener() *opener {
-	o := &opener{options: dynsec.Options{Log: d.log, LookupEnv: os.LookupEnv, Match: d.gate.Matches}, opened: map[string]*dynsec.Security{}, reread: map[string]bool{}, dynamic: d}
+	o := &opener{options: dynsec.Options{Log: d.log, LookupEnv: os.LookupEnv, Gate: d.gate}, opened: map[string]*dynsec.Security{}, reread: map[string]bool{}, dynamic: d}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.force != nil {

@@ -146,33 +146,31 @@ func TestEnhancedAuthenticationIsRefused(t *testing.T) {
 func TestChecksAreBounded(t *testing.T) {
 	t.Parallel()
 	g := NewGate()
-	light, heavy := &Hash{}, &Hash{params: params{memory: maxMemory}}
 	var leaves []func()
 	for range max(runtime.GOMAXPROCS(0)-1, 1) {
-		leave, err := g.enter(t.Context(), light)
+		leave, err := g.enter(t.Context(), named("joe"), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		leaves = append(leaves, leave)
 	}
-	if g.sem.TryAcquire(g.least) {
+	if g.turns.free >= g.least {
 		t.Fatal("hashes may take all processors")
 	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	a := New(Options{Listener: Listener{Passwords: passwords(t, "joe")}})
-	a.gate = g
+	a := New(Options{Listener: Listener{Passwords: passwords(t, "joe")}, Gate: g})
 	if err := a.Authenticate(canceled, named("joe"), []byte("JOE")); !errors.Is(err, mqtt.ServerBusy) {
 		t.Errorf("a client that cannot wait is told %v, want %v", err, mqtt.ServerBusy)
 	}
 	for _, leave := range leaves {
 		leave()
 	}
-	leave, err := g.enter(t.Context(), heavy) // heavier than all there is, and yet alone
+	leave, err := g.enter(t.Context(), named("joe"), maxMemory) // heavier than all there is, and yet alone
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.sem.TryAcquire(1) {
+	if g.turns.free > 0 {
 		t.Error("the heaviest hash is not alone")
 	}
 	leave()

@@ -129,7 +129,7 @@ func (f *passwordFile) Check(ctx context.Context, r *Request) (Answer, error) {
 	if h == nil {
 		return Unknown("unknown user"), nil
 	}
-	ok, err := f.gate.Matches(ctx, h, r.Password)
+	ok, err := f.gate.Matches(ctx, r, h)
 	switch {
 	case err != nil:
 		return Answer{}, err

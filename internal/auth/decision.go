@@ -211,7 +211,7 @@ func (g *generation) judge(ctx context.Context, c *broker.Client, who Login, gue
 		who.User = c.Username
 		g.Guard.Succeeded(who)
 	case !d.Allowed && guess && !d.Failed():
-		wait = g.Guard.Failed(who)
+		wait = g.failed(ctx, who)
 	}
 	g.tell(c, d)
 	if d.Allowed {
@@ -219,6 +219,17 @@ func (g *generation) judge(ctx context.Context, c *broker.Client, who Login, gue
 	}
 	Pause(ctx, wait, nil)
 	return &Refusal{d}
+}
+
+// failed notes a failure and returns how long the answer is to be kept back. A client that does not wait for it is no device with an
+// outdated password, however often it comes with the same one: each time is another attempt.
+func (g *generation) failed(ctx context.Context, who Login) time.Duration {
+	if !broker.Gone(ctx) {
+		return g.Guard.Failed(who)
+	}
+	who.Credential = random()
+	g.Guard.Failed(who)
+	return 0
 }
 
 // banned returns the refusal of a login that the Guard has banned.
@@ -261,6 +272,17 @@ func addressOf(c *broker.Client) netip.Addr {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	return netip.Addr{}
+}
+
+// Network returns what of an address counts as one: an IPv4 address, or the /64 of an IPv6 address, since a host has a whole one. It is the
+// zero Prefix for the zero Addr.
+func Network(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
 }
 
 // processKey is drawn once, so that tags of passwords mean nothing outside of the process.

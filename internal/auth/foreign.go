@@ -61,14 +61,14 @@ func (d *Decoy) Hash() *Hash {
 		// Another salt's hash of unknown text: the end of the text is the hash.
 		sum := bytes.Clone(like.sum)
 		copy(sum[len(sum)-31:], bytes.Repeat([]byte("."), 31))
-		return &Hash{params: like.params, sum: sum}
+		return &Hash{params: like.params, sum: sum, nobodys: true}
 	}
 	return like.decoy()
 }
 
 // decoy returns a hash that costs what h does, and that no password matches.
 func (h *Hash) decoy() *Hash {
-	decoy := &Hash{params: h.params, salt: make([]byte, len(h.salt)), sum: make([]byte, h.length)}
+	decoy := &Hash{params: h.params, salt: make([]byte, len(h.salt)), sum: make([]byte, h.length), nobodys: true}
 	_, _ = rand.Read(decoy.salt)
 	_, _ = rand.Read(decoy.sum)
 	return decoy
@@ -81,7 +81,7 @@ func (d *Decoy) Check(ctx context.Context, gate *Gate, r *Request, text string) 
 		return Answer{}, fmt.Errorf("user %q: %w", r.Client.Username, err)
 	}
 	d.Like(hash)
-	ok, err := gate.Matches(ctx, hash, r.Password)
+	ok, err := gate.Matches(ctx, r, hash)
 	switch {
 	case err != nil:
 		return Answer{}, err
@@ -93,6 +93,6 @@ func (d *Decoy) Check(ctx context.Context, gate *Gate, r *Request, text string) 
 
 // Unknown is Check for a user that the database does not have.
 func (d *Decoy) Unknown(ctx context.Context, gate *Gate, r *Request) (Answer, error) {
-	_, err := gate.Matches(ctx, d.Hash(), r.Password)
+	_, err := gate.Matches(ctx, r, d.Hash())
 	return Unknown("unknown user"), err
 }

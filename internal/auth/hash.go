@@ -77,6 +77,7 @@ const (
 type Hash struct {
 	params
 	salt, sum []byte
+	nobodys   bool // no user's: no password matches
 }
 
 // params are what determines the cost of a check.

@@ -24,7 +24,7 @@ func (s *Security) Check(ctx context.Context, c *broker.Client, password []byte)
 	} else {
 		s.decoy.Like(hash)
 	}
-	ok, err := s.options.Match(ctx, hash, password)
+	ok, err := s.options.Gate.Matches(ctx, &auth.Request{Client: c, Password: password}, hash)
 	if err != nil {
 		return auth.Answer{}, err
 	}
@@ -34,7 +34,7 @@ func (s *Security) Check(ctx context.Context, c *broker.Client, password []byte)
 	switch {
 	case own == nil:
 		return auth.Unknown("unknown client"), nil
-	case own.hash == nil:
+	case own.hash == nil, len(password) == 0: // a file may have the hash of an empty password
 		return auth.Denied("the client has no password"), nil
 	case own.hash != hash || !ok:
 		return auth.Denied("wrong password"), nil
@@ -75,13 +75,12 @@ func (s *Security) Valid(c *broker.Client, proof any) bool {
 	return own != nil && own.hash != nil && own.hash.String() == proof && own.bars(c) == ""
 }
 
-// newHash hashes a password in the format of the file.
-func (s *Security) newHash(password string) (*auth.Hash, error) {
+// fileAlgorithm is that of new hashes, which follows from the format of the file.
+func (s *Security) fileAlgorithm() auth.Algorithm {
 	s.mu.RLock()
-	algorithm := auth.Argon2id
+	defer s.mu.RUnlock()
 	if s.content.triples {
-		algorithm = auth.PBKDF2
+		return auth.PBKDF2
 	}
-	s.mu.RUnlock()
-	return auth.NewHash(algorithm, 0, []byte(password))
+	return auth.Argon2id
 }

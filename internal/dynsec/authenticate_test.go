@@ -3,7 +3,9 @@ package dynsec_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/uniomq/unio/broker"
@@ -78,6 +80,15 @@ func TestWhoIsLetInStill(t *testing.T) {
 	expect(false)
 }
 
+// gate is a dynsec.Gate that says what it is told to, and makes no hashes.
+type gate func(*auth.Hash) (bool, error)
+
+func (g gate) Matches(_ context.Context, _ *auth.Request, h *auth.Hash) (bool, error) { return g(h) }
+
+func (gate) NewHash(context.Context, *broker.Client, auth.Algorithm, []byte) (*auth.Hash, error) {
+	return nil, errors.New("no hash")
+}
+
 // TestUnknownClientsTakeAsLong checks that a hash is computed for them, too, and as costly a one.
 func TestUnknownClientsTakeAsLong(t *testing.T) {
 	t.Parallel()
@@ -85,13 +96,13 @@ func TestUnknownClientsTakeAsLong(t *testing.T) {
 	o := b.options()
 	var checked []string
 	failure := errors.New("no time")
-	o.Match = func(_ context.Context, h *auth.Hash, _ []byte) (bool, error) {
+	o.Gate = gate(func(h *auth.Hash) (bool, error) {
 		checked = append(checked, h.String()[:6])
 		if len(checked) > 3 {
 			return false, failure
 		}
 		return true, nil
-	}
+	})
 	s, _, err := dynsec.Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -106,5 +117,80 @@ func TestUnknownClientsTakeAsLong(t *testing.T) {
 	}
 	if _, err := s.Check(context.Background(), user("ann", "x"), []byte("p")); !errors.Is(err, failure) {
 		t.Errorf("%v", err)
+	}
+}
+
+// counter is a dynsec.Gate that counts hashes, and has something done while one waits.
+type counter struct {
+	*auth.Gate
+	hashes int
+	wait   func()
+}
+
+func (g *counter) NewHash(_ context.Context, c *broker.Client, _ auth.Algorithm, password []byte) (*auth.Hash, error) {
+	g.hashes++
+	g.wait()
+	if c != admin {
+		return nil, errors.New("the hash of somebody else")
+	}
+	return auth.NewHash(auth.SHA512, 0, password)
+}
+
+// TestPasswordsOfARequestWaitAtTheGate checks that nobody else waits with them: neither another request, nor a reload, nor a client.
+func TestPasswordsOfARequestWaitAtTheGate(t *testing.T) {
+	t.Parallel()
+	b := open(t, empty)
+	o := b.options()
+	var s *dynsec.Security
+	g := &counter{Gate: auth.NewGate(), wait: func() {
+		if answer, _ := s.Handle(admin, []byte(`{"commands":[{"command":"getDetails"}]}`)); len(answer) == 0 {
+			t.Error("no answer")
+		}
+		r, _, err := s.Reread()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.Discard()
+	}}
+	o.Gate = g
+	s, _, err := dynsec.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for i := range 40 {
+		commands = append(commands, fmt.Sprintf(`{"command":"createClient","username":"u%d","password":"p%d"}`, i, i))
+	}
+	commands = append(commands, `{"command":"createRole","rolename":"r","password":"none"}`, `{"command":"modifyClient","username":"u1","password":""}`)
+	_, _ = s.Handle(admin, []byte(`{"commands":[`+strings.Join(commands, ",")+`]}`))
+	if g.hashes != 40 {
+		t.Errorf("%d hashes of 40 passwords", g.hashes)
+	}
+	for i := range 40 {
+		if a, err := s.Check(t.Context(), user(fmt.Sprint("u", i), "x"), fmt.Append(nil, "p", i)); err != nil || a.Verdict != auth.Allow {
+			t.Errorf("u%d: %+v, %v", i, a, err)
+		}
+	}
+}
+
+// TestNobodyLogsInWithoutPassword: an empty password is none, whether a command has it or the file has its hash.
+func TestNobodyLogsInWithoutPassword(t *testing.T) {
+	t.Parallel()
+	hash, err := auth.NewHash(auth.SHA512, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, strings.Replace(empty, "[{", `[{"username":"old","encoded_password":"`+hash.String()+`"},{`, 1))
+	b.check(user("old", "x"), "", auth.Deny)
+	if got, want := b.request(`{"command":"createClient","username":"joe","password":""}`), `{"command":"createClient"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	b.check(user("joe", "x"), "", auth.Deny)
+	if answer, err := b.Check(t.Context(), user("joe", "x"), nil); err != nil || answer.Verdict == auth.Allow {
+		t.Errorf("no password: %+v, %v", answer, err)
+	}
+	if strings.Contains(b.read(), `"joe","encoded`) {
+		t.Errorf("joe has a password: %s", b.read())
 	}
 }

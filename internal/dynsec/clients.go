@@ -1,8 +1,11 @@
 package dynsec
 
 import (
+	"context"
 	"net"
 	"slices"
+
+	"github.com/uniomq/unio/internal/auth"
 )
 
 // The errors of commands on clients, and of what they name.
@@ -17,21 +20,36 @@ const (
 	noRole         = "Role not found"
 )
 
-// prepare hashes the password of a command, if it has one.
-func (r *request) prepare(v *value) {
-	r.hash, r.hashFailed = nil, nil
-	if password, ok := v.str("password"); ok {
-		r.hash, r.hashFailed = r.newHash(password)
+// hashed is the hash of a command's password, or why there is none.
+type hashed struct {
+	*auth.Hash
+	err error
+}
+
+// hash hashes the passwords of commands, in the format of the file, while nothing is locked: it may wait, for each one, until its
+// turn has come.
+func (r *request) hash(commands []*value) {
+	r.algorithm, r.hashes = r.fileAlgorithm(), map[*value]hashed{}
+	for _, v := range commands {
+		name, _ := v.str("command")
+		if cmd := findCommand(name); cmd == nil || cmd.kind != writesPassword {
+			continue
+		}
+		if password, ok := v.str("password"); ok && password != "" {
+			h, err := r.options.Gate.NewHash(context.Background(), r.client, r.algorithm, []byte(password))
+			r.hashes[v] = hashed{h, err}
+		}
 	}
 }
 
 // setHash gives a client the password of the command.
-func (r *request) setHash(c *client) (fail string) {
-	if r.hashFailed != nil {
-		r.options.Log.Error("Dynamic security: a password cannot be hashed: " + r.hashFailed.Error())
+func (r *request) setHash(c *client, v *value) (fail string) {
+	h := r.hashes[v]
+	if h.err != nil {
+		r.options.Log.Error("Dynamic security: a password cannot be hashed: " + h.err.Error())
 		return internalError
 	}
-	c.hash, c.triple, c.unreadable = r.hash, r.content.triples, ""
+	c.hash, c.triple, c.unreadable = h.Hash, r.content.triples, ""
 	return ""
 }
 
@@ -132,8 +150,8 @@ func (r *request) createClient(v *value) (any, string) {
 		return nil, "Client already exists"
 	}
 	shown := "no password"
-	if password != nil {
-		if fail := r.setHash(c); fail != "" {
+	if password != nil && *password != "" { // an empty one is none: nobody is to log in without
+		if fail := r.setHash(c, v); fail != "" {
 			return nil, fail
 		}
 		shown = "*****"
@@ -261,7 +279,7 @@ func (r *request) setClientPassword(v *value) (any, string) {
 	if fail != "" {
 		return nil, fail
 	}
-	if fail := r.setHash(c); fail != "" {
+	if fail := r.setHash(c, v); fail != "" {
 		return nil, fail
 	}
 	r.touch()
@@ -290,7 +308,7 @@ func (r *request) modifyClient(v *value) (any, string) {
 		return nil, fail
 	}
 	if password, ok := v.str("password"); ok && password != "" {
-		if fail := r.setHash(c); fail != "" {
+		if fail := r.setHash(c, v); fail != "" {
 			return nil, fail
 		}
 	}

@@ -30,14 +30,20 @@ type Options struct {
 	// MustExist makes it an error that the file is not there.
 	MustExist bool
 	Log       *slog.Logger
-	// Match says whether a password is the one of a hash; it may wait for its turn.
-	Match func(ctx context.Context, h *auth.Hash, password []byte) (bool, error)
+	// Gate is where hashes are computed; nil: one that Open makes.
+	Gate Gate
 
 	// Changed is called when Rules returns others than before.
 	Changed func()
 	// Clients returns those that are connected through listeners with this Security, and Disconnect disconnects one of them.
 	Clients    func() []*broker.Client
 	Disconnect func(c *broker.Client, cause error)
+}
+
+// A Gate computes hashes for clients, who may have to wait for their turn; an *auth.Gate is one.
+type Gate interface {
+	Matches(ctx context.Context, r *auth.Request, h *auth.Hash) (bool, error)
+	NewHash(ctx context.Context, c *broker.Client, a auth.Algorithm, password []byte) (*auth.Hash, error)
 }
 
 // A Security is the content of one file, in force. Its methods may be called by many goroutines.
@@ -64,8 +70,8 @@ func Open(o Options) (*Security, []config.Warning, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Match == nil {
-		o.Match = func(_ context.Context, h *auth.Hash, password []byte) (bool, error) { return h.Matches(password), nil }
+	if o.Gate == nil {
+		o.Gate = auth.NewGate()
 	}
 	s := &Security{options: o}
 	data, err := os.ReadFile(o.Path)

@@ -40,9 +40,10 @@ type command struct {
 type commandKind uint8
 
 const (
-	writes     commandKind = iota
-	reads                  // changes nothing
-	readsWhoIs             // changes nothing, and needs to know who is connected
+	writes         commandKind = iota
+	writesPassword             // writes, and may have a password
+	reads                      // changes nothing
+	readsWhoIs                 // changes nothing, and needs to know who is connected
 )
 
 // commands are all commands.
@@ -51,12 +52,12 @@ var commands = []command{
 	{"getDefaultACLAccess", (*request).getDefaultACLAccess, reads},
 	{"getDetails", (*request).getDetails, reads},
 
-	{"createClient", (*request).createClient, writes},
+	{"createClient", (*request).createClient, writesPassword},
 	{"deleteClient", (*request).deleteClient, writes},
 	{"getClient", (*request).getClient, readsWhoIs},
 	{"listClients", (*request).listClients, readsWhoIs},
-	{"modifyClient", (*request).modifyClient, writes},
-	{"setClientPassword", (*request).setClientPassword, writes},
+	{"modifyClient", (*request).modifyClient, writesPassword},
+	{"setClientPassword", (*request).setClientPassword, writesPassword},
 	{"setClientId", (*request).setClientID, writes},
 	{"addClientRole", (*request).addClientRole, writes},
 	{"removeClientRole", (*request).removeClientRole, writes},
@@ -107,13 +108,12 @@ type request struct {
 
 	connected map[string][]addressJSON // by user name
 
-	// Of the password of the command that is handled.
-	hash       *auth.Hash
-	hashFailed error
+	algorithm auth.Algorithm    // of hashes
+	hashes    map[*value]hashed // of the passwords of commands
 }
 
 // Handle handles a request and returns the answer, with what is to be done when that is sent: it disconnects whose rights are others now, the
-// client itself by its error.
+// client itself by its error. It may wait: for the hashes of passwords, for another request, and for the file.
 func (s *Security) Handle(c *broker.Client, payload []byte) (response []byte, then func() error) {
 	r := &request{Security: s, client: c, answers: responses{Responses: []answer{}}}
 	commands, fail := readRequest(payload)
@@ -121,8 +121,14 @@ func (s *Security) Handle(c *broker.Client, payload []byte) (response []byte, th
 		r.reply(noCommand, fail, nil)
 		return encode(r.answers, ""), nil
 	}
+	r.hash(commands)
 	s.requests.Lock()
 	defer s.requests.Unlock()
+	for r.algorithm != s.fileAlgorithm() { // a reload came between, of a file in the other format
+		s.requests.Unlock()
+		r.hash(commands)
+		s.requests.Lock()
+	}
 	for _, v := range commands {
 		if !r.one(v) {
 			break
@@ -184,17 +190,16 @@ func (r *request) one(v *value) bool {
 	return true
 }
 
-// run runs a command with the lock that it needs. Passwords are hashed before, which takes long.
+// run runs a command with the lock that it needs.
 func (r *request) run(cmd *command, v *value) (data any, fail string) {
 	if cmd.kind == readsWhoIs && r.connected == nil {
 		r.connected = r.connections()
 	}
-	if cmd.kind != writes {
+	if cmd.kind == reads || cmd.kind == readsWhoIs {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
 		return cmd.run(r, v)
 	}
-	r.prepare(v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return cmd.run(r, v)

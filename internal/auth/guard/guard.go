@@ -144,16 +144,6 @@ func nameOf(user string) string {
 	return fmt.Sprintf("%s...%x", strings.ToValidUTF8(user[:shown], ""), sum[:8])
 }
 
-// network returns what an address stands for.
-func network(a netip.Addr) netip.Prefix {
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits) // the zero Prefix for the zero Addr
-	return p
-}
-
 // exempt reports whether a login counts for nothing. An address that somebody else tells is no reason.
 func (g *Guard) exempt(l auth.Login) bool {
 	return !l.Forwarded && slices.ContainsFunc(g.o.Exempt, func(p netip.Prefix) bool { return p.Contains(l.Address) })
@@ -166,7 +156,7 @@ func (g *Guard) Banned(l auth.Login) bool {
 	if g.o.Attempts <= 0 || g.exempt(l) {
 		return false
 	}
-	now, at, user := time.Now(), network(l.Address), nameOf(l.User)
+	now, at, user := time.Now(), auth.Network(l.Address), nameOf(l.User)
 	if p := g.subjects[Pair].find(key{at, user}); p != nil && p.known {
 		return now.Before(p.until)
 	}
@@ -176,7 +166,7 @@ func (g *Guard) Banned(l auth.Login) bool {
 
 // Succeeded notes that a user has logged in from an address.
 func (g *Guard) Succeeded(l auth.Login) {
-	at, user := network(l.Address), nameOf(l.User)
+	at, user := auth.Network(l.Address), nameOf(l.User)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.o.Attempts <= 0 || g.exempt(l) || l.User == "" {
@@ -194,7 +184,7 @@ func (g *Guard) Succeeded(l auth.Login) {
 
 // Failed notes a failed login, and returns how long to keep the answer back.
 func (g *Guard) Failed(l auth.Login) time.Duration {
-	now, at, user := time.Now(), network(l.Address), nameOf(l.User)
+	now, at, user := time.Now(), auth.Network(l.Address), nameOf(l.User)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.exempt(l) {
