@@ -9,6 +9,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/files"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
@@ -33,7 +34,7 @@ type Log struct {
 type Destinations struct {
 	cfg   config.Log
 	file  *os.File // nil for none
-	made  bool     // there was no such file
+	made  bool     // root has made it
 	sinks []mosqlog.Sink
 	// unreachable says why the log goes to standard error instead of to syslog.
 	unreachable error
@@ -74,10 +75,8 @@ func (l *Log) Open(cfg config.Log) (*Destinations, error) {
 		d.sinks = append(d.sinks, &l.topics)
 	}
 	if cfg.File != "" {
-		_, err := os.Lstat(cfg.File)
-		d.made = errors.Is(err, os.ErrNotExist)
-		d.file, err = os.OpenFile(cfg.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, logFileMode)
-		if err != nil {
+		var err error
+		if d.file, d.made, err = files.Append(cfg.File, logFileMode); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the log: %w", err), d.Close())
 		}
 		d.sinks = append(d.sinks, mosqlog.Lines(d.file))

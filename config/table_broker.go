@@ -183,7 +183,7 @@ var globalOptions = []Option{
 			return nil
 		},
 	},
-	brokerText("pid_file", "A file to write the process id to; removed at the end.",
+	brokerText("pid_file", "A file to write the process id to; removed at the end, or emptied where the user may not remove it. Root follows no link.",
 		func(c *Config) *string { return &c.PIDFile }).fixed(),
 	{
 		Name: "plugin", Kind: Text, Scope: Security, Repeated: true, Aliases: []string{"auth_plugin"},

@@ -2,14 +2,14 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/uniomq/unio/internal/files"
 )
 
 // fileMode lets the owner alone read a file that is made.
@@ -26,7 +26,7 @@ type Log struct {
 	mu      sync.Mutex // guards what follows; held while an event is written
 	file    *os.File
 	handler *slog.Logger
-	made    bool // there was no file
+	made    bool // root has made the file
 	second  int64
 	written int // in this second
 	missing int
@@ -35,8 +35,6 @@ type Log struct {
 // Open opens a log to append to. failed is told, in the goroutine of the event, why one could not be written.
 func Open(path string, failed func(error)) (*Log, error) {
 	l := &Log{path: path, failed: failed}
-	_, err := os.Lstat(path)
-	l.made = errors.Is(err, fs.ErrNotExist)
 	return l, l.Reopen()
 }
 
@@ -55,12 +53,12 @@ func (l *Log) Reopen() error {
 	}
 	l.mu.Lock() // before the file is there: who sees it finds in it what happens from then on
 	defer l.mu.Unlock()
-	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
+	f, made, err := files.Append(l.path, fileMode)
 	if err != nil {
 		return fmt.Errorf("open the audit log: %w", err)
 	}
 	old := l.file
-	l.file, l.handler = f, slog.New(slog.NewJSONHandler(writer{l, f}, &slog.HandlerOptions{ReplaceAttr: rename}))
+	l.file, l.made, l.handler = f, made, slog.New(slog.NewJSONHandler(writer{l, f}, &slog.HandlerOptions{ReplaceAttr: rename}))
 	if old != nil {
 		return old.Close()
 	}
@@ -141,11 +139,14 @@ func (l *Log) Write(event string, attrs ...slog.Attr) {
 
 // GiveTo makes a file that Open made belong to a user, who is to open it again.
 func (l *Log) GiveTo(uid, gid int) error {
-	if l == nil || !l.made {
+	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.made {
+		return nil
+	}
 	return l.file.Chown(uid, gid)
 }
 

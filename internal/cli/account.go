@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/files"
 )
 
 // account is the user to change to.
@@ -15,6 +16,10 @@ type account struct {
 	name     string
 	uid, gid int
 	groups   []int
+}
+
+func (a *account) owner() files.Owner {
+	return files.Owner{UID: a.uid, GID: a.gid, Groups: a.groups}
 }
 
 // The users of a broker that root starts and whose file names none: the first, or the
@@ -117,25 +122,24 @@ func (p *process) become(who *account) error {
 	return nil
 }
 
-// giveTo makes what root made belong to the user that is to work with it: the log and
-// Unix sockets.
+// giveTo makes what root made belong to the user that is to work with it: logs, files and Unix sockets.
 func (p *process) giveTo(who *account) error {
 	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
 		return fmt.Errorf("give the log to %s: %w", who.name, err)
 	}
-	for _, path := range p.server.MadeFiles() {
-		if err := os.Chown(path, who.uid, who.gid); err != nil {
-			return fmt.Errorf("give a file of dynamic security to %s: %w", who.name, err)
-		}
-	}
 	if err := p.server.GiveAuditTo(who.uid, who.gid); err != nil {
 		return fmt.Errorf("give the audit log to %s: %w", who.name, err)
+	}
+	for _, path := range p.server.MadeFiles() {
+		if err := files.Give(path, who.owner()); err != nil {
+			return fmt.Errorf("give a file of dynamic security to %s: %w", who.name, err)
+		}
 	}
 	for _, l := range p.cfg.Listeners {
 		if l.Path == "" {
 			continue
 		}
-		if err := os.Chown(l.Path, who.uid, who.gid); err != nil {
+		if err := files.Give(l.Path, who.owner()); err != nil {
 			return fmt.Errorf("give the socket to %s: %w", who.name, err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/uniomq/unio/internal/files"
 )
 
 // tlsPort is the port that TLS is expected on without further options.
@@ -97,7 +99,7 @@ func (t *tlsConfig) config(host string) (*tls.Config, error) {
 	}
 	if t.keyLog != "" {
 		const mode = 0o600
-		if cfg.KeyLogWriter, err = os.OpenFile(t.keyLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, mode); err != nil {
+		if cfg.KeyLogWriter, _, err = files.Append(t.keyLog, mode); err != nil {
 			return nil, failed("Error: Unable to open file \"%s\".", t.keyLog)
 		}
 	}

@@ -3,14 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/uniomq/unio"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/files"
 	"github.com/uniomq/unio/store/disk"
 )
 
@@ -48,12 +46,7 @@ func (f *storeFlags) newFolder(cfg *config.Config) disk.NewFolder {
 		if err != nil || who == nil {
 			return err
 		}
-		return filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return os.Chown(path, who.uid, who.gid)
-		})
+		return files.GiveTree(folder, who.owner())
 	}}
 }
 

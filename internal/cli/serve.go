@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/uniomq/unio"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/files"
 )
 
 // process is a running broker.
@@ -24,6 +24,7 @@ type process struct {
 	cfg     *config.Config // at the start
 	log     *unio.Log
 	server  *unio.Server
+	pid     *pidFile
 }
 
 // serve runs the broker until SIGTERM or SIGINT, or until ctx ends. It calls ready when clients are served.
@@ -50,7 +51,7 @@ func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags, re
 	defer func() { _ = log.Close() }() // there is no log to tell of it
 	p := &process{version: version, flags: f, cfg: cfg, log: log}
 	p.greet()
-	defer removePID(cfg.PIDFile)
+	defer func() { p.pid.remove() }() // start writes it
 	if err := p.start(); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (p *process) start() error {
 	}
 	p.server.Version = p.version
 	if p.flags.keyLog != "" {
-		keys, err := os.OpenFile(p.flags.keyLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		keys, _, err := files.Append(p.flags.keyLog, 0o600)
 		if err != nil {
 			return report(p.log.Logger, StatusFailure, fmt.Errorf("--tls-keylog: %w", err))
 		}
@@ -95,8 +96,7 @@ func (p *process) start() error {
 	if err := p.server.Listen(); err != nil {
 		return report(p.log.Logger, StatusFailure, err)
 	}
-	err = writePID(p.cfg.PIDFile, who)
-	if err == nil {
+	if p.pid, err = writePID(p.cfg.PIDFile, who); err == nil {
 		err = p.become(who)
 	}
 	if err == nil {
@@ -251,34 +251,5 @@ func logError(log *slog.Logger, err error) {
 	}
 	for _, m := range mistakes {
 		log.Error(m.Error())
-	}
-}
-
-// writePID writes the process id to a file, which then is who's if that is not nil; an
-// empty path is none.
-func writePID(path string, who *account) error {
-	if path == "" {
-		return nil
-	}
-	const mode = 0o644 // what starts and stops the broker may be another user
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), mode); err != nil {
-		return fmt.Errorf("pid_file: %w", err)
-	}
-	if who == nil {
-		return nil
-	}
-	if err := os.Chown(path, who.uid, who.gid); err != nil {
-		return fmt.Errorf("pid_file: %w", err)
-	}
-	return nil
-}
-
-// removePID removes what writePID wrote.
-func removePID(path string) {
-	if path == "" {
-		return
-	}
-	if errors.Is(os.Remove(path), os.ErrPermission) { // the folder is root's
-		_ = os.Truncate(path, 0) // no process id rather than one that will be another's
 	}
 }

@@ -1,0 +1,112 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/testenv"
+)
+
+func TestStartedByRootItFollowsNoLinkInSomebodysFolder(t *testing.T) {
+	t.Parallel()
+	uid, gid := nobody(t)
+	for option, status := range map[string]int{
+		"pid_file": cli.StatusFailure, "log_dest file": cli.StatusInvalid, "audit_log": cli.StatusInvalid, "--tls-keylog": cli.StatusFailure,
+	} {
+		t.Run(option, func(t *testing.T) {
+			t.Parallel()
+			dir, target := openFolder(t), filepath.Join(openFolder(t), "target")
+			rewrite(t, target, "precious")
+			link := filepath.Join(dir, "link")
+			if err := os.Symlink(target, link); err != nil {
+				t.Fatal(err)
+			}
+			chown(t, dir, uid, gid)
+			chown(t, link, uid, gid)
+			lines := []string{"user nobody", fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "log_dest stderr"}
+			var args []string
+			if strings.HasPrefix(option, "--") {
+				args = append(args, option, link)
+			} else {
+				lines = append(lines, option+" "+link)
+			}
+			p := run(t, append(args, "-c", file(t, lines...))...)
+			if !isRoot() { // which follows what others may not follow either
+				p.waitFor("running$")
+				p.stop()
+				return
+			}
+			if got := p.status(); got != status || !strings.Contains(p.text(), link+" is a link to "+target) {
+				t.Errorf("status %d, want %d, and\n%s", got, status, p.text())
+			}
+			if s := statOf(t, target); s.Uid != 0 || contentOf(t, target) != "precious\n" {
+				t.Errorf("the file of root has %q and is %d's", contentOf(t, target), s.Uid)
+			}
+		})
+	}
+}
+
+// As a container's image has it, whose log is to go to standard output.
+func TestALogThatIsALinkToStandardOutputOutlivesRoot(t *testing.T) {
+	t.Parallel()
+	dir := openFolder(t)
+	log := filepath.Join(dir, "unio.log")
+	if err := os.Symlink("/dev/stdout", log); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(dir, "unio.conf")
+	write(t, conf, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "log_dest file "+log, "audit_log "+log)
+	// Its standard output is the pipe that is read here.
+	p := launch(t, exec.Command("sh", "-c", `exec 3>&2; exec 2>/dev/null; exec "$0" -c "$1" >&3`, binary, conf))
+	p.waitFor("running$")
+	p.signal(syscall.SIGHUP)
+	p.waitFor("Reloading config")
+	p.waitFor(`"event":"reload"`)
+	p.stop()
+	if strings.Contains(p.text(), "Error") || strings.Contains(p.text(), "Warning: open") {
+		t.Errorf("got\n%s", p.text())
+	}
+}
+
+func TestTheFileOfTheProcessIDIsEmptiedWhereItCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	uid, _ := nobody(t)
+	dir := openFolder(t)
+	pid := filepath.Join(dir, "pid")
+	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "pid_file "+pid))
+	p.waitFor("running$")
+	if got := contentOf(t, pid); got != fmt.Sprintln(p.cmd.Process.Pid) {
+		t.Errorf("the file has %q", got)
+	}
+	if isRoot() && int(statOf(t, pid).Uid) != uid {
+		t.Errorf("the file is %d's", statOf(t, pid).Uid)
+	}
+	chmod(t, dir, 0o555)
+	p.stop()
+	if got := contentOf(t, pid); got != "" {
+		t.Errorf("the file has %q", got)
+	}
+}
+
+func TestASecondBrokerThatCannotStartLeavesTheProcessIDOfTheFirst(t *testing.T) {
+	t.Parallel()
+	pid := filepath.Join(t.TempDir(), "pid")
+	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", "pid_file "+pid)
+	p := run(t, "-c", conf)
+	p.waitFor("running$")
+	if status := run(t, "-c", conf).status(); status != cli.StatusFailure {
+		t.Errorf("status %d", status)
+	}
+	if got := contentOf(t, pid); got != fmt.Sprintln(p.cmd.Process.Pid) {
+		t.Errorf("the file has %q", got)
+	}
+	p.stop()
+}
