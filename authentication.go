@@ -189,25 +189,25 @@ func (a *authentication) endRecheck() {
 	}
 }
 
-// reloadAudit opens the audit log anew, or another one.
-func (a *authentication) reloadAudit(path string, build *wiring.Build) error {
+// reloadAudit opens the audit log anew, or another one. If the one in use cannot be opened anew it goes on in what is
+// open: a reload that keeps somebody out must not wait for that.
+func (a *authentication) reloadAudit(path string) error {
 	a.audit.mu.RLock()
 	same := a.audit.l.Path() == path
-	var err error
 	if same {
-		err = a.audit.l.Reopen()
-	}
-	a.audit.mu.RUnlock()
-	if !same {
-		var l *audit.Log
-		if l, err = a.openAudit(path); err == nil {
-			err = a.audit.use(l)
+		if err := a.audit.l.Reopen(); err != nil {
+			a.log.Error(err.Error() + "; security events go on to the file that is open, even if that has another name now")
 		}
 	}
-	if err != nil {
-		build.Discard()
+	a.audit.mu.RUnlock()
+	if same {
+		return nil
 	}
-	return err
+	l, err := a.openAudit(path)
+	if err != nil {
+		return err
+	}
+	return a.audit.use(l)
 }
 
 // close ends what is open. Nobody asks any more.

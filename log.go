@@ -36,6 +36,10 @@ type Destinations struct {
 	file  *os.File // nil for none
 	made  bool     // root has made it
 	sinks []mosqlog.Sink
+	// lent has what is open here and is closed there; nil: all is d's own.
+	lent *Destinations
+	// kept says why the file that was asked for is not the one that is open.
+	kept error
 	// unreachable says why the log goes to standard error instead of to syslog.
 	unreachable error
 }
@@ -45,7 +49,7 @@ func OpenLog(cfg config.Log) (*Log, error) {
 	l := &Log{handler: mosqlog.NewHandler(cfg)}
 	l.Logger = slog.New(l.handler)
 	l.topics.init()
-	d, err := l.Open(cfg)
+	d, err := l.open(cfg)
 	if err != nil {
 		l.topics.close()
 		return nil, err
@@ -53,8 +57,20 @@ func OpenLog(cfg config.Log) (*Log, error) {
 	return l, l.Use(d)
 }
 
-// Open opens destinations for Use.
+// Open opens destinations for Use. If the file is the one that is in use and cannot be opened anew, they are those in
+// use: a user that the process has changed to may not do what root could, and a broker that goes on
+// must log on. Use tells of it.
 func (l *Log) Open(cfg config.Log) (*Destinations, error) {
+	d, err := l.open(cfg)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last := l.current; err != nil && last.file != nil && last.cfg.File == cfg.File {
+		return &Destinations{cfg: cfg, file: last.file, sinks: last.sinks, lent: last, kept: err}, nil
+	}
+	return d, err
+}
+
+func (l *Log) open(cfg config.Log) (*Destinations, error) {
 	d := &Destinations{cfg: cfg}
 	if cfg.Stdout {
 		d.sinks = append(d.sinks, mosqlog.Lines(os.Stdout))
@@ -84,7 +100,7 @@ func (l *Log) Open(cfg config.Log) (*Destinations, error) {
 	return d, nil
 }
 
-// Use makes the log go to d, and closes what it went to.
+// Use makes the log go to d, and closes what it went to. What Open could not open is logged.
 func (l *Log) Use(d *Destinations) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,14 +113,21 @@ func (l *Log) Use(d *Destinations) error {
 	if d.unreachable != nil {
 		l.Warn("log_dest syslog: " + d.unreachable.Error() + "; logging to stderr")
 	}
+	if d.kept != nil {
+		l.Error(d.kept.Error() + "; the log goes on where it went, to the file that is open even if that has another name now")
+	}
+	if d.lent != nil {
+		d.lent = nil // what was last's is d's
+		return nil
+	}
 	if last == nil {
 		return nil
 	}
 	return last.Close()
 }
 
-// Reopen opens all destinations anew, for the program that rotates the log's file. On
-// an error the log goes where it went.
+// Reopen opens all destinations anew, for the program that rotates the log's file, as Open and Use do.
+// On an error the log goes where it went.
 func (l *Log) Reopen() error {
 	l.mu.Lock()
 	cfg := l.current.cfg
@@ -161,6 +184,9 @@ func (d *Destinations) forgetConsole() {
 
 // Close closes what is open. A log does so with what it does not use any more.
 func (d *Destinations) Close() error {
+	if d.lent != nil {
+		return nil
+	}
 	var errs []error
 	for _, sink := range d.sinks {
 		if c, ok := sink.(interface{ Close() error }); ok {

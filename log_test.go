@@ -78,6 +78,45 @@ func TestALogThatCannotBeOpenedLeavesTheOldOne(t *testing.T) {
 	fileHas(t, path, "line\n")
 }
 
+func TestALogThatCannotBeOpenedAnewGoesOnWhereItWent(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "unio.log")
+	log := logTo(t, config.Log{Types: config.LogAll, File: path})
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil { // root may not open that either
+		t.Fatal(err)
+	}
+	use := func(cfg config.Log) {
+		t.Helper()
+		d, err := log.Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Use(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use(config.Log{Types: config.LogError, File: path}) // the rest of it counts
+	log.Info("not logged")
+	use(config.Log{Types: config.LogAll, File: path})
+	log.Info("line")
+	d, err := log.Open(config.Log{File: path})
+	if err != nil || d.Close() != nil { // what a reload does that fails
+		t.Errorf("got %v, %v", d, err)
+	}
+	log.Info("line")
+	said := "Error: open the log: open " + path + ": is a directory; the log goes on where it went, to the file that is open even if that has another name now\n"
+	fileHas(t, path+".1", said+said+"line\nline\n")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	use(config.Log{Types: config.LogAll, File: path})
+	log.Info("new")
+	fileHas(t, path, "new\n")
+}
+
 func TestTheLogIsPublishedByKind(t *testing.T) {
 	t.Parallel()
 	log := logTo(t, config.Log{Types: config.LogAll, Topic: true})

@@ -16,7 +16,7 @@ import (
 // password, ACL and rules files and those of dynamic security, which are read again, and the interval of $SYS. All of it is
 // read before any of it is used: after an error, which is a config.Errors, the old one
 // is in force. Clients that would not be let in any more are disconnected, and subscriptions that the rules deny now end. The log is
-// not the server's: see [Log].
+// not the server's: see [Log]. That the audit log in use cannot be opened anew is logged, and no reason to refuse the rest.
 //
 // What a running broker cannot change stays as it is, with a warning: listeners, the
 // user, the process id's file.
@@ -35,7 +35,9 @@ func (s *Server) Reload(cfg *config.Config) error {
 	security, err := loadSecurity(cfg, build, s.dynsec.opener())
 	if err == nil {
 		defer security.discard() // unless it is used
-		err = s.who.reloadAudit(cfg.AuditLog, build)
+		if err = s.who.reloadAudit(cfg.AuditLog); err != nil {
+			build.Discard()
+		}
 	}
 	if err != nil {
 		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))

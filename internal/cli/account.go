@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
 	"github.com/uniomq/unio/config"
@@ -115,6 +116,7 @@ func (p *process) become(who *account) error {
 			p.log.Warn("There is no user " + usualUser + "; running as " + fallbackUser + " instead.")
 		}
 		p.warnUnreadable()
+		p.warnFixed()
 	}
 	if os.Geteuid() == 0 {
 		p.log.Warn("Unio should not be run as root.")
@@ -166,5 +168,15 @@ func (p *process) warnUnreadable() {
 			continue
 		}
 		_ = f.Close() // nothing was written
+	}
+}
+
+// warnFixed logs which logs root could open and the user could not make again.
+func (p *process) warnFixed() {
+	for _, path := range []string{p.cfg.Log.File, p.cfg.AuditLog} {
+		if err := files.Renewable(path); err != nil {
+			p.log.Warn(err.Error() + "; when " + path + " is rotated it goes on in the old file, unless the new one is made for the broker's user" +
+				" (in logrotate create 0640 USER GROUP, or copytruncate) or " + filepath.Dir(path) + " is given to that user")
+		}
 	}
 }

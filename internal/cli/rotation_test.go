@@ -1,0 +1,62 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uniomq/unio/internal/testenv"
+	"github.com/uniomq/unio/mqtt"
+)
+
+func TestAReloadIsTakenThoughNoLogCanBeOpened(t *testing.T) {
+	t.Parallel()
+	for _, rotation := range []string{"renamed", "made by root"} {
+		t.Run(rotation, func(t *testing.T) {
+			t.Parallel()
+			dir, port := openFolder(t), testenv.FreePort(t)
+			conf, log, audit := filepath.Join(dir, "unio.conf"), filepath.Join(dir, "log"), filepath.Join(dir, "audit")
+			lines := []string{fmt.Sprintf("listener %d 127.0.0.1", port), "user nobody", "log_dest stderr", "log_dest file " + log, "audit_log " + audit}
+			write(t, conf, append(lines, "allow_anonymous true")...)
+			p := run(t, "-c", conf)
+			p.waitFor("running$")
+			for _, path := range []string{log, audit} {
+				if isRoot() {
+					p.waitFor("Warning: .*permission denied; when " + path + " is rotated it goes on in the old file")
+				}
+				if err := os.Rename(path, path+".1"); err != nil {
+					t.Fatal(err)
+				}
+				if rotation == "made by root" {
+					rewrite(t, path)
+					chmod(t, path, 0o440)
+				}
+			}
+			chmod(t, dir, 0o555)
+			hello := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
+			exchange(t, dial(t, port), hello, "20020000")
+			var said []string
+			for n, anonymous := range []string{"false", "true"} { // not once alone
+				write(t, conf, append(lines, "allow_anonymous "+anonymous, fmt.Sprintf("log_timestamp_format reload %d", n))...)
+				p.signal(syscall.SIGHUP)
+				p.waitFor("Error: open the audit log: .*permission denied; security events go on to the file that is open")
+				said = append(said, p.waitFor(fmt.Sprintf("^reload %d: Error: open the log: .*permission denied; the log goes on where it went", n)))
+				exchange(t, dial(t, port), hello, map[string]string{"false": "20020005", "true": "20020000"}[anonymous])
+			}
+			p.stop()
+			for _, line := range said {
+				if !strings.Contains(contentOf(t, log+".1"), line) {
+					t.Errorf("the old file has\n%s", contentOf(t, log+".1"))
+				}
+			}
+			if strings.Contains(p.text(), "was not reloaded") || !strings.Contains(contentOf(t, audit+".1"), `"event":"reload"`) {
+				t.Errorf("got\n%s\n%s", p.text(), contentOf(t, audit+".1"))
+			}
+		})
+	}
+}
