@@ -248,7 +248,7 @@ var globalOptions = []Option{
 	{
 		Name: "user", Kind: Text, Default: defaultUser,
 		Doc: "The user to run as when started by root: the broker changes to it and its groups before it serves anybody. PUID and PGID in the" +
-			" environment go first. Without mosquitto on the system nobody is taken; another one that is not there is an error. root stays root.",
+			" environment go first; without PGID the group is that of the user PUID, or the same number. Without mosquitto on the system nobody is taken; another one that is not there is an error. root stays root.",
 		set: func(t *target, v value) error {
 			if !t.first {
 				return problem("is given twice; it can have one value only")

@@ -47,12 +47,49 @@ func (p *process) account() (*account, error) {
 // accountOf returns the user that the configuration or the environment names. The
 // environment, made for containers, goes first.
 func accountOf(name, puid, pgid string) (*account, error) {
-	if puid != "" || pgid != "" {
-		return numbered(puid, pgid)
+	uid, err := envNumber("PUID", puid)
+	if err != nil {
+		return nil, err
 	}
-	if name == "root" {
+	gid, err := envNumber("PGID", pgid)
+	if err != nil {
+		return nil, err
+	}
+	who := &account{uid: uid, gid: gid}
+	switch {
+	case puid == "" && pgid == "" && name == "root":
 		return nil, nil
+	case puid == "":
+		who, err = accountNamed(name)
+	case pgid == "":
+		who, err = accountNumbered(uid)
 	}
+	if err != nil {
+		return nil, err
+	}
+	if puid != "" {
+		who.name = "user id " + puid
+	}
+	if pgid != "" {
+		who.gid, who.groups = gid, []int{gid}
+	}
+	return who, nil
+}
+
+// envNumber returns the number that a variable of the environment has, 0 if it is not there.
+func envNumber(variable, text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("expected a number in %s of the environment, not %q", variable, text)
+	}
+	return int(n), nil
+}
+
+// accountNamed returns a user of this system.
+func accountNamed(name string) (*account, error) {
 	u, err := user.Lookup(name)
 	var unknown user.UnknownUserError
 	if errors.As(err, &unknown) && name == usualUser {
@@ -61,7 +98,27 @@ func accountOf(name, puid, pgid string) (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expected a user of this system, not %q: %w", name, err)
 	}
+	return accountOfUser(u)
+}
+
+// accountNumbered returns the user with a number. One that this system does not know has the group of the same number, as
+// is usual: a process that is to be another user must not stay in the groups of root.
+func accountNumbered(uid int) (*account, error) {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	var unknown user.UnknownUserIdError
+	if errors.As(err, &unknown) {
+		return &account{uid: uid, gid: uid, groups: []int{uid}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the groups of PUID %d: %w; or give PGID as well", uid, err)
+	}
+	return accountOfUser(u)
+}
+
+// accountOfUser returns a user of this system with its groups.
+func accountOfUser(u *user.User) (*account, error) {
 	who := &account{name: u.Username}
+	var err error
 	if who.uid, err = strconv.Atoi(u.Uid); err != nil {
 		return nil, err
 	}
@@ -70,7 +127,7 @@ func accountOf(name, puid, pgid string) (*account, error) {
 	}
 	groups, err := u.GroupIds()
 	if err != nil {
-		return nil, fmt.Errorf("find the groups of %s: %w", name, err)
+		return nil, fmt.Errorf("find the groups of %s: %w", u.Username, err)
 	}
 	for _, text := range groups {
 		group, err := strconv.Atoi(text)
@@ -79,26 +136,6 @@ func accountOf(name, puid, pgid string) (*account, error) {
 		}
 		who.groups = append(who.groups, group)
 	}
-	return who, nil
-}
-
-// numbered returns the user of PUID and PGID. What is not given stays 0.
-func numbered(puid, pgid string) (*account, error) {
-	who := &account{name: "user id " + puid}
-	for _, id := range []struct {
-		name, text string
-		to         *int
-	}{{"PUID", puid, &who.uid}, {"PGID", pgid, &who.gid}} {
-		if id.text == "" {
-			continue
-		}
-		n, err := strconv.ParseUint(id.text, 10, 31)
-		if err != nil {
-			return nil, fmt.Errorf("expected a number in %s of the environment, not %q", id.name, id.text)
-		}
-		*id.to = int(n)
-	}
-	who.groups = []int{who.gid}
 	return who, nil
 }
 

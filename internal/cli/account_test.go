@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/user"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -18,8 +19,22 @@ func TestTheUserToChangeTo(t *testing.T) {
 	if want := (&account{name: "user id 1234", uid: 1234, gid: 567, groups: []int{567}}); err != nil || !reflect.DeepEqual(who, want) {
 		t.Errorf("got %+v, %v", who, err)
 	}
-	if who, err = accountOf("ignored", "12", ""); err != nil || who.uid != 12 || who.gid != 0 {
-		t.Errorf("got %+v, %v", who, err)
+	who, err = accountOf("ignored", "54321", "")
+	if want := (&account{name: "user id 54321", uid: 54321, gid: 54321, groups: []int{54321}}); err != nil || !reflect.DeepEqual(who, want) {
+		t.Errorf("PUID alone, of nobody here: got %+v, %v", who, err)
+	}
+	fallback, err := accountOf(fallbackUser, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := strconv.Itoa(fallback.uid)
+	who, err = accountOf("ignored", number, "")
+	if fallback.name = "user id " + number; err != nil || !reflect.DeepEqual(who, fallback) {
+		t.Errorf("PUID alone: got %+v, %v, want %+v", who, err, fallback)
+	}
+	who, err = accountOf(fallbackUser, "", "567")
+	if want := (&account{name: fallbackUser, uid: fallback.uid, gid: 567, groups: []int{567}}); err != nil || !reflect.DeepEqual(who, want) {
+		t.Errorf("PGID alone: got %+v, %v", who, err)
 	}
 	for _, wrong := range []string{"-1", "x", "4294967296"} {
 		if _, err := accountOf("root", "", wrong); err == nil || !strings.Contains(err.Error(), "PGID") {
