@@ -162,13 +162,17 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 		o.ALPN = []string{"http/1.1"}
 	}
 	if a := &t.ACME; len(a.Domains) > 0 {
-		cache := a.Cache
-		if cache == "" {
-			cache = filepath.Join(cfg.PersistenceLocation, "acme")
-		}
-		o.ACME = &certs.ACME{Domains: a.Domains, Email: a.Email, CacheDir: cache, DirectoryURL: a.Directory}
+		o.ACME = &certs.ACME{Domains: a.Domains, Email: a.Email, CacheDir: acmeCache(cfg, l), DirectoryURL: a.Directory}
 	}
 	return o
+}
+
+// acmeCache is the folder that keeps what ACME got for a listener.
+func acmeCache(cfg *config.Config, l config.Listener) string {
+	if l.TLS.ACME.Cache != "" {
+		return l.TLS.ACME.Cache
+	}
+	return filepath.Join(cfg.PersistenceLocation, "acme")
 }
 
 // wrap puts the layers over a socket. w bounds the connections that are not MQTT yet.

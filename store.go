@@ -1,7 +1,9 @@
 package unio
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/uniomq/unio/config"
@@ -24,6 +26,10 @@ func (s *Server) openStore() (store.Store, error) {
 	st, err := disk.Open(path, disk.Options{
 		Sync: diskSync(cfg.PersistenceSync), Interval: cfg.SyncInterval, Log: s.log, Failed: s.fail,
 	})
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w; the broker's user must be able to write in %s: chown -R %d %[2]s, or set persistence_location to another folder",
+			err, path, os.Geteuid())
+	}
 	if err != nil {
 		return nil, err // not a nil *disk.Store in an interface
 	}
@@ -40,6 +46,22 @@ func (s *Server) Save() (path string, err error) {
 		return "", nil
 	}
 	return s.inForce.Load().StorePath(), s.store.Sync()
+}
+
+// Folders returns the folders that the broker writes in, and makes where they are missing. A process that changes
+// its user gives them to that.
+func (s *Server) Folders() []string {
+	cfg := s.inForce.Load()
+	var folders []string
+	if cfg.Persistence {
+		folders = append(folders, cfg.StorePath())
+	}
+	for _, l := range cfg.Listeners {
+		if len(l.TLS.ACME.Domains) > 0 {
+			folders = append(folders, acmeCache(cfg, l))
+		}
+	}
+	return folders
 }
 
 // StoreSync is when the store of a configuration is forced to the disk.

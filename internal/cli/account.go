@@ -161,7 +161,8 @@ func (p *process) become(who *account) error {
 	return nil
 }
 
-// giveTo makes what root made belong to the user that is to work with it: logs, files and Unix sockets.
+// giveTo makes what root made belong to the user that is to work with it: logs, files and Unix sockets. The
+// folders that the broker writes in it gets as well, unless it may write there.
 func (p *process) giveTo(who *account) error {
 	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
 		return fmt.Errorf("give the log to %s: %w", who.name, err)
@@ -180,6 +181,11 @@ func (p *process) giveTo(who *account) error {
 		}
 		if err := files.Give(l.Path, who.owner()); err != nil {
 			return fmt.Errorf("give the socket to %s: %w", who.name, err)
+		}
+	}
+	for _, dir := range p.server.Folders() {
+		if err := files.GiveFolder(dir, who.owner()); err != nil { // the user may be able to write there still
+			p.log.Warn("Give the folder " + dir + " to " + who.name + ": " + err.Error())
 		}
 	}
 	return nil

@@ -37,6 +37,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -155,6 +156,9 @@ func Open(dir string, o Options) (*Store, error) {
 	s.reads.init()
 	var err error
 	s.lock, err = pebble.LockDirectory(dir, s.fs)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("store: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (%w)", dir, ErrInUse, err)
 	}
