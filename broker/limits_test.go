@@ -13,6 +13,7 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/internal/memnet"
 	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/memory"
 )
 
@@ -374,5 +375,31 @@ func TestNoSubscriptionsWhileMemoryIsShort(t *testing.T) {
 			t.Errorf("%s: %v", p.ClientID, code)
 		}
 		c.subscribe("a")
+	}
+}
+
+// recovering is a store that has kept a session.
+type recovering struct {
+	store.Store
+	session store.Session
+}
+
+func (s recovering) Start(wake func([]any), r store.Recovery) error {
+	if err := s.Store.Start(wake, r); err != nil {
+		return err
+	}
+	return r.Session(s.session)
+}
+
+func TestRecoveredSessionsKeepTheirSubscriptions(t *testing.T) {
+	kept := store.Session{ClientID: "c", Ref: 1}
+	for i := range 5 {
+		kept.Subscriptions = append(kept.Subscriptions, store.Subscription{Filter: fmt.Sprintf("$share/%d/t", i)})
+	}
+	b, _ := serve(t, broker.Options{
+		Store: recovering{memory.New(), kept}, Limits: broker.Limits{MaxSubscriptions: 2, MaxSharedSubscriptions: 1},
+	})
+	if n := b.Stats().SharedSubscriptions; n != 5 {
+		t.Errorf("%d subscriptions were recovered, want 5", n)
 	}
 }
