@@ -269,7 +269,8 @@ func (d *door) identify(conn net.Conn) (*broker.Transport, error) {
 	return t, nil
 }
 
-// verify checks again what a handshake has proved, against what is in force now: the client's certificate, or its pre-shared key.
+// verify checks again what a handshake has proved, against what is in force now: the client's
+// certificate, or its pre-shared key.
 func (d *door) verify(nc net.Conn) error {
 	for nc != nil {
 		var err error

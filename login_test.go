@@ -110,8 +110,8 @@ func TestAPreSharedKeyThatIsGoneAtTheEndOfTheLogin(t *testing.T) {
 	}
 }
 
-// TestACertificateThatIsGoneAtTheEndOfTheLogin has a reload between the handshake and CONNECT, or between the handshake and the upgrade to
-// WebSocket.
+// TestACertificateThatIsGoneAtTheEndOfTheLogin has a reload between the handshake and CONNECT, or
+// between the handshake and the upgrade to WebSocket.
 func TestACertificateThatIsGoneAtTheEndOfTheLogin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -132,7 +132,8 @@ func TestACertificateThatIsGoneAtTheEndOfTheLogin(t *testing.T) {
 				})
 				client := tls.Client(p.conn, &tls.Config{
 					RootCAs: roots, ServerName: "localhost", Certificates: []tls.Certificate{joe},
-					MaxVersion: tls.VersionTLS12, // in 1.3 the client's handshake is over before the server's
+					// In 1.3 the client's handshake is over before the server's.
+					MaxVersion: tls.VersionTLS12,
 				})
 				if err := client.HandshakeContext(t.Context()); err != nil {
 					t.Fatal(err)
@@ -144,13 +145,15 @@ func TestACertificateThatIsGoneAtTheEndOfTheLogin(t *testing.T) {
 				connect := (&mqtt.Connect{ClientID: "c", CleanStart: true}).Append(nil, mqtt.V5)
 				if protocol == config.WebSockets {
 					upgrade(t, client)
-					connect = append([]byte{0x82, 0x80 | byte(len(connect)), 0, 0, 0, 0}, connect...) // masked with zeros
+					masked := []byte{0x82, 0x80 | byte(len(connect)), 0, 0, 0, 0} // with zeros
+					connect = append(masked, connect...)
 				}
 				if _, err := client.Write(connect); err != nil {
 					t.Fatal(err)
 				}
 				if protocol == config.WebSockets {
-					if _, err := io.ReadFull(client, make([]byte, 2)); err != nil { // the frame's header
+					header := make([]byte, 2)
+					if _, err := io.ReadFull(client, header); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -65,8 +65,8 @@ func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.
 // errSessionLost says that the store has forgotten a session that it did not end.
 var errSessionLost = fmt.Errorf("the store has lost the session: %w", mqtt.UnspecifiedError)
 
-// ownSession returns the session to use, and holds it, after c has got its place, and whatever had the session before has let go. A fresh one may
-// replace one that the store still has.
+// ownSession returns the session to use, and holds it, after c has got its place, and whatever had
+// the session before has let go. A fresh one may replace one that the store still has.
 // [MQTT-3.1.2-5, -6, MQTT-3.1.4-2, -4]
 func (b *Broker) ownSession(ctx context.Context, c *conn, clean bool) (sub *subscriber, fresh, replaced bool, err error) {
 	sub, fresh, err = b.registry.acquire(ctx, c.sessionKey())
@@ -94,16 +94,18 @@ func (b *Broker) ownSession(ctx context.Context, c *conn, clean bool) (sub *subs
 	return sub, fresh, replaced, nil
 }
 
-// succeed ends what old, which may be nil, had of the session: from here on it stages nothing more, so that what follows is behind it in the store.
-// A session that ends with that, or is not wanted any more, gives its place to the fresh one that is returned.
+// succeed ends what old, which may be nil, had of the session: from here on it stages nothing more,
+// so that what follows is behind it in the store. A session that ends with that, or is not wanted
+// any more, gives its place to the fresh one that is returned.
 func (b *Broker) succeed(sub *subscriber, old *conn, clean bool) (_ *subscriber, fresh, replaced bool) {
 	sub.placed = false // nobody else is to get the place
 	if old != nil {
 		b.leave(sub, old)
 	}
 	if !sub.dead && (clean || sub.expired(time.Now())) {
-		replaced = sub.ref != 0 // it ends in the store with the Attach that follows, so that CONNACK waits for that
-		b.endSession(sub)       // [MQTT-3.1.2-4]
+		// It ends in the store with the Attach that follows, so that CONNACK waits for that.
+		replaced = sub.ref != 0
+		b.endSession(sub) // [MQTT-3.1.2-4]
 	}
 	if fresh = sub.dead; fresh {
 		sub = b.registry.renew(sub)

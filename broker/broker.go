@@ -258,8 +258,9 @@ func (b *Broker) DisconnectClient(client *Client, cause error) bool {
 	return false
 }
 
-// Disconnect closes the connection of a client, under each mount point that has one with the client id, and reports whether it was connected. The
-// cause is a mqtt.ReasonCode, or wraps one, which a v5 client is told; [WithReason] adds a reason string.
+// Disconnect closes the connection of a client, under each mount point that has one with the client
+// id, and reports whether it was connected. The cause is a mqtt.ReasonCode, or wraps one, which a
+// v5 client is told; [WithReason] adds a reason string.
 func (b *Broker) Disconnect(clientID string, cause error) bool {
 	conns := b.connsOf(clientID)
 	for _, c := range conns {

@@ -280,8 +280,9 @@ func heavy(frame []byte) bool {
 	return (kind == mqtt.SUBSCRIBE || kind == mqtt.UNSUBSCRIBE) && len(frame) > heavySize
 }
 
-// keep holds on to what was not handled: an incomplete packet or, if unread, more. p is the end of in, unless that is empty. Memory grows with what
-// arrives, never with what is announced; and what stays is moved at most once behind a packet, however small the segments are that follow.
+// keep holds on to what was not handled: an incomplete packet or, if unread, more. p is the end of
+// in, unless that is empty. Memory grows with what arrives, never with what is announced; and what
+// stays is moved at most once behind a packet, however small the segments are that follow.
 func (c *conn) keep(p []byte) {
 	switch {
 	case len(p) == 0:

@@ -26,8 +26,9 @@ var (
 	errDisconnects = errors.New("client disconnected during authentication")
 )
 
-// connect reads CONNECT, decides on it, and attaches the session. It blocks, with the
-// deadline set on the socket. On an error the client has been told what the specification names. judged is what rejudge goes by.
+// connect reads CONNECT, decides on it, and attaches the session. It blocks, with the deadline set
+// on the socket. On an error the client has been told what the specification names. judged is what
+// rejudge goes by.
 // [MQTT-3.1.4-5, -6]
 func (c *conn) connect(deadline time.Time, judged uint64) (rest []byte, err error) {
 	in := handshakeReader{c: c}
@@ -77,7 +78,8 @@ func (c *conn) connect(deadline time.Time, judged uint64) (rest []byte, err erro
 		c.refuse(err)
 		return nil, err
 	}
-	if err := c.rejudge(ctx, nc, &judged); err != nil { // it may have come too late for c, and too early to see it in Clients
+	// A change may have come too late for the last answer, and too early to see c in Clients.
+	if err := c.rejudge(ctx, nc, &judged); err != nil {
 		c.interrupt(err)
 	}
 	if at := c.client.Expires; !at.IsZero() {

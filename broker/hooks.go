@@ -55,10 +55,12 @@ type Authenticator interface {
 	Exchange(ctx context.Context, c *Client, method string) (Exchange, error)
 }
 
-// A Revalidator is an Authenticator that can say of a client that it has let in whether it would do so still.
+// A Revalidator is an Authenticator that can say of a client that it has let in whether it would do
+// so still.
 type Revalidator interface {
-	// Revalidate is asked about a client whose login began before RejudgeLogins or Recheck was called, and ends after that. It may block
-	// and refuses as Authenticate does. It does not change the client.
+	// Revalidate is asked about a client whose login began before RejudgeLogins or Recheck was
+	// called, and ends after that. It may block and refuses as Authenticate does. It does not
+	// change the client.
 	Revalidate(ctx context.Context, c *Client) error
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/uniomq/unio/topic"
 )
 
-// A mount point is a prefix that the topics of a listener's clients have inside the broker, and that
-// these clients never see. Filters get it behind $share and the group. The same client id under another mount point is another client, with
-// another session.
+// A mount point is a prefix that the topics of a listener's clients have inside the broker, and
+// that these clients never see. Filters get it behind $share and the group. The same client id
+// under another mount point is another client, with another session.
 
 // sessionKey names the session of c.
 func (c *conn) sessionKey() string { return store.Key(c.client.ID, c.lo.MountPoint) }
@@ -23,7 +23,8 @@ func (s *subscriber) clientID() string {
 	return id
 }
 
-// mounts are the mount points that listeners have or have had, by the listener's name. A change replaces the slice.
+// mounts are the mount points that listeners have or have had, by the listener's name. A change
+// replaces the slice.
 type mounts struct{ all atomic.Pointer[[]mounted] }
 
 type mounted struct{ listener, point string }
@@ -60,7 +61,8 @@ func (b *Broker) connsOf(clientID string) []*conn {
 	return conns
 }
 
-// sessionOf returns the key of the session that a message came from, as far as it is known of its listener's name and its topic.
+// sessionOf returns the key of the session that a message came from, as far as it is known of its
+// listener's name and its topic.
 func (b *Broker) sessionOf(m *store.Message) string {
 	for _, mount := range b.mounts.load() {
 		if mount.listener == m.Listener && strings.HasPrefix(m.Topic, mount.point) {

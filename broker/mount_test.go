@@ -18,7 +18,8 @@ func resumed(id string) mqtt.Connect {
 	return p
 }
 
-// TestAnotherMountPointIsAnotherSession has one client id at two tenants, at a listener without mount point, and at a second listener of the first tenant.
+// TestAnotherMountPointIsAnotherSession has one client id at two tenants, at a listener without
+// mount point, and at a second listener of the first tenant.
 func TestAnotherMountPointIsAnotherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, plain := serve(t, broker.Options{})
@@ -69,7 +70,8 @@ func TestAnotherMountPointIsAnotherSession(t *testing.T) {
 	})
 }
 
-// TestDisconnectKnowsMountPoints ends one connection of three, and then all that have the client id.
+// TestDisconnectKnowsMountPoints ends one connection of three, and then all that have the client
+// id.
 func TestDisconnectKnowsMountPoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, plain := serve(t, broker.Options{})
@@ -103,7 +105,8 @@ func TestDisconnectKnowsMountPoints(t *testing.T) {
 	})
 }
 
-// TestUserNamesAsClientIDsUnderMountPoints are sessions apart, too, and no name reaches into another mount point.
+// TestUserNamesAsClientIDsUnderMountPoints are sessions apart, too, and no name reaches into
+// another mount point.
 func TestUserNamesAsClientIDsUnderMountPoints(t *testing.T) {
 	b, _ := serve(t, broker.Options{})
 	o := broker.ListenerOptions{UsernameAsClientID: true}
@@ -123,7 +126,8 @@ func TestUserNamesAsClientIDsUnderMountPoints(t *testing.T) {
 	}
 }
 
-// TestNoLocalKnowsMountPoints has a client subscribe to what another tenant's client with the same id has retained.
+// TestNoLocalKnowsMountPoints has a client subscribe to what another tenant's client with the same
+// id has retained.
 func TestNoLocalKnowsMountPoints(t *testing.T) {
 	b, plain := serve(t, broker.Options{})
 	one := listenWith(t, b, broker.ListenerOptions{Name: "one", MountPoint: "one/"})
@@ -163,7 +167,8 @@ func (r *remembering) Start(wake func([]any), to store.Recovery) error {
 	return r.Store.Start(wake, to)
 }
 
-// TestRecoveredSessionsKeepTheirMountPoints restarts with a session for each of two mount points, one of them none.
+// TestRecoveredSessionsKeepTheirMountPoints restarts with a session for each of two mount points,
+// one of them none.
 func TestRecoveredSessionsKeepTheirMountPoints(t *testing.T) {
 	r := &remembering{Store: memory.New()}
 	for _, point := range []string{"", "one/"} {

@@ -124,9 +124,10 @@ type ListenerOptions struct {
 	// Identify, if there is one, says what is known of a client from below MQTT, when all handshakes are over. An error refuses
 	// the CONNECT that follows: with its reason code, else NotAuthorized.
 	Identify func(net.Conn) (*Transport, error)
-	// Verify, if there is one, says of a connection that Identify was asked about whether what its layers proved would do still. It is asked about a
-	// login that began before Broker.RejudgeLogins or Recheck was called, and ends after that. An error refuses it: with its reason code, else
-	// NotAuthorized.
+	// Verify, if there is one, says of a connection that Identify was asked about whether what its
+	// layers proved would do still. It is asked about a login that began before
+	// Broker.RejudgeLogins or Recheck was called, and ends after that. An error refuses it: with
+	// its reason code, else NotAuthorized.
 	Verify func(net.Conn) error
 }
 

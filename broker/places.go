@@ -22,8 +22,8 @@ func take(n *atomic.Int64, limit int) bool {
 	}
 }
 
-// crowded refuses a client for whom there is no place, before anybody is asked who it is. Whoever may take a connection over is let
-// through: takePlace decides.
+// crowded refuses a client for whom there is no place, before anybody is asked who it is. Whoever
+// may take a connection over is let through: takePlace decides.
 func (c *conn) crowded() error {
 	limit := c.b.options.Load().MaxConnections
 	full := limit > 0 && c.b.counters.connections.Load() >= int64(limit) ||
@@ -34,8 +34,9 @@ func (c *conn) crowded() error {
 	return nil
 }
 
-// takePlace takes one of MaxConnections, of the broker and of its listener, for a client that is let in. If it takes the session over from
-// old, which is nil if it does not, it takes old's places, too. The caller holds the session, which guards placed.
+// takePlace takes one of MaxConnections, of the broker and of its listener, for a client that is
+// let in. If it takes the session over from old, which is nil if it does not, it takes old's
+// places, too. The caller holds the session, which guards placed.
 func (c *conn) takePlace(old *conn) error {
 	b := c.b
 	if old != nil && !old.placed {

@@ -52,7 +52,8 @@ var limited = map[string]func(int) (broker.Limits, broker.ListenerOptions){
 	},
 }
 
-// TestConcurrentLoginsStayWithinTheLimits has clients log in at the same time: each is looked at before any of them is let in.
+// TestConcurrentLoginsStayWithinTheLimits has clients log in at the same time: each is looked at
+// before any of them is let in.
 func TestConcurrentLoginsStayWithinTheLimits(t *testing.T) {
 	const crowd, limit = 20, 3
 	for name, limits := range limited {
@@ -86,7 +87,8 @@ func TestConcurrentLoginsStayWithinTheLimits(t *testing.T) {
 	}
 }
 
-// TestTakeoverAtTheLimit has a client come back while its old connection is still there, with and without the session, at a limit of one.
+// TestTakeoverAtTheLimit has a client come back while its old connection is still there, with and
+// without the session, at a limit of one.
 func TestTakeoverAtTheLimit(t *testing.T) {
 	for name, limits := range limited {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +152,8 @@ func TestTakeoverByAFullListener(t *testing.T) {
 	})
 }
 
-// TestALoginUnderWayTakesNobodysPlace has one client wait for the Authenticator, whose answer does not come.
+// TestALoginUnderWayTakesNobodysPlace has one client wait for the Authenticator, whose answer does
+// not come.
 func TestALoginUnderWayTakesNobodysPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := serve(t, broker.Options{Authenticator: waitFor(2), Limits: broker.Limits{MaxConnections: 1}})

@@ -274,7 +274,8 @@ func TestRecheckAmongClientsThatComeAndGo(t *testing.T) {
 	}
 }
 
-// TestRevokingManySubscriptionsIsLinear revokes all of some thousand subscriptions at once, and counts the memory that it takes.
+// TestRevokingManySubscriptionsIsLinear revokes all of some thousand subscriptions at once, and
+// counts the memory that it takes.
 func TestRevokingManySubscriptionsIsLinear(t *testing.T) {
 	const n = 5000
 	denied := false

@@ -25,10 +25,12 @@ type subscriber struct {
 	held bool        // by whoever attaches, detaches or ends the session; the registry's shard guards it
 	dead bool        // ended; the holder sets it, and the registry's shard guards that
 	// The holder owns what follows.
-	placed  bool                      // one of MaxSessions
-	away    *away                     // nil: its client is connected
-	filters filterSet                 // its subscriptions, for anybody
-	revoked atomic.Pointer[filterSet] // filters that the Authorizer denied when it was asked again, without $share and the group; nil: none. A restart forgets them
+	placed  bool      // one of MaxSessions
+	away    *away     // nil: its client is connected
+	filters filterSet // its subscriptions, for anybody
+	// revoked are filters that the Authorizer denied when it was asked again, without $share and the
+	// group; nil: none. A restart forgets them.
+	revoked atomic.Pointer[filterSet]
 }
 
 // away is what is pending of a session while its client is not connected.
@@ -56,19 +58,21 @@ type registryShard struct {
 // waiters wait for a session that is held. Each is woken once, when it is its turn.
 type waiters struct {
 	brief []chan turn // for those who hold an existing session for a moment; they come first
-	// attach is for the newest connection that wants to have the session. There is one at most: a newer connection takes the place.
+	// attach is for the newest connection that wants to have the session. There is one at most: a
+	// newer connection takes the place.
 	attach chan turn
 }
 
-// turn is what a waiter gets: a session, which it holds now, or nil. For a brief waiter nil means that the session has ended, for a
-// connection that a newer one has come.
+// turn is what a waiter gets: a session, which it holds now, or nil. For a brief waiter nil means
+// that the session has ended, for a connection that a newer one has come.
 type turn struct {
 	sub   *subscriber
 	fresh bool
 }
 
-// errSuperseded refuses a connection that waited for its session when a newer one with the same client id came. It has no CONNACK yet, so that it
-// cannot be told SessionTakenOver, which only DISCONNECT can say.
+// errSuperseded refuses a connection that waited for its session when a newer one with the same
+// client id came. It has no CONNACK yet, so that it cannot be told SessionTakenOver, which only
+// DISCONNECT can say.
 var errSuperseded = fmt.Errorf("a newer connection with its client id came while it waited for the session: %w", mqtt.ServerBusy)
 
 func (r *registry) init() {
@@ -94,8 +98,8 @@ func (r *registry) find(key string) *subscriber {
 	return nil
 }
 
-// acquire returns the session of a client, or a fresh one, and holds it. It waits until nobody else holds it, but no longer than ctx, and
-// not when a newer connection waits for it.
+// acquire returns the session of a client, or a fresh one, and holds it. It waits until nobody else
+// holds it, but no longer than ctx, and not when a newer connection waits for it.
 // [MQTT-3.1.3-2]
 func (r *registry) acquire(ctx context.Context, key string) (sub *subscriber, fresh bool, err error) {
 	sh := r.shard(key)
@@ -175,7 +179,8 @@ func (r *registry) hold(sub *subscriber) bool {
 	return (<-ch).sub != nil
 }
 
-// release ends acquire and hold: the next one that waits holds the session now. After a session's end the connection that waits gets a fresh one.
+// release ends acquire and hold: the next one that waits holds the session now. After a session's
+// end the connection that waits gets a fresh one.
 func (r *registry) release(sub *subscriber) {
 	sh := r.shard(sub.key)
 	sh.mu.Lock()
@@ -218,7 +223,8 @@ func (w *waiters) end() {
 	w.brief = nil
 }
 
-// remove ends a held session. It is found no more, and its client gets a fresh one when its holder, who keeps it, releases or renews it.
+// remove ends a held session. It is found no more, and its client gets a fresh one when its holder,
+// who keeps it, releases or renews it.
 func (r *registry) remove(sub *subscriber) {
 	sh := r.shard(sub.key)
 	sh.mu.Lock()
@@ -226,7 +232,8 @@ func (r *registry) remove(sub *subscriber) {
 	sub.dead = true
 }
 
-// renew returns a fresh session in place of one that was removed, for its holder, who holds that then.
+// renew returns a fresh session in place of one that was removed, for its holder, who holds that
+// then.
 func (r *registry) renew(sub *subscriber) *subscriber {
 	sh := r.shard(sub.key)
 	sh.mu.Lock()

@@ -5,12 +5,15 @@ import (
 	"net"
 )
 
-// RejudgeLogins has logins that are under way judged again at their end, since what they are judged by has changed: by ListenerOptions.Verify, by the
-// Authenticator if it is a Revalidator, and by the Authorizer about ActionConnect. It is to be called after the change, and before Clients is
-// asked whom of those that are connected to disconnect: who is not among them is judged again. Recheck does it, too.
+// RejudgeLogins has logins that are under way judged again at their end, since what they are judged
+// by has changed: by ListenerOptions.Verify, by the Authenticator if it is a Revalidator, and by
+// the Authorizer about ActionConnect. It is to be called after the change, and before Clients is
+// asked whom of those that are connected to disconnect: who is not among them is judged again.
+// Recheck does it, too.
 func (b *Broker) RejudgeLogins() { b.rechecks.Add(1) }
 
-// rejudge judges a login again, unless nothing has changed since it was judged, which is noted in judged. It may wait.
+// rejudge judges a login again, unless nothing has changed since it was judged, which is noted in
+// judged. It may wait.
 func (c *conn) rejudge(ctx context.Context, nc net.Conn, judged *uint64) error {
 	now := c.b.rechecks.Load()
 	if now == *judged {

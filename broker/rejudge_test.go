@@ -38,7 +38,8 @@ func (f *fickle) Revalidate(context.Context, *broker.Client) error {
 	return nil
 }
 
-// TestALoginThatSpansAChangeIsJudgedAgain changes the mind of each that judges a login, after it was asked.
+// TestALoginThatSpansAChangeIsJudgedAgain changes the mind of each that judges a login, after it
+// was asked.
 func TestALoginThatSpansAChangeIsJudgedAgain(t *testing.T) {
 	for _, who := range []string{"nobody", "authenticator", "transport", "rules"} {
 		t.Run(who, func(t *testing.T) {
@@ -79,7 +80,8 @@ func TestALoginThatSpansAChangeIsJudgedAgain(t *testing.T) {
 	}
 }
 
-// TestAChangeAtTheLastMomentOfALogin comes when all have judged, and Clients does not have the client yet.
+// TestAChangeAtTheLastMomentOfALogin comes when all have judged, and Clients does not have the
+// client yet.
 func TestAChangeAtTheLastMomentOfALogin(t *testing.T) {
 	f := &fickle{}
 	var b *broker.Broker

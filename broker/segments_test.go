@@ -33,8 +33,8 @@ func (s *segments) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestOneByteSegmentsBehindALargePartialPacketCostNoMore publishes a small message that arrives byte by byte, a large one that does not, and
-// a large one whose end does.
+// TestOneByteSegmentsBehindALargePartialPacketCostNoMore publishes a small message that arrives
+// byte by byte, a large one that does not, and a large one whose end does.
 func TestOneByteSegmentsBehindALargePartialPacketCostNoMore(t *testing.T) {
 	cost := func(whole, segments int) time.Duration {
 		b, _ := serve(t, broker.Options{})
@@ -43,7 +43,9 @@ func TestOneByteSegmentsBehindALargePartialPacketCostNoMore(t *testing.T) {
 		go func() { served <- b.Serve(segmented{l, whole}) }()
 		defer func() {
 			_ = l.Close()
-			<-served
+			if err := <-served; err == nil {
+				t.Error("serving ended without an error")
+			}
 		}()
 		connect := clean("c")
 		packet := connect.Append(nil, mqtt.V5)

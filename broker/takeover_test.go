@@ -35,8 +35,9 @@ func (h *heldStore) Attach(a store.Attach, done func(store.Attached, error)) {
 	h.Store.Attach(a, done)
 }
 
-// TestWhoIsSupersededWhileItWaitsForTheSessionLeavesAtOnce has a crowd come with one client id while the first of them waits for the store: of
-// those that wait for it only the newest stays. The others are refused at once, and nobody does more than its own part.
+// TestWhoIsSupersededWhileItWaitsForTheSessionLeavesAtOnce has a crowd come with one client id
+// while the first of them waits for the store: of those that wait for it only the newest stays. The
+// others are refused at once, and nobody does more than its own part.
 func TestWhoIsSupersededWhileItWaitsForTheSessionLeavesAtOnce(t *testing.T) {
 	const crowd = 1000
 	h := newHeldStore()
@@ -74,7 +75,8 @@ func TestWhoIsSupersededWhileItWaitsForTheSessionLeavesAtOnce(t *testing.T) {
 	}
 }
 
-// TestWaitingForASessionEndsWithConnectTimeout has the store keep one connection, and thereby its session, for long.
+// TestWaitingForASessionEndsWithConnectTimeout has the store keep one connection, and thereby its
+// session, for long.
 func TestWaitingForASessionEndsWithConnectTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldStore()
@@ -102,7 +104,8 @@ func TestWaitingForASessionEndsWithConnectTimeout(t *testing.T) {
 	})
 }
 
-// TestNewestConnectionGetsTheSession has connections with one client id come one after the other while the first one is held up.
+// TestNewestConnectionGetsTheSession has connections with one client id come one after the other
+// while the first one is held up.
 func TestNewestConnectionGetsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldStore()

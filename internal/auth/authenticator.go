@@ -137,8 +137,8 @@ func (a *Authenticator) Recheck(ctx context.Context, c *broker.Client) (bool, er
 	return true, nil
 }
 
-// Revalidate asks about a client that was let in before Set, and is not connected yet: Valid and Recheck in one. Who cannot be
-// asked about is refused, as at any login.
+// Revalidate asks about a client that was let in before Set, and is not connected yet: Valid and
+// Recheck in one. Who cannot be asked about is refused, as at any login.
 func (a *Authenticator) Revalidate(ctx context.Context, c *broker.Client) error {
 	valid, err := a.Valid(c), error(nil)
 	if valid {

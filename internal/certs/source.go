@@ -92,7 +92,8 @@ func (st *state) configFor(hello *tls.ClientHelloInfo) *tls.Config {
 	return st.config
 }
 
-// Verify checks the certificate of a client again whose handshake is over, against what is in force now.
+// Verify checks the certificate of a client again whose handshake is over, against what is in force
+// now.
 func (s *Source) Verify(client tls.ConnectionState) error {
 	verify := s.state.Load().config.VerifyConnection
 	if verify == nil {

@@ -29,7 +29,8 @@ type Options struct {
 	Now time.Time // what has expired by now is not taken over
 	// Listener returns the name of the listener with a port; nil, or empty: the port itself.
 	Listener func(port uint16) string
-	// MountPoint returns the mount point of that listener; nil: there is none. Formats 3 and 4 do not say which one a session's client came to.
+	// MountPoint returns the mount point of that listener; nil: there is none. Formats 3 and 4 do
+	// not say which one a session's client came to.
 	MountPoint func(port uint16) string
 	// MaxExpiry is how long a session is kept at most without its client, persistent_client_expiration; 0: no limit.
 	MaxExpiry time.Duration

@@ -25,7 +25,7 @@ type Conn struct {
 	handshakeErr error
 	done         atomic.Bool // the handshake has succeeded: state, in and out stand
 	state        State
-	key          []byte      // that the handshake has proved; of a server
+	key          []byte // that the handshake has proved; of a server
 
 	// The read half. The goroutine that reads owns it, at first the one of the handshake.
 	in             protector // nil: not encrypted yet
@@ -142,7 +142,8 @@ func (c *Conn) State() State {
 // Identity returns the client's identity, and nothing before the end of the handshake.
 func (c *Conn) Identity() string { return c.State().Identity }
 
-// Valid reports whether a server's Lookup has the client's identity still, with the key that the handshake has proved.
+// Valid reports whether a server's Lookup has the client's identity still, with the key that the
+// handshake has proved.
 func (c *Conn) Valid() bool {
 	if !c.done.Load() || c.server == nil {
 		return false
@@ -218,7 +219,7 @@ func (c *Conn) readMany(sock io.Reader, p []byte) (int, error) {
 	if m == 0 {
 		return 0, c.ended(err)
 	}
-	if start >= headerLen && start+m < c.rawLen() { // what is there of the record is not moved until it is whole
+	if start >= headerLen && start+m < c.rawLen() { // nothing is moved until the record is whole
 		c.raw = append(c.raw, p[start:start+m]...)
 		return 0, nil
 	}

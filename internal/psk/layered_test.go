@@ -138,7 +138,8 @@ type dripping struct{ socket }
 
 func (d *dripping) Read(p []byte) (int, error) { return d.socket.Read(p[:min(len(p), 1)]) }
 
-// TestARecordThatArrivesByteByByteCostsWhatItIsLong reads records of two lengths that have the same bytes in all.
+// TestARecordThatArrivesByteByByteCostsWhatItIsLong reads records of two lengths that have the same
+// bytes in all.
 func TestARecordThatArrivesByteByByteCostsWhatItIsLong(t *testing.T) {
 	cost := func(length int) time.Duration {
 		client, server := connected(t, testClient(AllSuites()[0]))

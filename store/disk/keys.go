@@ -81,8 +81,8 @@ func ordinalOf(key []byte) uint64 {
 // kindEnd is behind all keys of a kind.
 func kindEnd(kind byte) []byte { return []byte{kind + 1} }
 
-// A Ref has the shard of its key in its highest bits: sessions of one shard lie together, and the same client is always
-// of the same shard, whatever process or machine computes it.
+// A Ref has the shard of its key in its highest bits: sessions of one shard lie together, and the
+// same client is always of the same shard, whatever process or machine computes it.
 const (
 	shardBits  = 6
 	shardShift = 64 - shardBits
