@@ -366,8 +366,8 @@ func (w *waiting) refuse(client, local net.Addr, cause error) {
 	}
 }
 
-// waitingRoom is a listener whose connections speak HTTP until they are upgraded. They have a count of their own: who reads web pages
-// takes no place of a client that is about to connect.
+// waitingRoom is a listener whose connections speak HTTP until they are upgraded. They have a count
+// of their own: who reads web pages takes no place of a client that is about to connect.
 type waitingRoom struct {
 	net.Listener
 	door    *door

@@ -32,8 +32,8 @@ func webLogin(t *testing.T, addr net.Addr, user, password string, headers ...str
 	return status, reason
 }
 
-// tryWebLogin logs in over WebSocket with headers of the upgrade request. It returns the status of the answer and, if
-// that is an upgrade, CONNACK's reason.
+// tryWebLogin logs in over WebSocket with headers of the upgrade request. It returns the status of
+// the answer and, if that is an upgrade, CONNACK's reason.
 func tryWebLogin(nc net.Conn, user, password string, headers ...string) (status int, reason mqtt.ReasonCode, err error) {
 	packet := (&mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, ClientID: "id-" + user,

@@ -15,7 +15,8 @@ import (
 	"github.com/uniomq/unio/mqtt"
 )
 
-// TestHTTPConnectionsHaveACountOfTheirOwn has a WebSocket listener with as many as it may have, silent.
+// TestHTTPConnectionsHaveACountOfTheirOwn has a WebSocket listener with as many as it may have,
+// silent.
 func TestHTTPConnectionsHaveACountOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	const most = 3

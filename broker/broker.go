@@ -26,9 +26,11 @@
 //
 // # Locks
 //
-// conn.mu comes before the locks inside store and topic; registry shards, timers and the keep alive wheel lock
-// alone, and so does a filterSet, which may come behind conn.mu. Never two of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait. The Authorizer may be called
-// with a connection's mutex held, and so may Events.Denied, Dropped and Sent; other hooks are not.
+// conn.mu comes before the locks inside store and topic; registry shards, timers, the keep alive
+// wheel and the lobby lock alone, and so does a filterSet, which may come behind conn.mu. Never two
+// of one kind. A held subscriber (see registry) is not a lock in this sense: its holder may wait.
+// The Authorizer may be called with a connection's mutex held, and so may Events.Denied, Dropped
+// and Sent; other hooks are not.
 package broker
 
 import (
@@ -58,6 +60,7 @@ type Broker struct {
 	registry registry
 	timers   timers
 	wheel    keepAliveWheel
+	lobby    lobby
 	engine   engine
 	counters counters
 	door     door

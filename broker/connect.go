@@ -30,8 +30,8 @@ var (
 // on the socket. On an error the client has been told what the specification names. judged is what
 // rejudge goes by.
 // [MQTT-3.1.4-5, -6]
-func (c *conn) connect(deadline time.Time, judged uint64) (rest []byte, err error) {
-	in := handshakeReader{c: c}
+func (c *conn) connect(deadline time.Time, judged uint64, g *guest) (rest []byte, err error) {
+	in := handshakeReader{c: c, guest: g, limit: c.b.options.Load().MaxConnectSize}
 	var p mqtt.Connect
 	frame, err := in.first()
 	if err != nil {
@@ -120,10 +120,15 @@ func (c *conn) refuse(err error) {
 	bt.packet(c, &connack)
 }
 
-// handshakeReader reads the packets before CONNACK. Memory grows with what arrives, up to MaxConnectSize.
+// handshakeReader reads the packets before CONNACK. Memory grows with what arrives, up to limit,
+// and as far as there is room in the lobby.
 type handshakeReader struct {
-	c *conn
-	p []byte // arrived and not returned by next
+	c     *conn
+	guest *guest
+	limit uint32 // what is left of MaxConnectSize
+	p     []byte // arrived and not returned by next
+	kept  int    // bytes of the buffer in which CONNECT is, which stays until the client is let in
+	size  int    // bytes of the buffer of p, unless it is that one
 }
 
 // first returns CONNECT. Whoever speaks something else is told from it by the first bytes, without waiting for what would be a packet.
@@ -142,7 +147,9 @@ func (r *handshakeReader) first() ([]byte, error) {
 			return nil, fmt.Errorf("%w: %w", errNoConnect, mqtt.ProtocolError)
 		}
 	}
-	return r.next()
+	frame, err := r.next()
+	r.kept, r.size = r.size, 0
+	return frame, err
 }
 
 // foreign names the protocol that some first bytes are of, if it is one that is met at the wrong door.
@@ -166,12 +173,13 @@ var foreigners = []struct{ prefix, name string }{
 
 func (r *handshakeReader) next() ([]byte, error) {
 	for {
-		frame, rest, err := mqtt.Split(r.p, r.c.b.options.Load().MaxConnectSize)
+		frame, rest, err := mqtt.Split(r.p, r.limit)
 		if err != nil {
 			return nil, err
 		}
 		if frame != nil {
 			r.p = rest
+			r.limit = max(r.limit-uint32(len(frame)), 1) // no packet is so short; 0 would be none
 			r.c.b.counters.add(&traffic{packetsReceived: 1, bytesReceived: int64(len(frame))})
 			return frame, nil
 		}
@@ -183,16 +191,32 @@ func (r *handshakeReader) next() ([]byte, error) {
 
 // read waits for more.
 func (r *handshakeReader) read() error {
+	lobby := &r.c.b.lobby
 	if len(r.p) == cap(r.p) {
-		r.p = append(make([]byte, 0, max(512, 2*cap(r.p))), r.p...)
+		size := max(min(max(firstRead, 2*len(r.p)), int(r.limit)), len(r.p)+maxHeader)
+		if err := lobby.hold(r.guest, r.kept+size); err != nil {
+			return err
+		}
+		r.p, r.size = append(make([]byte, 0, size), r.p...), size
+	}
+	if err := lobby.owe(r.guest, true); err != nil {
+		return err
 	}
 	n, err := r.c.nc.Read(r.p[len(r.p):cap(r.p)])
+	if err := lobby.owe(r.guest, false); err != nil {
+		return err
+	}
 	r.p = r.p[:len(r.p)+n]
 	if n > 0 {
 		return nil
 	}
 	return err
 }
+
+const (
+	firstRead = 512 // bytes of the buffer that a handshake begins with
+	maxHeader = 5   // bytes that a packet's type and length have at most
+)
 
 // accept checks what CONNECT asks for against the limits and fills in CONNACK.
 // [MQTT-3.1.4-2]

@@ -142,7 +142,8 @@ func addressOf(a net.Addr) (netip.Addr, bool) {
 	return p.Addr(), err == nil
 }
 
-// admit takes one of MaxUnaccepted for a connection that was just accepted. What is refused has been counted and told.
+// admit takes one of MaxUnaccepted for a connection that was just accepted. What is refused has
+// been counted and told.
 func (b *Broker) admit(nc net.Conn, lo *ListenerOptions) bool {
 	err := ErrUnaccepted
 	if take(&b.counters.unaccepted, b.options.Load().MaxUnaccepted) {
@@ -167,8 +168,8 @@ func (b *Broker) AdmitAddress(client net.Addr) error {
 	return nil
 }
 
-// Refuse counts and tells a connection that failed before it could be served. A cause that wraps ErrConnectionRate or ErrUnaccepted
-// counts as that.
+// Refuse counts and tells a connection that failed before it could be served. A cause that wraps
+// ErrConnectionRate or ErrUnaccepted counts as that.
 func (b *Broker) Refuse(remote, local net.Addr, cause error) {
 	if !errors.Is(cause, ErrConnectionRate) && !errors.Is(cause, ErrUnaccepted) {
 		cause = handshakeError{cause}

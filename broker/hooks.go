@@ -96,10 +96,12 @@ type Access struct {
 	Dup    bool // as the publisher has set it
 	// Source says that the message was accepted before and is retained, maybe as a will: may its source still publish it?
 	Source bool
-	// Spelled is how many levels of Topic a rule has to spell out to allow anything: a wildcard there can deny alone. Topic
-	// is the path of a request then, which nobody thinks of who allows all topics.
+	// Spelled is how many levels of Topic a rule has to spell out to allow anything: a wildcard
+	// there can deny alone. Topic is the path of a request then, which nobody thinks of who allows
+	// all topics.
 	Spelled uint8
-	// Alias says that Topic is another name of what is allowed already: only a rule that denies it counts.
+	// Alias says that Topic is another name of what is allowed already: only a rule that denies it
+	// counts.
 	Alias bool
 }
 

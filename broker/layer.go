@@ -37,7 +37,8 @@ type Transport struct {
 	Names       []string
 	Fingerprint string // of it, SHA-256 in hexadecimal
 	PSKIdentity string
-	// Forwarded says that a proxy without a PROXY header may be between: the address is what an HTTP header said, or the proxy's.
+	// Forwarded says that a proxy without a PROXY header may be between: the address is what an
+	// HTTP header said, or the proxy's.
 	Forwarded bool
 	// Username, if there is one, goes before what CONNECT says: use_identity_as_username and the like.
 	Username string
@@ -46,15 +47,20 @@ type Transport struct {
 // handshaker is a net.Conn that has something to settle before CONNECT; a *tls.Conn is one.
 type handshaker interface{ HandshakeContext(context.Context) error }
 
-// beginner is a net.Conn that has spoken something else before it was served, such as HTTP: ConnectTimeout counts from when it began.
+// beginner is a net.Conn that has spoken something else before it was served, such as HTTP:
+// ConnectTimeout counts from when it began.
 type beginner interface{ Began() time.Time }
 
+// metered is a handshaker that says how much it holds of what the other side has sent in the
+// handshake, in bytes, each time that it is more. An error ends the handshake.
+type metered interface{ Meter(func(held int) error) }
+
 // open settles what comes before CONNECT: handshakes of the layers, and who they say the client is.
-func (c *conn) open(deadline time.Time) error {
+func (c *conn) open(deadline time.Time, g *guest) error {
 	if h, ok := c.nc.(handshaker); ok {
 		ctx, cancel := context.WithDeadline(c.b.ctx, deadline)
 		defer cancel()
-		err := h.HandshakeContext(ctx)
+		err := c.shake(ctx, h, g)
 		c.client.RemoteAddr, c.client.LocalAddr = c.nc.RemoteAddr(), c.nc.LocalAddr()
 		if err != nil {
 			return handshakeError{err}
@@ -78,6 +84,23 @@ func (c *conn) open(deadline time.Time) error {
 		}
 	}
 	return nil
+}
+
+// shake runs the handshake of a layer. What that holds counts for as long as it lasts.
+func (c *conn) shake(ctx context.Context, h handshaker, g *guest) error {
+	lobby := &c.b.lobby
+	if m, ok := c.nc.(metered); ok {
+		m.Meter(func(held int) error { return lobby.hold(g, held) })
+	}
+	_ = lobby.owe(g, true) // it is new
+	err := h.HandshakeContext(ctx)
+	if gone := lobby.owe(g, false); gone != nil {
+		return gone
+	}
+	if err != nil {
+		return err
+	}
+	return lobby.hold(g, 0)
 }
 
 // harmless reports whether the error of a handshake is none.

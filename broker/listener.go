@@ -124,8 +124,10 @@ func (c *conn) handshake() (rest []byte, err error) {
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	if err = c.open(deadline); err == nil {
-		rest, err = c.connect(deadline, judged)
+	g := &guest{c: c}
+	defer c.b.lobby.leave(g)
+	if err = c.open(deadline, g); err == nil {
+		rest, err = c.connect(deadline, judged, g)
 	}
 	if cause := c.closeCause(); err != nil && errors.Is(cause, os.ErrDeadlineExceeded) {
 		err = cause

@@ -30,7 +30,7 @@ type Options struct {
 // the defaults are Mosquitto's where it has the option.
 type Limits struct {
 	MaxPacketSize      uint32        // bytes, of packets from clients; 2,000,000
-	MaxConnectSize     uint32        // bytes, of CONNECT and AUTH before the client is accepted; 262,144
+	MaxConnectSize     uint32        // bytes, of CONNECT and AUTH together, before the client is accepted; 102,400
 	MaxMessageSize     uint32        // bytes of payload; larger messages are refused with 0x95; none
 	MaxInflight        uint16        // QoS 1 and 2 messages in flight to a client and from it; 20
 	MaxInflightBytes   int64         // payload bytes in flight to a client, beyond which no other message is sent; none
@@ -43,6 +43,7 @@ type Limits struct {
 	MaxConnections     int           // at once; none
 	MaxSessions        int           // connected or not; none
 	MaxUnaccepted      int           // connections at once whose CONNECT is not accepted yet; further ones are closed; none
+	MaxUnacceptedBytes int           // of all connections that are not accepted yet, what they have sent beyond 4 KiB each; 16 MiB
 	MaxConnectionRate  int           // connections within a second from one address (IPv6: from one /64); further ones are closed; none
 	ConnectTimeout     time.Duration // from accept to the end of authentication, all handshakes included; 10 s
 	WriteTimeout       time.Duration // for a client that reads nothing; 20 s
@@ -61,7 +62,8 @@ type Limits struct {
 
 func (l *Limits) setDefaults() {
 	def(&l.MaxPacketSize, 2_000_000)
-	def(&l.MaxConnectSize, 256<<10)
+	def(&l.MaxConnectSize, 100<<10) // Mosquitto takes 100,000
+	def(&l.MaxUnacceptedBytes, 16<<20)
 	l.MaxConnectSize = min(l.MaxConnectSize, l.MaxPacketSize)
 	def(&l.MaxInflight, 20)
 	def(&l.MaxQueuedMessages, 1000)

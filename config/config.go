@@ -150,9 +150,11 @@ type Listener struct {
 	IdentityAsUsername, SubjectAsUsername bool
 	// WebSocketOrigins are the origins that web pages may come from; none: all.
 	WebSocketOrigins []string
-	// ForwardedFor are the proxies whose X-Forwarded-For says a WebSocket client's address; none: nobody's does.
+	// ForwardedFor are the proxies whose X-Forwarded-For says a WebSocket client's address; none:
+	// nobody's does.
 	ForwardedFor []netip.Prefix
-	// MaxHTTPConnections bounds the connections of a WebSocket listener that are not upgraded yet; 0 for no bound.
+	// MaxHTTPConnections bounds the connections of a WebSocket listener that are not upgraded yet;
+	// 0 for no bound.
 	MaxHTTPConnections int
 	// HTTPDir is a folder whose files a WebSocket listener serves to browsers; empty for none.
 	HTTPDir string

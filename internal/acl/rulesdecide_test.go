@@ -282,7 +282,8 @@ func TestRolesOfAClientDecideInItsOrder(t *testing.T) {
 	}
 }
 
-// TestWildcardsDoNotOpenWhatMustBeSpelledOut asks about paths of requests, whose first two levels a grant has to name.
+// TestWildcardsDoNotOpenWhatMustBeSpelledOut asks about paths of requests, whose first two levels a
+// grant has to name.
 func TestWildcardsDoNotOpenWhatMustBeSpelledOut(t *testing.T) {
 	t.Parallel()
 	acl := func(text string) *Rules { return mustParse(t, "user api\n"+text).Compile() }

@@ -110,8 +110,9 @@ func (s *search) run(n *node) {
 	}
 }
 
-// spelled is visit for the first levels of a name that a rule has to spell out to grant anything: what wildcards and
-// placeholders match there can deny alone. left is how many such levels there are from pos on.
+// spelled is visit for the first levels of a name that a rule has to spell out to grant anything:
+// what wildcards and placeholders match there can deny alone. left is how many such levels there
+// are from pos on.
 func (s *search) spelled(n *node, pos int, left uint8) {
 	if left == 0 || pos > len(s.name) {
 		s.visit(n, pos, grants|denials)

@@ -67,7 +67,8 @@ func (s *Server) contain(r *http.Request) {
 	}
 }
 
-// refuse answers who was not let in, or not asked yet, and closes the connection: who may nothing keeps none of the few.
+// refuse answers who was not let in, or not asked yet, and closes the connection: who may nothing
+// keeps none of the few.
 func refuse(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Connection", "close")
 	answer(w, status, text)
@@ -132,8 +133,9 @@ func (s *Server) may(r *http.Request, pattern string) bool {
 	return s.allowed(a)
 }
 
-// Spelled is the number of levels of a path that a rule has to spell out to open it (broker.Access.Spelled): those of
-// apiPrefix for what is below it. Who allows all topics has not thought of the API.
+// Spelled is the number of levels of a path that a rule has to spell out to open it
+// (broker.Access.Spelled): those of apiPrefix for what is below it. Who allows all topics has not
+// thought of the API.
 func Spelled(urlPath string) uint8 {
 	if inAPI(urlPath) {
 		return uint8(strings.Count(apiPrefix, "/"))

@@ -176,7 +176,8 @@ func usualNames(attributes map[string][]string) map[string][]string {
 // Login is who tries to log in, for a Guard.
 type Login struct {
 	Address netip.Addr // the zero Addr: unknown, as that of a Unix socket
-	// Forwarded says that the client has not shown that Address is its own: see broker.Transport. It is no reason to spare it.
+	// Forwarded says that the client has not shown that Address is its own: see broker.Transport.
+	// It is no reason to spare it.
 	Forwarded bool
 	User      string // empty: none
 	// Credential stands for name and password without telling them; equal ones have the same.

@@ -107,9 +107,10 @@ func (d Dir) send(w http.ResponseWriter, r *http.Request, f *os.File, info fs.Fi
 	http.ServeContent(w, r, info.Name(), info.ModTime(), f)
 }
 
-// fileName returns the name of a file for the path of a request, whose escapes are resolved. No element may begin with a
-// dot, so ".." and hidden files are out, or be empty, which Localize sees to; os.Root holds back symbolic links that
-// leave the folder. None may end in a dot or a blank either: Windows takes those off, and finds the file without them.
+// fileName returns the name of a file for the path of a request, whose escapes are resolved. No
+// element may begin with a dot, so ".." and hidden files are out, or be empty, which Localize sees
+// to; os.Root holds back symbolic links that leave the folder. None may end in a dot or a blank
+// either: Windows takes those off, and finds the file without them.
 func fileName(urlPath string) (name string, ok bool) {
 	trimmed := strings.TrimSuffix(strings.TrimPrefix(urlPath, "/"), "/")
 	if trimmed == "" {
@@ -135,8 +136,9 @@ func redirect(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusMovedPermanently)
 }
 
-// spelledSo reports whether a file is called as it was asked for. Where the case of letters does not matter, a file is found by
-// other names, too, which rules about paths do not know: there its folders are searched for the name.
+// spelledSo reports whether a file is called as it was asked for. Where the case of letters does
+// not matter, a file is found by other names, too, which rules about paths do not know: there its
+// folders are searched for the name.
 func spelledSo(root *os.Root, name string, found fs.FileInfo) bool {
 	other, err := root.Stat(swapCase(name))
 	if err != nil || !os.SameFile(found, other) {

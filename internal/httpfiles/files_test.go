@@ -40,8 +40,8 @@ func TestAFileHasOneName(t *testing.T) {
 	}
 }
 
-// TestANameThatTheFolderDoesNotListIsNoName has two names for one file, by links. Where the case of letters does not matter
-// there are more, and the lists of the folders have one of them.
+// TestANameThatTheFolderDoesNotListIsNoName has two names for one file, by links. Where the case of
+// letters does not matter there are more, and the lists of the folders have one of them.
 func TestANameThatTheFolderDoesNotListIsNoName(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, "a/page")

@@ -144,7 +144,8 @@ func nameOf(user string) string {
 	return fmt.Sprintf("%s...%x", strings.ToValidUTF8(user[:shown], ""), sum[:8])
 }
 
-// exempt reports whether a login counts for nothing. An address that somebody else tells is no reason.
+// exempt reports whether a login counts for nothing. An address that somebody else tells is no
+// reason.
 func (g *Guard) exempt(l auth.Login) bool {
 	return !l.Forwarded && slices.ContainsFunc(g.o.Exempt, func(p netip.Prefix) bool { return p.Contains(l.Address) })
 }

@@ -78,8 +78,13 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 		return ErrChallenge
 	}
 	c.link.established.Store(true)
+	c.link.meter = nil
 	return nil
 }
+
+// Meter has f told how many bytes have arrived of the handshake, which are held until it is over,
+// each time that more do. Its error ends the handshake. It must be called before the handshake.
+func (c *Conn) Meter(f func(held int) error) { c.link.meter = f }
 
 // explain finds out what a client speaks instead of TLS, or what it has said last, in the clear.
 func explain(err error, alert tls.AlertError) error {

@@ -3,6 +3,7 @@ package tlsconn
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -18,9 +19,11 @@ import (
 type link struct {
 	net.Conn // the connection underneath
 
-	source      io.Reader      // set during TryRead: where to read from. Of the reading goroutine.
-	established atomic.Bool    // the handshake is over
-	alert       tls.AlertError // the last that came in the clear, close_notify if none; of the handshake's goroutine
+	source      io.Reader            // set during TryRead: where to read from. Of the reading goroutine.
+	established atomic.Bool          // the handshake is over
+	arrived     int                  // bytes of the handshake; of its goroutine, as meter
+	meter       func(held int) error // see Conn.Meter; nil: nobody asks
+	alert       tls.AlertError       // the last that came in the clear, close_notify if none; of the handshake's goroutine
 
 	flushing sync.Mutex // held by whoever writes to the socket; locked before mu; guards sending
 	sending  *buffer    // taken out of pending, not yet written to the end; nil: none
@@ -68,8 +71,28 @@ func (l *link) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	if !l.established.Load() {
 		l.plainAlert(p[:n])
+		if tooMuch := l.count(n); tooMuch != nil {
+			return 0, tooMuch
+		}
 	}
 	return n, err
+}
+
+// maxHandshake is how many bytes a client's handshake may have. crypto/tls takes 64 KiB for each
+// message, and 256 for certificates.
+const maxHandshake = 100 << 10
+
+var errLongHandshake = fmt.Errorf("the client's handshake is longer than %d bytes", maxHandshake)
+
+// count notes what has arrived of the handshake.
+func (l *link) count(n int) error {
+	if l.arrived += n; l.arrived > maxHandshake {
+		return errLongHandshake
+	}
+	if l.meter == nil {
+		return nil
+	}
+	return l.meter(l.arrived)
 }
 
 // plainAlert notes an alert that is not encrypted (RFC 8446, 5.1 and 6). OpenSSL's clients send one when the server's certificate does not

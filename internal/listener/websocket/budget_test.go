@@ -16,7 +16,8 @@ import (
 	"github.com/uniomq/unio/internal/memnet"
 )
 
-// shaking is a listener whose connections have a handshake, which ends with the first byte that comes.
+// shaking is a listener whose connections have a handshake, which ends with the first byte that
+// comes.
 type shaking struct{ net.Listener }
 
 func (s shaking) Accept() (net.Conn, error) {

@@ -58,7 +58,8 @@ func (c *Conn) NetConn() net.Conn { return c.inner }
 // LocalAddr returns the local address of the connection below.
 func (c *Conn) LocalAddr() net.Addr { return c.inner.LocalAddr() }
 
-// RemoteAddr returns the address of the client: that of the connection below, or what one of [Options.Proxies] has said.
+// RemoteAddr returns the address of the client: that of the connection below, or what one of
+// [Options.Proxies] has said.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.remote != nil {
 		return c.remote
@@ -66,12 +67,14 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.inner.RemoteAddr()
 }
 
-// Began returns when the connection was accepted or, if other requests were answered on it before, when its upgrade request began
-// to arrive: who gives clients a time until they are let in counts from there.
+// Began returns when the connection was accepted or, if other requests were answered on it before,
+// when its upgrade request began to arrive: who gives clients a time until they are let in counts
+// from there.
 func (c *Conn) Began() time.Time { return time.Unix(0, c.began) }
 
-// Forwarded reports whether the upgrade request had X-Forwarded-For, believed or not: RemoteAddr is what was said there, or that
-// of a proxy, and in no case one that the client has shown to be its own.
+// Forwarded reports whether the upgrade request had X-Forwarded-For, believed or not: RemoteAddr is
+// what was said there, or that of a proxy, and in no case one that the client has shown to be its
+// own.
 func (c *Conn) Forwarded() bool { return c.passed }
 
 // SyscallConn returns the socket below, to wait for it. It fails when there is none.

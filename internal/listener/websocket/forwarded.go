@@ -13,12 +13,13 @@ import (
 // forwardedHeader is where a proxy says for whom it asks.
 const forwardedHeader = "X-Forwarded-For"
 
-// forwardedFor returns the client's address by X-Forwarded-For, with the port of peer if it names none; nil: the header says
-// nothing, or peer is not believed.
+// forwardedFor returns the client's address by X-Forwarded-For, with the port of peer if it names
+// none; nil: the header says nothing, or peer is not believed.
 //
-// Each proxy appends for whom it asks, so the entries are read from the last one on. Those of proxies go on to the one before; the
-// first other one is the client, or, if all are proxies, the first entry. What stands before it the client may have written, and
-// nobody looks there. An entry that is no address is refused: with the proxy's own address a client could pass as the proxy.
+// Each proxy appends for whom it asks, so the entries are read from the last one on. Those of
+// proxies go on to the one before; the first other one is the client, or, if all are proxies, the
+// first entry. What stands before it the client may have written, and nobody looks there. An entry
+// that is no address is refused: with the proxy's own address a client could pass as the proxy.
 func (l *Listener) forwardedFor(values []string, peer net.Addr) (net.Addr, *refusal) {
 	if len(values) == 0 {
 		return nil, nil
@@ -59,8 +60,8 @@ func (l *Listener) isProxy(a netip.Addr) bool {
 
 var errNoAddress = errors.New("no IP address")
 
-// parseAddress reads an address with or without port, IPv6 with or without brackets. A zone means something on the machine that
-// wrote it alone, and may be any text: with one it is no address.
+// parseAddress reads an address with or without port, IPv6 with or without brackets. A zone means
+// something on the machine that wrote it alone, and may be any text: with one it is no address.
 func parseAddress(s string) (netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {

@@ -33,15 +33,17 @@ type Options struct {
 	MaxFrame int64
 	// MaxHeaderBytes bounds a request's line and headers together; net/http adds 4 KiB. 0: DefaultMaxHeaderBytes.
 	MaxHeaderBytes int
-	// HandshakeTimeout is how long all of these may take together: handshakes of the layers below, the first request, and the answer if
-	// that is an upgrade; and how long each of these: another request, another answer, and the silence between two requests.
-	// What an upgraded connection has used of it, [Conn.Began] tells. 0: DefaultHandshakeTimeout.
+	// HandshakeTimeout is how long all of these may take together: handshakes of the layers below,
+	// the first request, and the answer if that is an upgrade; and how long each of these: another
+	// request, another answer, and the silence between two requests. What an upgraded connection
+	// has used of it, [Conn.Began] tells. 0: DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
-	// Proxies are those whose X-Forwarded-For says the client's address. A connection without an IP address, one of a Unix
-	// socket, is taken for one of them if there are any. Empty: the header counts for nothing, whoever sends it.
+	// Proxies are those whose X-Forwarded-For says the client's address. A connection without an IP
+	// address, one of a Unix socket, is taken for one of them if there are any. Empty: the header
+	// counts for nothing, whoever sends it.
 	Proxies []netip.Prefix
-	// Disbelieved is called the first time that X-Forwarded-For comes from somebody else: it may be a proxy that nobody has
-	// named. nil: nobody is told.
+	// Disbelieved is called the first time that X-Forwarded-For comes from somebody else: it may be
+	// a proxy that nobody has named. nil: nobody is told.
 	Disbelieved func(peer net.Addr)
 	// Refused is called for each connection that ends without an upgrade because of what the client sent or failed to send,
 	// from several goroutines at a time. nil: nobody is told.
