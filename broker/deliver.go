@@ -147,8 +147,8 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	return true
 }
 
-// address gives p the topic and the subscription identifier that c is to see, and reports whether it
-// is within c's Maximum Packet Size [MQTT-3.1.2-24, -25].
+// address gives p the topic and the subscription identifier that c is to see, and reports whether
+// it is within c's Maximum Packet Size [MQTT-3.1.2-24, -25].
 func (c *conn) address(p *mqtt.Publish, d *store.Delivery) bool {
 	p.Topic = c.unmount(p.Topic)
 	if c.version == mqtt.V5 && d.SubscriptionID != 0 {

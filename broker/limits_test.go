@@ -307,8 +307,8 @@ func TestSessionsAreBounded(t *testing.T) {
 	})
 }
 
-// TestSubscriptionsOfASessionAreBounded has a session at both limits: it may replace what it has, unsubscribe and subscribe
-// again, and keeps what it has if the limits become lower.
+// TestSubscriptionsOfASessionAreBounded has a session at both limits: it may replace what it has,
+// unsubscribe and subscribe again, and keeps what it has if the limits become lower.
 func TestSubscriptionsOfASessionAreBounded(t *testing.T) {
 	type refusal struct{ filter, cause string }
 	var told []refusal

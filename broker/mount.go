@@ -73,8 +73,8 @@ func (b *Broker) sessionOf(m *store.Message) string {
 }
 
 // tooLong reports whether a topic name or filter of the client is longer inside the broker than a
-// packet can carry. It is well-formed: clients of 5.0 are told that it is refused, older ones, which
-// cannot be told, are disconnected.
+// packet can carry. It is well-formed: clients of 5.0 are told that it is refused, older ones,
+// which cannot be told, are disconnected.
 func tooLong[S string | []byte](c *conn, s S) bool {
 	return len(c.lo.MountPoint)+len(s) > topic.MaxBytes
 }

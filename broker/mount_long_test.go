@@ -9,8 +9,8 @@ import (
 	"github.com/uniomq/unio/topic"
 )
 
-// TestTopicThatIsTooLongBehindTheMountPointIsRefused has somebody outside of the mount point, who would get what is longer than a
-// packet can carry.
+// TestTopicThatIsTooLongBehindTheMountPointIsRefused has somebody outside of the mount point, who
+// would get what is longer than a packet can carry.
 func TestTopicThatIsTooLongBehindTheMountPointIsRefused(t *testing.T) {
 	const point = "site/"
 	b, outside := serve(t, broker.Options{})

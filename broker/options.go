@@ -55,8 +55,9 @@ type Limits struct {
 	// copies have each its subscription identifier. Without it they get one, at the highest QoS granted.
 	AllowDuplicates bool
 	QueueQoS0       bool // queue QoS 0 for stored sessions that are offline, too
-	// MaxSubscriptions bounds those of one session, and MaxSharedSubscriptions the shared ones among them, of which any number
-	// can match one message. What a session has it keeps, and may replace. 10,000 and 100. Negative: none.
+	// MaxSubscriptions bounds those of one session, and MaxSharedSubscriptions the shared ones
+	// among them, of which any number can match one message. What a session has it keeps, and may
+	// replace. 10,000 and 100. Negative: none.
 	MaxSubscriptions, MaxSharedSubscriptions int
 }
 

@@ -17,7 +17,8 @@ import (
 	"github.com/uniomq/unio/store"
 )
 
-// joinGroups has c subscribe as a member of n shared groups on one filter, and returns the reason codes.
+// joinGroups has c subscribe as a member of n shared groups on one filter, and returns the reason
+// codes.
 func (c *client) joinGroups(n int, filter string, qos byte) (reasons []mqtt.ReasonCode) {
 	c.t.Helper()
 	const each = 500
@@ -32,7 +33,8 @@ func (c *client) joinGroups(n int, filter string, qos byte) (reasons []mqtt.Reas
 	return reasons
 }
 
-// TestGroupsOfOneClientAreBounded has a client that joins 20,000 groups, each of which is owed a copy of everything.
+// TestGroupsOfOneClientAreBounded has a client that joins 20,000 groups, each of which is owed a
+// copy of everything.
 func TestGroupsOfOneClientAreBounded(t *testing.T) {
 	const groups, limit = 20_000, 100
 	b, l := serve(t, broker.Options{})
@@ -94,7 +96,8 @@ func small(p mqtt.Connect) mqtt.Connect {
 	return p
 }
 
-// TestMemberThatCannotTakeAMessageIsPassedOver has a shared group of two members, of which one cannot have what is published.
+// TestMemberThatCannotTakeAMessageIsPassedOver has a shared group of two members, of which one
+// cannot have what is published.
 func TestMemberThatCannotTakeAMessageIsPassedOver(t *testing.T) {
 	const messages = 10
 	slow := clean("bad")
@@ -209,7 +212,8 @@ func TestFullBufferIsPassedOver(t *testing.T) {
 	})
 }
 
-// TestAwayMemberThatKeepsNothingIsPassedOver has a group without a connected member: its messages go to those who get them when they come back.
+// TestAwayMemberThatKeepsNothingIsPassedOver has a group without a connected member: its messages
+// go to those who get them when they come back.
 func TestAwayMemberThatKeepsNothingIsPassedOver(t *testing.T) {
 	const messages = 6
 	b, l := serve(t, broker.Options{})
@@ -265,7 +269,8 @@ func TestMessageThatNoMemberMayHaveIsCountedOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkSharedGroups publishes to one client that is the only member of many groups, as many as it may by default, and more.
+// BenchmarkSharedGroups publishes to one client that is the only member of many groups, as many as
+// it may by default, and more.
 func BenchmarkSharedGroups(b *testing.B) {
 	for _, n := range []int{1, 100, 20_000} {
 		for _, qos := range []byte{0, 1} {

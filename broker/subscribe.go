@@ -99,8 +99,8 @@ var (
 	errNoRoom                 = errors.New("no room for another subscription: the disk is full, or memory is short")
 )
 
-// mayAdd says why the session may not have one more subscription. One that it has may always be replaced: clients subscribe
-// again when they come back.
+// mayAdd says why the session may not have one more subscription. One that it has may always be
+// replaced: clients subscribe again when they come back.
 func (c *conn) mayAdd(bt *batch, filter string, shared bool) error {
 	f := &c.sub.filters
 	if f.has(filter) {
@@ -118,7 +118,8 @@ func (c *conn) mayAdd(bt *batch, filter string, shared bool) error {
 	return nil
 }
 
-// tellLimit tells the observer of a subscription that a limit refuses, and the client, if it may be told.
+// tellLimit tells the observer of a subscription that a limit refuses, and the client, if it may be
+// told.
 func (c *conn) tellLimit(bt *batch, filter string, err error) {
 	if event := bt.o.Events.Limited; event != nil {
 		event(c.client, filter, err)

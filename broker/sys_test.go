@@ -19,7 +19,8 @@ func (login) Authenticate(_ context.Context, c *broker.Client, password []byte) 
 	return nil
 }
 
-// tellers are clients that want to tell the state of a bridge. may says whether they may where there are no rules.
+// tellers are clients that want to tell the state of a bridge. may says whether they may where
+// there are no rules.
 func tellers() []teller {
 	named := func(p mqtt.Connect) mqtt.Connect {
 		p.HasUsername, p.Username = true, "bridge"
@@ -158,7 +159,8 @@ func TestControlIsNeverAnOrdinaryMessage(t *testing.T) {
 	}
 }
 
-// TestRetainedStateOfABridgeOutlastsIt has check_retain_source, which asks about a client that is gone.
+// TestRetainedStateOfABridgeOutlastsIt has check_retain_source, which asks about a client that is
+// gone.
 func TestRetainedStateOfABridgeOutlastsIt(t *testing.T) {
 	z := authorizer(broker.WithoutRules)
 	b, l := serve(t, broker.Options{Authorizer: z, Limits: broker.Limits{CheckRetainSource: true}})

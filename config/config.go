@@ -50,8 +50,8 @@ type Config struct {
 	MaxQueuedMessages int
 	// MaxQueuedBytes bounds the payload bytes that wait for one client; 0 for no bound.
 	MaxQueuedBytes int64
-	// MaxSubscriptions bounds the subscriptions of one session, MaxSharedSubscriptions the shared ones among them; 0
-	// for no bound.
+	// MaxSubscriptions bounds the subscriptions of one session, MaxSharedSubscriptions the shared
+	// ones among them; 0 for no bound.
 	MaxSubscriptions, MaxSharedSubscriptions int
 	// MaxPacketSize is the largest packet that is accepted, in bytes.
 	MaxPacketSize uint32

@@ -6,7 +6,8 @@ import (
 	"github.com/uniomq/unio/broker"
 )
 
-// Options configure an Authorizer. A client may do what all Rules of its listener allow; without any, broker.WithoutRules decides.
+// Options configure an Authorizer. A client may do what all Rules of its listener allow; without
+// any, broker.WithoutRules decides.
 type Options struct {
 	Rules     []*Rules            // of listeners that are not in Listeners
 	Listeners map[string][]*Rules // by broker.ListenerOptions.Name, for per_listener_settings

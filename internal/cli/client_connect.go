@@ -89,7 +89,8 @@ func (c *clientConfig) connect() mqtt.Connect {
 	return p
 }
 
-// checkLengths finds what is longer than CONNECT can carry. Topics and properties were checked where they were given.
+// checkLengths finds what is longer than CONNECT can carry. Topics and properties were checked
+// where they were given.
 func checkLengths(p *mqtt.Connect) error {
 	fields := []struct {
 		name   string
