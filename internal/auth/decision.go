@@ -180,6 +180,8 @@ type Login struct {
 	// It is no reason to spare it.
 	Forwarded bool
 	User      string // empty: none
+	// Proved says that the client has proved User by its certificate or its pre-shared key.
+	Proved bool
 	// Credential stands for name and password without telling them; equal ones have the same.
 	Credential uint64
 }
@@ -264,7 +266,11 @@ func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) {
 }
 
 func loginOf(c *broker.Client) Login {
-	return Login{Address: addressOf(c), Forwarded: c.Transport != nil && c.Transport.Forwarded, User: c.Username}
+	who := Login{Address: addressOf(c), User: c.Username}
+	if t := c.Transport; t != nil {
+		who.Forwarded, who.Proved = t.Forwarded, t.Username != ""
+	}
+	return who
 }
 
 // addressOf returns the client's IP address.

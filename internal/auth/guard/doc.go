@@ -7,6 +7,9 @@
 // such a pair is banned only for its own failures. An address that several users have logged in from is one that many share, a proxy or
 // a gateway: it is not banned as a whole.
 //
+// A ban of a name holds for all spellings that some directory or database takes for the same: one that ignores case and accents, say. It does not
+// hold for who proves the name by a certificate or a pre-shared key, whose own failures count apart.
+//
 // An IPv6 address stands for its /64. Everything is bounded: of addresses, names and pairs the ones that were not seen for the longest
 // are forgotten first. Passwords are not kept, only tags that mean nothing outside of the process.
 //

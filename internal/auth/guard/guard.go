@@ -1,9 +1,8 @@
 package guard
 
 import (
+	"cmp"
 	"container/list"
-	"crypto/sha256"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,9 +28,8 @@ const (
 	maxSubjects = 20_000         // of each kind
 	maxTime     = 24 * time.Hour // of a ban, and how long earlier ones count
 	firstDelay  = 50 * time.Millisecond
-	freeDelays  = 2   // failures whose answers are not kept back
-	sharedUsers = 5   // users that have logged in from an address which make it one of many: it is not banned as a whole
-	maxName     = 128 // bytes of a name that is kept as it is
+	freeDelays  = 2 // failures whose answers are not kept back
+	sharedUsers = 5 // users that have logged in from an address which make it one of many: it is not banned as a whole
 )
 
 // Kind is what a ban is of.
@@ -48,7 +46,8 @@ const (
 type Ban struct {
 	Kind     Kind
 	Address  netip.Prefix // of Address and Pair: a single address, or a /64
-	User     string       // of User and Pair
+	User     string       // of User and Pair; of a User as it was first given
+	Proved   bool         // the ban is of those who prove the name by a certificate or a pre-shared key, and of nobody else
 	Since    time.Time
 	Until    time.Time
 	Attempts int // that led to it
@@ -82,12 +81,20 @@ func (g *Guard) Set(o Options) {
 // key names a subject.
 type key struct {
 	address netip.Prefix
-	user    string
+	user    string // of a User folded
+	proved  bool   // apart from those who only claim the name: wrong passwords say nothing about who proves it
+}
+
+// keysOf returns those of a login.
+func keysOf(l auth.Login) (address, user, pair key) {
+	at, name := auth.Network(l.Address), nameOf(l.User)
+	return key{address: at}, key{user: nameOf(fold(l.User)), proved: l.Proved}, key{at, name, l.Proved}
 }
 
 // subject is an address, a user or a pair.
 type subject struct {
 	key
+	name     string    // of a User, as it was first given
 	failures []failure // the oldest first, at most Attempts
 	delays   int       // failures in a row, without regard to what was tried
 	last     time.Time // of a failure
@@ -134,16 +141,6 @@ func (s *subjects) see(k key) *subject {
 	return v
 }
 
-// nameOf returns what stands for a user name: long ones are cut, so that they cost no memory.
-func nameOf(user string) string {
-	if len(user) <= maxName {
-		return user
-	}
-	sum := sha256.Sum256([]byte(user))
-	const shown = maxName / 2
-	return fmt.Sprintf("%s...%x", strings.ToValidUTF8(user[:shown], ""), sum[:8])
-}
-
 // exempt reports whether a login counts for nothing. An address that somebody else tells is no
 // reason.
 func (g *Guard) exempt(l auth.Login) bool {
@@ -157,25 +154,26 @@ func (g *Guard) Banned(l auth.Login) bool {
 	if g.o.Attempts <= 0 || g.exempt(l) {
 		return false
 	}
-	now, at, user := time.Now(), auth.Network(l.Address), nameOf(l.User)
-	if p := g.subjects[Pair].find(key{at, user}); p != nil && p.known {
+	now := time.Now()
+	address, user, pair := keysOf(l)
+	if p := g.subjects[Pair].find(pair); p != nil && p.known {
 		return now.Before(p.until)
 	}
-	a, u := g.subjects[Address].find(key{address: at}), g.subjects[User].find(key{user: user})
-	return at.IsValid() && a != nil && now.Before(a.until) || user != "" && u != nil && now.Before(u.until)
+	a, u := g.subjects[Address].find(address), g.subjects[User].find(user)
+	return l.Address.IsValid() && a != nil && now.Before(a.until) || l.User != "" && u != nil && now.Before(u.until)
 }
 
 // Succeeded notes that a user has logged in from an address.
 func (g *Guard) Succeeded(l auth.Login) {
-	at, user := auth.Network(l.Address), nameOf(l.User)
+	address, _, pair := keysOf(l)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.o.Attempts <= 0 || g.exempt(l) || l.User == "" {
 		return
 	}
-	p := g.subjects[Pair].see(key{at, user})
-	if !p.known && at.IsValid() {
-		a := g.subjects[Address].see(key{address: at})
+	p := g.subjects[Pair].see(pair)
+	if !p.known && l.Address.IsValid() {
+		a := g.subjects[Address].see(address)
 		if a.users++; a.users >= sharedUsers {
 			a.until = time.Time{}
 		}
@@ -185,28 +183,31 @@ func (g *Guard) Succeeded(l auth.Login) {
 
 // Failed notes a failed login, and returns how long to keep the answer back.
 func (g *Guard) Failed(l auth.Login) time.Duration {
-	now, at, user := time.Now(), auth.Network(l.Address), nameOf(l.User)
+	now := time.Now()
+	address, user, pair := keysOf(l)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.exempt(l) {
 		return 0
 	}
 	var delay time.Duration
-	if at.IsValid() {
-		delay = g.delay(g.subjects[Address].see(key{address: at}), now)
+	if l.Address.IsValid() {
+		delay = g.delay(g.subjects[Address].see(address), now)
 	}
 	if g.o.Attempts <= 0 {
 		return delay
 	}
-	if p := g.subjects[Pair].find(key{at, user}); p != nil && p.known {
+	if p := g.subjects[Pair].find(pair); p != nil && p.known {
 		g.count(Pair, p, l.Credential, now)
 		return delay
 	}
-	if a := g.subjects[Address].find(key{address: at}); at.IsValid() && a.users < sharedUsers {
+	if a := g.subjects[Address].find(address); l.Address.IsValid() && a.users < sharedUsers {
 		g.count(Address, a, l.Credential, now)
 	}
-	if user != "" {
-		g.count(User, g.subjects[User].see(key{user: user}), l.Credential, now)
+	if l.User != "" {
+		u := g.subjects[User].see(user)
+		u.name = cmp.Or(u.name, nameOf(l.User))
+		g.count(User, u, l.Credential, now)
 	}
 	return delay
 }
@@ -250,7 +251,7 @@ func (g *Guard) count(k Kind, s *subject, tag uint64, now time.Time) {
 }
 
 func (s *subject) ban(k Kind) Ban {
-	return Ban{Kind: k, Address: s.address, User: s.user, Since: s.since, Until: s.until, Attempts: s.attempts}
+	return Ban{Kind: k, Address: s.address, User: cmp.Or(s.name, s.user), Proved: s.proved, Since: s.since, Until: s.until, Attempts: s.attempts}
 }
 
 // Bans returns the bans in force, those that end first in front.
@@ -283,17 +284,13 @@ func (g *Guard) Lift(b Ban) bool {
 	if all == nil {
 		return false
 	}
-	k := key{}
-	if b.Kind != User {
-		k.address = b.Address
+	for e := all.order.Front(); e != nil; e = e.Next() {
+		s := e.Value.(*subject)
+		is := s.ban(b.Kind)
+		if is.Address == b.Address && is.User == b.User && is.Proved == b.Proved && time.Now().Before(s.until) {
+			s.until, s.bans, s.failures, s.delays = time.Time{}, 0, nil, 0
+			return true
+		}
 	}
-	if b.Kind != Address {
-		k.user = b.User
-	}
-	s := all.find(k)
-	if s == nil || !time.Now().Before(s.until) {
-		return false
-	}
-	s.until, s.bans, s.failures, s.delays = time.Time{}, 0, nil, 0
-	return true
+	return false
 }

@@ -271,3 +271,81 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesThatADirectoryTakesForTheSameAreBannedTogether guesses with another spelling each time.
+func TestNamesThatADirectoryTakesForTheSameAreBannedTogether(t *testing.T) {
+	t.Parallel()
+	for _, spellings := range [][]string{
+		{"joe smith", "JOE smith", "Joe Smith"},
+		{"joe smith", " joe  smith ", "joe\u00a0smith"},
+		{"joe smith", "ｊｏｅ smith", "jo\u00ade smith"},
+		{"jos\u00e9", "jose\u0301", "JOSE"},
+		{"ΣΑΣ", "σας", "σασ"},
+	} {
+		g := New(options())
+		g.Succeeded(login("198.51.100.1", spellings[0], 1))
+		for i, user := range spellings { // from an address each
+			g.Failed(login(fmt.Sprintf("192.0.2.%d", i), user, uint64(i)))
+		}
+		for _, user := range spellings {
+			if !g.Banned(login("192.0.2.77", user, 9)) {
+				t.Errorf("%q is not banned with %q", user, spellings)
+			}
+		}
+		if g.Banned(login("192.0.2.77", "ann", 9)) || g.Banned(login("198.51.100.1", spellings[0], 1)) {
+			t.Error("another name is banned, or who logged in before")
+		}
+		if !g.Banned(login("198.51.100.1", spellings[1], 9)) {
+			t.Error("a spelling that has not logged in is let in with the one that has")
+		}
+		if bans := g.Bans(); len(bans) != 1 || bans[0].User != spellings[0] || !g.Lift(bans[0]) || len(g.Bans()) > 0 {
+			t.Errorf("bans %+v", bans)
+		}
+	}
+	for user, want := range map[string]string{"\u00ad": "\u00ad", "": "", "\xff": "\ufffd", strings.Repeat("X", 2000): strings.Repeat("X", 2000)} {
+		if got := fold(user); got != want {
+			t.Errorf("%q folded is %q, want %q", user, got, want)
+		}
+	}
+}
+
+// TestWhoProvesANameIsNotBannedForWhoGuessesItsPassword: nor is a guesser let in because of the other.
+func TestWhoProvesANameIsNotBannedForWhoGuessesItsPassword(t *testing.T) {
+	t.Parallel()
+	proves := func(address string) auth.Login {
+		l := login(address, "joe", 0)
+		l.Proved = true
+		return l
+	}
+	g := New(options())
+	g.Succeeded(proves("198.51.100.1"))
+	for i := range 3 {
+		g.Failed(login(fmt.Sprintf("192.0.2.%d", i), "joe", uint64(i)))
+	}
+	if !g.Banned(login("198.51.100.1", "joe", 9)) || !g.Banned(login("192.0.2.77", "joe", 9)) {
+		t.Error("the name is not banned")
+	}
+	if g.Banned(proves("198.51.100.1")) || g.Banned(proves("192.0.2.77")) {
+		t.Error("who proves the name is locked out")
+	}
+	fail(g, "192.0.2.9", "x", 3)
+	if !g.Banned(proves("192.0.2.9")) {
+		t.Error("an address that is banned is not, for a name that was not seen there")
+	}
+	for i := range 3 { // where a password is asked for besides
+		l := proves("192.0.2.20")
+		l.Credential = uint64(i)
+		g.Failed(l)
+	}
+	if !g.Banned(proves("192.0.2.30")) {
+		t.Error("who proves a name may guess its password for ever")
+	}
+	for _, b := range g.Bans() {
+		if !g.Lift(b) {
+			t.Errorf("not lifted: %+v", b)
+		}
+	}
+	if g.Banned(proves("192.0.2.30")) || g.Banned(login("192.0.2.30", "joe", 9)) {
+		t.Error("banned after all bans were lifted")
+	}
+}
