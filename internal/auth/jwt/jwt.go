@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 
 	gojwt "github.com/golang-jwt/jwt/v5"
 
@@ -81,7 +82,12 @@ func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, erro
 		return auth.Unknown("no token"), nil
 	}
 	claims := gojwt.MapClaims{}
-	_, err := b.parser.ParseWithClaims(text, claims, func(t *gojwt.Token) (any, error) { return b.keys.find(ctx, t) })
+	_, err := b.parser.ParseWithClaims(text, claims, func(t *gojwt.Token) (any, error) {
+		if _, there := t.Header["crit"]; there { // RFC 7515, 4.1.11: what is not understood is not to be accepted
+			return nil, errCritical
+		}
+		return b.keys.find(ctx, t)
+	})
 	switch {
 	case errors.Is(err, errNoKeys):
 		return auth.Answer{}, errNoKeys
@@ -96,11 +102,10 @@ func (b *Backend) judge(c *broker.Client, claims gojwt.MapClaims) auth.Answer {
 	a := auth.Answer{Verdict: auth.Allow, Reason: "token", Proof: proof{b.material, claims}}
 	name := c.Username
 	if claim := b.o.UsernameClaim; claim != "" {
-		values := texts(lookup(claims, claim))
-		if len(values) != 1 || values[0] == "" || strings.ContainsRune(values[0], 0) {
-			return auth.Denied("the token has no claim " + claim + " for the user name")
+		var ok bool
+		if name, ok = lookup(claims, claim).(string); !ok || !isName(name) {
+			return auth.Denied("the token has no claim " + claim + " for the user name: expected a string of printable characters")
 		}
-		name = values[0]
 		if c.Username != "" && c.Username != name {
 			return auth.Denied("the user name is not that of the token")
 		}
@@ -130,6 +135,17 @@ func (b *Backend) judge(c *broker.Client, claims gojwt.MapClaims) auth.Answer {
 	}
 	return a
 }
+
+// maxName is the length of a user name in MQTT, in bytes.
+const maxName = 65535
+
+// isName reports whether a text may be a user name: names stand in logs, and in topics by rules with %u.
+func isName(text string) bool {
+	return text != "" && len(text) <= maxName && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// errCritical says that a token asks for something that is not known here, such as RFC 7797's payloads.
+var errCritical = errors.New("crit")
 
 // proof is what a client was let in with, without the signature.
 type proof struct {
@@ -167,6 +183,7 @@ func reason(err error) string {
 		{gojwt.ErrTokenInvalidIssuer, "the token is of another issuer"},
 		{gojwt.ErrTokenInvalidAudience, "the token is for another audience"},
 		{gojwt.ErrTokenRequiredClaimMissing, "the token lacks a claim that is asked for: exp, iss or aud"},
+		{errCritical, "the token has crit: it asks for an extension that is not known"},
 		{errNoKey, "the token is signed with an unknown key"},
 		{gojwt.ErrTokenSignatureInvalid, "the token's signature or algorithm is not accepted"},
 		{gojwt.ErrTokenUnverifiable, "the token's algorithm is not known"},

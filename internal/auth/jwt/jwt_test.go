@@ -127,6 +127,22 @@ func strict(s signer, t *testing.T) Options {
 	}
 }
 
+const critical = "the token has crit: it asks for an extension that is not known"
+
+// extended returns a good token with more in its header.
+func (s signer) extended(t *testing.T, header map[string]any) string {
+	t.Helper()
+	token := gojwt.NewWithClaims(gojwt.SigningMethodES256, with(nil))
+	maps.Copy(token.Header, header)
+	text, err := token.SignedString(s.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+const noName = "the token has no claim sub for the user name: expected a string of printable characters"
+
 func TestTokensAreJudged(t *testing.T) {
 	t.Parallel()
 	s, other := newSigner(t, ""), newSigner(t, "")
@@ -148,8 +164,16 @@ func TestTokensAreJudged(t *testing.T) {
 		{"not yet", s.sign(t, with(gojwt.MapClaims{"nbf": time.Now().Add(time.Hour).Unix()})), joe(), auth.Deny, "the token is not valid yet"},
 		{"another issuer", s.sign(t, with(gojwt.MapClaims{"iss": "x"})), joe(), auth.Deny, "the token is of another issuer"},
 		{"another audience", s.sign(t, with(gojwt.MapClaims{"aud": "x"})), joe(), auth.Deny, "the token is for another audience"},
-		{"no user name in the token", s.sign(t, with(gojwt.MapClaims{"sub": nil})), joe(), auth.Deny, "the token has no claim sub for the user name"},
-		{"a NUL", s.sign(t, with(gojwt.MapClaims{"sub": "joe\x00"})), &broker.Client{ID: "dev1"}, auth.Deny, "the token has no claim sub for the user name"},
+		{"no user name in the token", s.sign(t, with(gojwt.MapClaims{"sub": nil})), joe(), auth.Deny, noName},
+		{"a NUL", s.sign(t, with(gojwt.MapClaims{"sub": "joe\x00"})), &broker.Client{ID: "dev1"}, auth.Deny, noName},
+		{"a number as user name", s.sign(t, with(gojwt.MapClaims{"sub": 42})), &broker.Client{ID: "dev1"}, auth.Deny, noName},
+		{"a list as user name", s.sign(t, with(gojwt.MapClaims{"sub": []string{"joe"}})), &broker.Client{ID: "dev1"}, auth.Deny, noName},
+		{"a line as user name", s.sign(t, with(gojwt.MapClaims{"sub": "joe\nann"})), &broker.Client{ID: "dev1"}, auth.Deny, noName},
+		{"an invisible user name", s.sign(t, with(gojwt.MapClaims{"sub": "joe\u202e"})), &broker.Client{ID: "dev1"}, auth.Deny, noName},
+		{"a long user name", s.sign(t, with(gojwt.MapClaims{"sub": strings.Repeat("x", 65536)})), &broker.Client{ID: "dev1"}, auth.Deny, noName},
+		{"an unknown extension", s.extended(t, map[string]any{"crit": []string{"x"}, "x": true}), joe(), auth.Deny, critical},
+		{"a payload of its own kind", s.extended(t, map[string]any{"crit": []string{"b64"}, "b64": false}), joe(), auth.Deny, critical},
+		{"an empty list of extensions", s.extended(t, map[string]any{"crit": []string{}}), joe(), auth.Deny, critical},
 		{"a password", "secret", joe(), auth.NotMine, "no token"},
 		{"a password with dots", "a.b.c", joe(), auth.NotMine, "no token"},
 		{"no password", "", joe(), auth.NotMine, "no token"},

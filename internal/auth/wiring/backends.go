@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/uniomq/unio/internal/auth"
@@ -88,6 +89,10 @@ func (x *listener) jwt() {
 	}
 	for _, c := range a.Attributes {
 		o.Attributes[c[0]] = c[1]
+	}
+	if a.UsernameClaim == "" && !slices.ContainsFunc(a.Checks, func(c [2]string) bool { return strings.Contains(c[1], "%u") }) {
+		x.warn(option, "any token lets its client in under any user name that no backend before jwt knows: give auth_jwt_username_claim, "+
+			"or an auth_jwt_check with %u")
 	}
 	if len(x.mistakes) > before {
 		return

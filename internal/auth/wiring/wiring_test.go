@@ -126,3 +126,20 @@ func TestMistakesOfOptionsAreToldOnce(t *testing.T) {
 		t.Errorf("warnings %v", w)
 	}
 }
+
+// TestTokensThatNameNobodyAreWarnedOf: who has one may take any name.
+func TestTokensThatNameNobodyAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]int{"": 1, "auth_jwt_username_claim sub": 0, "auth_jwt_check sub %u": 0, "auth_jwt_check client_id %c": 1} {
+		b := NewMaker(auth.NewGate(), nil).Begin(parse(t, "auth_jwt_secret_file "+secret, line))
+		chain(t, b, 0)
+		if w := b.Warnings(); len(w) != want || want > 0 && !strings.Contains(w[0].String(), "auth_jwt_username_claim") {
+			t.Errorf("%q: warnings %v, want %d", line, w, want)
+		}
+		b.Discard()
+	}
+}
