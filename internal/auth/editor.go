@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -75,6 +76,13 @@ func (e *Editor) Set(user string, h fmt.Stringer) (added bool, err error) {
 	e.lines[at] = line
 	e.remove(user, at+1)
 	return false, nil
+}
+
+// AddComment puts a line of a prefix, which begins with #, and a text in front, unless there is one with the prefix.
+func (e *Editor) AddComment(prefix, text string) {
+	if !slices.ContainsFunc(e.lines, func(line string) bool { return strings.HasPrefix(line, prefix) }) {
+		e.lines = slices.Insert(e.lines, 0, prefix+text+"\n")
+	}
 }
 
 // Delete removes a user, and reports whether it was there.

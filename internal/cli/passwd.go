@@ -190,6 +190,9 @@ func (p *passwd) setPassword(args []string) error {
 	if err != nil {
 		return err
 	}
+	if p.hash == scramHash {
+		scram.AddSecret(e)
+	}
 	added, err := e.Set(user, h)
 	if err != nil {
 		return err

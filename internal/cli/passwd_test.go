@@ -296,7 +296,7 @@ func TestPasswdMakesCredentialsForSCRAM(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)
-	if err != nil || strings.Count(string(text), "\n") != 2 || strings.Count(string(text), "$10000$") != 2 || strings.Count(string(text), "$4096$") != 2 {
+	if err != nil || strings.Count(string(text), "\n") != 3 || strings.Count(string(text), "#unknown-users ") != 1 || strings.Count(string(text), "$10000$") != 2 || strings.Count(string(text), "$4096$") != 2 {
 		t.Errorf("the file is %q, %v", text, err)
 	}
 	for _, args := range [][]string{{"-H", "scram", "-I", "1000", "-b", path, "joe", "x"}, {"-H", "scram", "-U", path}} {

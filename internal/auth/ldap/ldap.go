@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -140,11 +141,14 @@ func (b *Backend) login(c *ldap.Conn, user, password string) (auth.Answer, error
 	if err != nil {
 		return auth.Answer{}, err
 	}
-	if dn == "" {
-		return auth.Unknown("unknown user"), nil
+	known := dn != ""
+	if !known { // log in all the same, as nobody: the server is asked as often for an unknown user as for a wrong password
+		dn = strings.TrimSuffix("cn="+rand.Text()+","+b.o.Base, ",")
 	}
 	err = c.Bind(dn, password)
 	switch {
+	case !known && !broken(err):
+		return auth.Unknown("unknown user"), nil
 	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax, ldap.LDAPResultInappropriateAuthentication):
 		return auth.Denied("the server refuses name and password"), nil
 	case err != nil:

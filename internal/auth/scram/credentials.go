@@ -106,10 +106,26 @@ func parseCredentials(text string) (Credentials, error) {
 	return all, nil
 }
 
+// secretPrefix begins a line that is a comment to whoever does not know it. Behind it is a secret of secretLength bytes in base64, from
+// which the salts of unknown users follow.
+const (
+	secretPrefix = "#unknown-users "
+	secretLength = 32
+)
+
+// AddSecret sees to it that a file has a secret for the salts of unknown users. They stay as they are while users come and go, as those of
+// known users do.
+func AddSecret(e *auth.Editor) {
+	secret := make([]byte, secretLength)
+	_, _ = rand.Read(secret)
+	e.AddComment(secretPrefix, base64.StdEncoding.EncodeToString(secret))
+}
+
 // File are the users of a file. It does not change.
 type File struct {
 	users      map[string]Credentials
 	key        []byte // of the salts of unknown users
+	stable     bool   // key is the file's secret
 	iterations int    // of unknown users
 }
 
@@ -129,11 +145,16 @@ func parse(path, text string) (*File, error) {
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
 		wrong := func(format string, args ...any) {
 			mistakes = append(mistakes, &config.Error{File: path, Line: n, Msg: fmt.Sprintf(format, args...)})
+		}
+		if text, found := strings.CutPrefix(line, secretPrefix); found && !f.stable {
+			if f.key, f.stable = parseSecret(text); !f.stable {
+				wrong("expected %sand %d bytes in base64", secretPrefix, secretLength)
+			}
+		}
+		if line == "" || line[0] == '#' {
+			continue
 		}
 		user, rest, found := strings.Cut(line, ":")
 		if user = strings.TrimSpace(user); !found || auth.CheckName(user) != nil {
@@ -157,8 +178,22 @@ func parse(path, text string) (*File, error) {
 	return f, nil
 }
 
-// prepareDecoys sees to it that an unknown user gets an answer like a known one: the same salt each time, as long as the file stays as
-// it is, and as many iterations as most have.
+func parseSecret(text string) (secret []byte, ok bool) {
+	secret, err := base64.StdEncoding.DecodeString(text)
+	return secret, err == nil && len(secret) == secretLength
+}
+
+// Warnings are what in the file may surprise.
+func (f *File) Warnings() []string {
+	if f.stable {
+		return nil
+	}
+	return []string{"whoever sees that the salts of unknown users change when another user is added learns which users there are: the next " +
+		"`unio passwd -H scram` adds a secret that keeps them"}
+}
+
+// prepareDecoys sees to it that an unknown user gets an answer like a known one: the same salt each time, by the file's secret or, without
+// one, as long as the file stays as it is, and as many iterations as most have.
 func (f *File) prepareDecoys() {
 	var lines []string
 	count := map[int]int{}
@@ -168,6 +203,9 @@ func (f *File) prepareDecoys() {
 		if count[c[0].Iters] > count[f.iterations] {
 			f.iterations = c[0].Iters
 		}
+	}
+	if f.stable {
+		return
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))

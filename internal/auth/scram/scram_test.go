@@ -2,6 +2,7 @@ package scram
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -112,6 +113,62 @@ func TestUnknownUsersLookLikeKnownOnes(t *testing.T) {
 	}
 	if first("rob") == bob {
 		t.Error("two unknown users have the same salt")
+	}
+}
+
+// TestSaltsOfUnknownUsersStay checks that they do while users come and go, as those of known users do.
+func TestSaltsOfUnknownUsersStay(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "scram")
+	e := auth.NewEditor(path)
+	salt := func(user string) string {
+		t.Helper()
+		if err := e.Save(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Load(path)
+		if err != nil || len(f.Warnings()) > 0 {
+			t.Fatal(err, f.Warnings())
+		}
+		c, _ := f.find(user, 0)
+		return c.Salt
+	}
+	add := func(user string) {
+		t.Helper()
+		c, err := NewCredentials(minIterations, []byte("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		AddSecret(e)
+		if _, err := e.Set(user, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("joe")
+	before := salt("bob")
+	add("ann")
+	if salt("bob") != before {
+		t.Error("another user was added, and the salt of an unknown one is another")
+	}
+	e.Delete("joe")
+	if salt("bob") != before {
+		t.Error("a user was deleted, and the salt of an unknown one is another")
+	}
+	add("bob")
+	if salt("bob") == before {
+		t.Error("the salt of a known user follows from the secret")
+	}
+	other := auth.NewEditor(path)
+	AddSecret(other)
+	e = other
+	if salt("bob") == before {
+		t.Error("two files have the same secret")
+	}
+	if f := file(t, "joe"); len(f.Warnings()) != 1 {
+		t.Errorf("warnings of a file without secret: %q", f.Warnings())
+	}
+	if _, err := parse("f", secretPrefix+"x\n"); err == nil || err.Error() != "f:1: expected #unknown-users and 32 bytes in base64" {
+		t.Errorf("a secret that is none: %v", err)
 	}
 }
 

@@ -160,6 +160,9 @@ func (x *listener) scram() {
 	switch {
 	case err == nil:
 		x.backend = scram.New(f)
+		for _, w := range f.Warnings() {
+			x.warn("auth_scram_file", path+": "+w)
+		}
 	case errors.As(err, &mistakes) && len(mistakes) > 0 && mistakes[0].Line > 0:
 		x.mistakes = append(x.mistakes, mistakes...)
 	default:
