@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,8 +44,9 @@ type door struct {
 	changes atomic.Uint64
 }
 
-// openDoors makes the doors of all listeners, nil for those that need none. The error is a config.Errors with all mistakes.
-func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []config.Warning, err error) {
+// openDoors makes the doors of all listeners, nil for those that need none. Where the process may not read the files of one,
+// kept may return another one. The error is a config.Errors with all mistakes.
+func openDoors(cfg *config.Config, keyLog io.Writer, kept func(config.Listener) *door) (doors []*door, warnings []config.Warning, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
 	defer cancel()
 	var mistakes config.Errors
@@ -56,6 +59,11 @@ func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []
 			warnings = append(warnings, config.Warning{File: at.File, Line: at.Line, Option: option, Msg: text})
 		}
 		d, err := openDoor(ctx, cfg, l, keyLog, warn)
+		if errors.Is(err, fs.ErrPermission) {
+			if last := kept(l); last != nil {
+				d, err = last, nil
+			}
+		}
 		doors = append(doors, d)
 		if err == nil {
 			continue
@@ -73,6 +81,25 @@ func openDoors(cfg *config.Config, keyLog io.Writer) (doors []*door, warnings []
 		return nil, nil, mistakes
 	}
 	return doors, warnings, nil
+}
+
+// noDoor keeps none.
+func noDoor(config.Listener) *door { return nil }
+
+// keptDoor returns one with the certificates that a listener has, if its options of TLS are the same as before. A key is often
+// root's alone: once root is given up it cannot be read again, which must not refuse all that a reload brings.
+func (s *Server) keptDoor(l config.Listener) *door {
+	for _, open := range s.listeners {
+		if open.door == nil || open.door.certs == nil || indexOf([]config.Listener{l}, open.from) < 0 {
+			continue
+		}
+		if reflect.DeepEqual(open.door.from.Load().TLS, l.TLS) {
+			d := &door{certs: open.door.certs}
+			d.from.Store(&l)
+			return d
+		}
+	}
+	return nil
 }
 
 // filesTimeout bounds the reading of certificates and keys: they may be on a network.

@@ -80,7 +80,7 @@ func (n nagle) Accept() (net.Conn, error) {
 // openAll opens all listeners, or none.
 func (s *Server) openAll() ([]*listener, error) {
 	cfg, log := s.inForce.Load(), s.log
-	doors, warnings, err := openDoors(cfg, s.KeyLog)
+	doors, warnings, err := openDoors(cfg, s.KeyLog, noDoor)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	doors, more, err := openDoors(cfg, s.KeyLog)
+	doors, more, err := openDoors(cfg, s.KeyLog, s.keptDoor)
 	if err != nil {
 		s.who.audit.write("reload_failed", slog.String("reason", err.Error()))
 		return err

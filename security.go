@@ -176,7 +176,7 @@ func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
 		return nil, err
 	}
 	build.Discard()
-	_, warnings, err := openDoors(cfg, nil)
+	_, warnings, err := openDoors(cfg, nil, noDoor)
 	if err != nil {
 		return nil, err
 	}

@@ -105,8 +105,7 @@ func accountNamed(name string) (*account, error) {
 // is usual: a process that is to be another user must not stay in the groups of root.
 func accountNumbered(uid int) (*account, error) {
 	u, err := user.LookupId(strconv.Itoa(uid))
-	var unknown user.UnknownUserIdError
-	if errors.As(err, &unknown) {
+	if _, unknown := errors.AsType[user.UnknownUserIdError](err); unknown {
 		return &account{uid: uid, gid: uid, groups: []int{uid}}, nil
 	}
 	if err != nil {
@@ -201,13 +200,26 @@ func (p *process) warnUnreadable() {
 			paths[path] = true
 		}
 	}
+	keys := map[string]bool{}
+	for _, l := range p.cfg.Listeners {
+		paths[l.TLS.PSKFile] = true
+		for _, path := range []string{l.TLS.CertFile, l.TLS.KeyFile, l.TLS.CAFile, l.TLS.CRLFile} {
+			keys[path] = true
+		}
+	}
+	p.warnOf(paths, "; a reload will fail")
+	p.warnOf(keys, "; a reload will go on with the files of TLS that were read at the start")
+}
+
+// warnOf logs which files cannot be read, and what follows.
+func (p *process) warnOf(paths map[string]bool, consequence string) {
 	for path := range paths {
 		if path == "" {
 			continue
 		}
 		f, err := os.Open(path)
 		if err != nil {
-			p.log.Warn(err.Error() + "; a reload will fail")
+			p.log.Warn(err.Error() + consequence)
 			continue
 		}
 		_ = f.Close() // nothing was written

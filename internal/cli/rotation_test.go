@@ -3,7 +3,9 @@
 package cli_test
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,50 @@ import (
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
+
+// A key of TLS is often root's alone.
+func TestAReloadIsTakenThoughTheKeyCannotBeRead(t *testing.T) {
+	t.Parallel()
+	cert := newAuthority(t, "ca").leaf("server", net.IPv4(127, 0, 0, 1)) // where nobody but its owner may read
+	dir, port, secure := openFolder(t), testenv.FreePort(t), testenv.FreePort(t)
+	conf := filepath.Join(dir, "unio.conf")
+	lines := []string{
+		"user nobody", fmt.Sprintf("listener %d 127.0.0.1", port),
+		fmt.Sprintf("listener %d 127.0.0.1", secure), "certfile " + cert + ".crt", "keyfile " + cert + ".key",
+	}
+	write(t, conf, append(lines, "allow_anonymous true")...)
+	p := run(t, "-c", conf)
+	p.waitFor("running$")
+	if isRoot() {
+		p.waitFor("Warning: open " + cert + ".key: permission denied; a reload will go on with the files of TLS that were read at the start")
+	}
+	chmod(t, cert+".key", 0)
+	write(t, conf, append(lines, "allow_anonymous false", "log_timestamp_format taken")...)
+	p.signal(syscall.SIGHUP)
+	p.waitFor(fmt.Sprintf("Error: listener 127.0.0.1:%d: the files of TLS are not used: .*permission denied", secure))
+	p.signal(syscall.SIGHUP) // which comes when the first one is done
+	p.waitFor("^taken: Reloading config")
+	hello := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
+	exchange(t, dial(t, port), hello, "20020005")
+	conn := tls.Client(dial(t, secure), &tls.Config{InsecureSkipVerify: true})
+	if err := conn.Handshake(); err != nil {
+		t.Error(err)
+	}
+	p.stop()
+	if strings.Contains(p.text(), "was not reloaded") {
+		t.Errorf("got\n%s", p.text())
+	}
+
+	chmod(t, cert+".key", 0o600)
+	write(t, conf, lines...)
+	p = run(t, "-c", conf)
+	p.waitFor("running$")
+	chmod(t, cert+".key", 0)
+	write(t, conf, append(lines, "tls_version tlsv1.3")...) // which needs the files
+	p.signal(syscall.SIGHUP)
+	p.waitFor("was not reloaded")
+	p.stop()
+}
 
 func TestAReloadIsTakenThoughNoLogCanBeOpened(t *testing.T) {
 	t.Parallel()
