@@ -8,6 +8,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
+	"golang.org/x/crypto/bcrypt"
 )
 
 func named(user string) *broker.Client {
@@ -51,18 +52,32 @@ func TestAuthenticateFollowsMosquittosRules(t *testing.T) {
 	}
 }
 
-func TestNoPasswordIsNotAnEmptyPassword(t *testing.T) {
+// TestNobodyLogsInWithAnEmptyPassword even where a file has its hash, by whichever algorithm.
+func TestNobodyLogsInWithAnEmptyPassword(t *testing.T) {
 	t.Parallel()
-	p, err := parsePasswords("f", []byte("joe:"+cheap(t, "").String()))
+	blowfish, err := bcrypt.GenerateFromPassword(nil, bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := New(Options{Listener: Listener{Passwords: p}})
-	if err := a.Authenticate(t.Context(), named("joe"), []byte{}); err != nil {
-		t.Errorf("the empty password: %v", err)
+	hashes := []string{string(blowfish)}
+	for _, a := range []Algorithm{PBKDF2, SHA512} {
+		h, err := NewHash(a, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes = append(hashes, h.String())
 	}
-	if err := a.Authenticate(t.Context(), named("joe"), nil); err == nil {
-		t.Error("no password is accepted")
+	for _, text := range hashes {
+		h, err := ParseForeignHash(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := New(Options{Listener: Listener{Passwords: &Passwords{users: map[string]*Hash{"joe": h}}}})
+		for _, password := range [][]byte{nil, {}} {
+			if err := a.Authenticate(t.Context(), named("joe"), password); !errors.Is(err, mqtt.NotAuthorized) {
+				t.Errorf("%s: the password %q: %v", text, password, err)
+			}
+		}
 	}
 }
 

@@ -135,7 +135,7 @@ func (f *passwordFile) Check(ctx context.Context, r *Request) (Answer, error) {
 		return Answer{}, err
 	case !known:
 		return Unknown("unknown user"), nil
-	case r.Password == nil: // no password is not an empty one
+	case len(r.Password) == 0:
 		return Denied("no password"), nil
 	case !ok:
 		return Denied("wrong password"), nil

@@ -379,7 +379,7 @@ func TestForeignHashes(t *testing.T) {
 	for _, c := range []struct {
 		hashed, password string
 		want             bool
-	}{{"x", "x", true}, {"x", "y", false}, {"x", "x\x00x", false}, {"x", "", false}, {"", "", true}, {long, long, true}, {long, long + "y", false}} {
+	}{{"x", "x", true}, {"x", "y", false}, {"x", "x\x00x", false}, {"x", "", false}, {"", "", false}, {long, long, true}, {long, long + "y", false}} {
 		h, err := ParseForeignHash(hash(c.hashed))
 		if err != nil || h.Matches([]byte(c.password)) != c.want {
 			t.Errorf("%q matches the hash of %q: %v, want %v; %v", c.password, c.hashed, !c.want, c.want, err)

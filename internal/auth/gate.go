@@ -44,7 +44,7 @@ func NewGate() *Gate {
 	}
 }
 
-// Matches is h.Matches for the client's password when its turn has come. A nil password matches nothing, and takes as long. The
+// Matches is h.Matches for the client's password when its turn has come. The
 // error is or wraps mqtt.ServerBusy.
 func (g *Gate) Matches(ctx context.Context, r *Request, h *Hash) (bool, error) {
 	pair := pairOf(r, h)
@@ -60,7 +60,7 @@ func (g *Gate) Matches(ctx context.Context, r *Request, h *Hash) (bool, error) {
 		return false, nil
 	}
 	g.computed.Add(1)
-	if h.Matches(r.Password) && r.Password != nil {
+	if h.Matches(r.Password) {
 		return true, nil
 	}
 	g.refused.put(pair, Answer{}, time.Now())

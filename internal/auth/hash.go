@@ -120,9 +120,12 @@ func NewHash(a Algorithm, iterations int, password []byte) (*Hash, error) {
 	return h, err
 }
 
-// Matches reports whether the password is the one that was hashed. It takes the same
-// time for every password of one length.
-func (h *Hash) Matches(password []byte) bool {
+// Matches reports whether the password is the one that was hashed, and not empty: nobody logs in
+// with an empty password, even if a file has its hash. It takes the same time for every password
+// of one length.
+func (h *Hash) Matches(password []byte) bool { return h.matches(password) && len(password) > 0 }
+
+func (h *Hash) matches(password []byte) bool {
 	if h.algorithm == bcryptHash {
 		return h.matchesBcrypt(password)
 	}

@@ -38,7 +38,7 @@ func TestHashesOfOthersMatchTheirPasswords(t *testing.T) {
 func TestNewHashesMatchOnlyTheirPassword(t *testing.T) {
 	t.Parallel()
 	for _, a := range []Algorithm{Argon2id, PBKDF2, SHA512} {
-		for _, password := range []string{"secret", "", "with\x00NUL", "\xff\xfe"} {
+		for _, password := range []string{"secret", "with\x00NUL", "\xff\xfe"} {
 			h, err := NewHash(a, 0, []byte(password))
 			if err != nil {
 				t.Fatalf("%v: %v", a, err)
