@@ -65,6 +65,8 @@ func TestHandshakeIsMeteredAndBounded(t *testing.T) {
 			t.Errorf("%+v: %d bytes were held", c, most)
 		}
 		_ = server.Close()
-		<-client
+		if err := <-client; err != nil && c.want == nil {
+			t.Errorf("%+v: the client: %v", c, err)
+		}
 	}
 }

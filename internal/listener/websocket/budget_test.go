@@ -92,8 +92,13 @@ func TestHandshakeUpgradeAndConnectHaveOneTime(t *testing.T) {
 				_, _ = io.WriteString(nc, upgrade[:20])
 				time.Sleep(4 * time.Second)
 				_, _ = io.WriteString(nc, upgrade[20:])
-				if a, err := http.ReadResponse(r, nil); err != nil || a.StatusCode != http.StatusSwitchingProtocols {
-					t.Fatalf("%+v, %v", a, err)
+				a, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = a.Body.Close()
+				if a.StatusCode != http.StatusSwitchingProtocols {
+					t.Fatalf("%+v", a)
 				}
 				_, _ = nc.Write([]byte{0x82, 0x80 | 1, 0, 0, 0, 0, 0x10}) // CONNECT begins
 				if _, err := io.Copy(io.Discard, r); err != nil {
