@@ -182,6 +182,7 @@ func (b *Broker) detach(c *conn) {
 func (b *Broker) leave(sub *subscriber, c *conn) {
 	sub.conn.Store(nil)
 	c.leavePlace()
+	retained := c.takeBacklog()
 	w := c.will()
 	if errors.Is(c.closeCause(), errDisconnect) {
 		w = nil // [MQTT-3.1.2-10]
@@ -209,6 +210,7 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 	}
 	bt := b.newBatch()
 	defer bt.finish(nil)
+	c.keepRest(bt, retained)
 	bt.stage().Detach(sub.ref, now, c.expiry, willAt)
 	b.timers.set(sub, sub.away.next())
 }

@@ -31,6 +31,8 @@ type batch struct {
 	seen       map[*subscriber]int // where in matches, see once
 	frames     [frameKinds]frame
 	deliveries []store.Delivery // pulled from the store
+	found      []*retainedMessage
+	steps      int // names that it may still look at for retained messages
 
 	handling  []byte       // the packet that is handled
 	publish   mqtt.Publish // decoded
@@ -44,18 +46,22 @@ type batch struct {
 	traffic
 }
 
-var batches = sync.Pool{New: func() any { return &batch{deliveries: make([]store.Delivery, 0, 32)} }}
+var batches = sync.Pool{New: func() any {
+	return &batch{deliveries: make([]store.Delivery, 0, 32), found: make([]*retainedMessage, 0, retainedChunk)}
+}}
 
 func (b *Broker) newBatch() *batch {
 	bt := batches.Get().(*batch)
-	bt.b, bt.o, bt.now = b, b.options.Load(), time.Now()
+	bt.b, bt.o, bt.now, bt.steps = b, b.options.Load(), time.Now(), searchSteps
 	return bt
 }
 
 // finish commits, acknowledges and flushes, in this order; c is the connection that was read
 // from, or nil. The batch must not be used any more.
 func (bt *batch) finish(c *conn) {
-	bt.settleUp(c)
+	for bt.settleUp(c); bt.commit != nil; { // what was acknowledged made room for more
+		bt.settleUp(nil)
+	}
 	bt.b.counters.add(&bt.traffic) // before a client can see what is counted
 	if bt.grown > 0 {
 		bt.b.take(bt.grown)
@@ -188,10 +194,23 @@ func (bt *batch) end(c *conn, why mqtt.ReasonCode) {
 func (bt *batch) touch(c *conn, n int) {
 	bt.bytesSent += int64(n)
 	bt.packetsSent++
+	bt.mark(c)
+}
+
+// mark has c flushed, whose mu is held.
+func (bt *batch) mark(c *conn) {
 	if !c.dirty {
 		c.dirty = true
 		bt.dirty = append(bt.dirty, c)
 	}
+}
+
+// commands is how many commands are staged.
+func (bt *batch) commands() int {
+	if bt.commit == nil {
+		return 0
+	}
+	return len(bt.commit.tx.Commands)
 }
 
 // stage returns the batch's store transaction.

@@ -57,6 +57,8 @@ type Broker struct {
 
 	index    *topic.Index[*subscriber]
 	retained topic.Names[*retainedMessage]
+	serial   atomic.Uint64 // of the newest retained message
+	searches chan struct{} // has room for who searches retained messages in drain
 	registry registry
 	timers   timers
 	wheel    keepAliveWheel
@@ -92,6 +94,7 @@ func New(o Options) (*Broker, error) {
 	}
 	b.options.Store(&o)
 	b.SetRoom(-1)
+	b.searches = make(chan struct{}, searches())
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.registry.init()
 	b.timers.init()

@@ -10,12 +10,12 @@ import (
 
 // ack is a packet owed to a client: PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK or PINGRESP.
 type ack struct {
-	kind     mqtt.Type
-	reason   mqtt.ReasonCode
-	id       uint16
-	why      string             // what the client is told of a denial
-	reasons  []mqtt.ReasonCode  // SUBACK, UNSUBACK
-	retained []retainedDelivery // SUBACK: what follows it
+	kind    mqtt.Type
+	reason  mqtt.ReasonCode
+	id      uint16
+	why     string            // what the client is told of a denial
+	reasons []mqtt.ReasonCode // SUBACK, UNSUBACK
+	opens   bool              // SUBACK: retained messages follow it
 }
 
 // commit is one store transaction with the acknowledgements that promise it.
@@ -26,7 +26,8 @@ type commit struct {
 	acks     []ack
 	owed     int         // PUBACKs among acks
 	retained []retaining // by tx
-	done     bool        // guarded by c.mu: the acks may go, as soon as those before them have gone
+	staged   []stagedRetained
+	done     bool // guarded by c.mu: the acks may go, as soon as those before them have gone
 
 	err   error
 	state atomic.Int32 // who comes second, Done or the return of Commit, releases
@@ -113,6 +114,12 @@ func (cm *commit) durable(err error) {
 // release is called once, when the transaction is durable and Commit has returned.
 // [MQTT-4.6.0-3, MQTT-4.8.0-2]
 func (cm *commit) release(bt *batch) {
+	if cm.err == nil && len(cm.staged) > 0 {
+		staged := cm.staged
+		cm.staged = nil
+		arrived(staged, &cm.tx)
+		defer goOn(bt, staged)
+	}
 	cm.tellDrops()
 	if cm.err == nil {
 		cm.b.reconcile(cm.retained)
@@ -167,6 +174,7 @@ func (cm *commit) free() {
 	cm.acks = cm.acks[:0]
 	clear(cm.retained)
 	cm.retained = cm.retained[:0]
+	cm.staged = nil
 	cm.b, cm.c, cm.owed, cm.done, cm.err = nil, nil, 0, false, nil
 	cm.state.Store(0)
 	commits.Put(cm)
@@ -182,9 +190,8 @@ func (c *conn) acknowledge(bt *batch, acks []ack) {
 			p := mqtt.Suback{PacketID: a.id, Reasons: a.reasons}
 			c.explain(&p.Properties, a)
 			bt.packet(c, &p)
-			if len(a.retained) > 0 {
-				w := c.withWaits()
-				w.backlog = append(w.backlog, a.retained...)
+			if bl := c.backlog(); a.opens && bl != nil {
+				bl.opening--
 			}
 			c.pump(bt)
 		case mqtt.UNSUBACK:

@@ -94,8 +94,8 @@ func (c *conn) will() *will {
 
 // waits is what has to wait on a connection, and who waits for it. conn.mu guards it.
 type waits struct {
-	pending []*commit // commits whose acknowledgements are not released, in order
-	backlog []retainedDelivery
+	pending []*commit     // commits whose acknowledgements are not released, in order
+	backlog *backlog      // nil: nothing of that
 	resumed chan struct{} // closed to let a paused read loop go on; nil: it is not paused
 	ended   chan struct{} // closed when done; nil: nobody waits for that
 }
@@ -398,7 +398,7 @@ func (c *conn) shut(cause error) {
 	}
 	c.closed, c.cause = true, cause
 	if w := c.waits; w != nil {
-		w.backlog, w.pending = nil, nil
+		w.pending = nil
 	}
 	c.unpause()
 	var code mqtt.ReasonCode

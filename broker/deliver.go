@@ -211,7 +211,7 @@ func (c *conn) pump(bt *batch) {
 			bt.doomAfter(c, mqtt.ImplementationSpecificError)
 		}
 	}()
-	if c.sub.ref != 0 {
+	if bl := c.backlog(); c.sub.ref != 0 && (bl == nil || bl.opening == 0) {
 		c.pull(bt)
 	}
 	for d := c.sess.Front(); d != nil; d = c.sess.Front() {
@@ -222,7 +222,7 @@ func (c *conn) pump(bt *batch) {
 		c.forward(bt, d)
 		c.sess.Pop()
 	}
-	c.sendBacklog(bt)
+	c.sendRetained(bt)
 }
 
 // full reports whether no more may be put into the buffer, and notes that something waits for it. mu is held.
@@ -253,6 +253,9 @@ func (c *conn) pull(bt *batch) {
 				sent = d.Ordinal
 			}
 			*d = store.Delivery{}
+		}
+		if len(ds) > 0 {
+			c.taken()
 		}
 		if sent > 0 {
 			bt.stage().SetSent(ref, sent)

@@ -307,6 +307,7 @@ func (c *conn) handleAck(frame []byte, bt *batch) error {
 		bt.packet(c, &bt.ack)
 	}
 	if out.Done {
+		c.taken()
 		c.pump(bt)
 	}
 	return nil

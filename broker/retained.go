@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
 
@@ -12,6 +11,7 @@ import (
 // for the next start.
 type retainedMessage struct {
 	message *store.Message
+	serial  uint64      // counts retained messages: a subscription knows those that came after it
 	stale   atomic.Bool // replaced or cleared since
 }
 
@@ -26,7 +26,7 @@ func (b *Broker) retain(bt *batch, m *message) {
 			return
 		}
 	} else {
-		fresh = &retainedMessage{message: kept}
+		fresh = &retainedMessage{message: kept, serial: b.serial.Add(1)}
 		old, _ = b.retained.Set(kept.Topic, fresh)
 	}
 	if old != nil {
@@ -116,40 +116,6 @@ func (b *Broker) removeExpired(now time.Time) {
 	}
 }
 
-// retainedDelivery is a retained message on its way to a new subscription.
-type retainedDelivery struct {
-	retained *retainedMessage
-	id       uint32 // subscription identifier
-	qos      byte
-}
-
-// retainedFor collects the retained messages that a new subscription gets. For a stored
-// session those at QoS 1 and 2 go into its queue with the subscription itself, in one transaction.
-func (c *conn) retainedFor(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) []retainedDelivery {
-	var list []retainedDelivery
-	c.b.retained.Match(filter, func(r *retainedMessage) bool {
-		qos := min(r.message.QoS, o.QoS())
-		if bt.o.UpgradeOutgoingQoS {
-			qos = o.QoS()
-		}
-		if o.NoLocal() && c.b.sessionOf(r.message) == c.sub.key {
-			return true
-		}
-		if !bt.mayStillPublish(r.message) {
-			drop(c.b, c.client.ID, DropUnauthorized, r.message.Topic)
-			return true
-		}
-		if c.sub.ref != 0 && qos > 0 {
-			// Without limit: the retained set has its own.
-			bt.stage().Enqueue(c.sub.ref, store.Delivery{Message: r.message, QoS: qos, SubscriptionID: id, Retain: true}, store.Limit{})
-			return true
-		}
-		list = append(list, retainedDelivery{retained: r, id: id, qos: qos})
-		return true
-	})
-	return list
-}
-
 // mayStillPublish reports whether the source of a retained message would be allowed to publish it today. The
 // embedding program's own messages have no source.
 func (bt *batch) mayStillPublish(m *store.Message) bool {
@@ -169,34 +135,3 @@ func (b *Broker) source(m *store.Message) *Client {
 	}
 	return &Client{ID: m.ClientID, Username: m.Username, HasUsername: m.Username != "", Listener: m.Listener, Partial: true}
 }
-
-// sendBacklog sends retained messages that wait for the buffer or the window. They wait here as
-// references, so that a subscription to a million of them costs a million pointers, and none is dropped. c.mu is held.
-func (c *conn) sendBacklog(bt *batch) {
-	w := c.waits
-	if w == nil {
-		return
-	}
-	for i := range w.backlog {
-		r := &w.backlog[i]
-		d := store.Delivery{Message: r.retained.message, SubscriptionID: r.id, QoS: r.qos, Retain: true} // [MQTT-3.3.1-8]
-		full := c.buffered() >= backlogBuffer
-		if full || d.QoS > 0 && !c.sess.CanSend(c.sess.NextID()) {
-			w.backlog, c.held = w.backlog[i:], c.held || full
-			return
-		}
-		if d.QoS > 0 {
-			d.PacketID = c.sess.NextID()
-		}
-		// A newer one went the ordinary way, since the subscription came before this list: an old one must not follow it.
-		if r.retained.stale.Load() {
-			continue
-		}
-		c.forward(bt, &d)
-	}
-	w.backlog = nil
-}
-
-// backlogBuffer is how many bytes of retained messages are put into a connection's
-// buffer at a time.
-const backlogBuffer = 64 << 10

@@ -42,6 +42,7 @@ type Stats struct {
 	SharedSubscriptions int64
 	Retained            int64 // messages
 	RetainedBytes       int64 // their payloads
+	RetainedPending     int64 // subscriptions whose retained messages have not all been sent
 	Unaccepted          int64 // connections whose CONNECT is not accepted yet
 
 	// What only grows.
@@ -65,7 +66,7 @@ type Stats struct {
 
 type counters struct {
 	connections, connectionsMax, sessions, unaccepted, accepted, refused, probes, expired, panics atomic.Int64
-	shared, retainedBytes                                                                         atomic.Int64
+	shared, retainedBytes, retainedPending                                                        atomic.Int64
 	packetsReceived, packetsSent, received, sent                                                  atomic.Int64
 	bytesReceived, bytesSent, publishBytesReceived, publishBytesSent                              atomic.Int64
 	dropped                                                                                       [dropCauses]atomic.Int64
@@ -120,6 +121,7 @@ func (b *Broker) Stats() Stats {
 		SharedSubscriptions:  n.shared.Load(),
 		Retained:             int64(b.retained.Len()),
 		RetainedBytes:        n.retainedBytes.Load(),
+		RetainedPending:      n.retainedPending.Load(),
 		Unaccepted:           n.unaccepted.Load(),
 		ConnectionsMax:       n.connectionsMax.Load(),
 		Accepted:             n.accepted.Load(),

@@ -28,16 +28,54 @@ func (c *conn) handleSubscribe(frame []byte, bt *batch) error {
 		}
 	}
 	out := ack{kind: mqtt.SUBACK, id: p.PacketID, reasons: make([]mqtt.ReasonCode, len(p.Subscriptions))}
+	last := lastOf(p.Subscriptions)
 	for i := range p.Subscriptions {
 		s := &p.Subscriptions[i]
-		s.Filter = c.mountFilter(s.Filter)
-		var retained []retainedDelivery
-		out.reasons[i], retained = c.subscribe(bt, s.Filter, s.Options, id)
-		out.retained = append(out.retained, retained...)
+		if last != nil && last[s.Filter] != i {
+			continue
+		}
+		var retained bool
+		out.reasons[i], retained = c.subscribe(bt, c.mountFilter(s.Filter), s.Options, id)
+		out.opens = out.opens || retained
 		out.because(bt)
+	}
+	for i := range p.Subscriptions {
+		s := &p.Subscriptions[i]
+		if j := last[s.Filter]; j > i {
+			if out.reasons[i] = out.reasons[j]; !out.reasons[j].Failed() {
+				out.reasons[i] = mqtt.ReasonCode(min(s.Options.QoS(), c.lo.maxQoS()))
+			}
+		}
+	}
+	if out.opens {
+		c.begin(bt)
 	}
 	bt.acks = append(bt.acks, out)
 	return nil
+}
+
+// lastOf returns where the filters of a packet stand for the last time: each counts once, as if one
+// SUBSCRIBE had replaced the other. Nil: there is one.
+func lastOf(all []mqtt.Subscription) map[string]int {
+	if len(all) == 1 {
+		return nil
+	}
+	last := make(map[string]int, len(all))
+	for i := range all {
+		last[all[i].Filter] = i
+	}
+	return last
+}
+
+// begin has the retained messages of new subscriptions wait for SUBACK. The first of them that go
+// through the queue of a stored session are put there with the subscriptions.
+func (c *conn) begin(bt *batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backlog().opening++
+	if c.sub.ref != 0 && !c.closed {
+		c.sendRetained(bt)
+	}
 }
 
 // checkFilter finds what makes a SUBSCRIBE or UNSUBSCRIBE malformed or a protocol error.
@@ -54,22 +92,22 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 	return nil
 }
 
-// subscribe adds one subscription and returns its reason code, with the retained messages that are to follow SUBACK.
+// subscribe adds one subscription and returns its reason code, and whether retained messages may follow SUBACK.
 // [MQTT-3.2.2-10, MQTT-3.8.4-4]
-func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, []retainedDelivery) {
+func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (code mqtt.ReasonCode, retained bool) {
 	b := c.b
 	group, rest, shared := topic.SplitShare(filter)
 	if topic.Levels(rest) > bt.o.MaxTopicLevels || len(filter) > topic.MaxBytes {
-		return mqtt.TopicFilterInvalid, nil // it is well-formed: a limit of ours
+		return mqtt.TopicFilterInvalid, false // it is well-formed: a limit of ours
 	}
 	a := Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: o.QoS()}
 	rules := b.rechecks.Load()
 	if !c.mayChange(bt, a) {
-		return mqtt.NotAuthorized, nil
+		return mqtt.NotAuthorized, false
 	}
 	if err := c.mayAdd(bt, filter, shared); err != nil {
 		c.tellLimit(bt, filter, err)
-		return mqtt.QuotaExceeded, nil
+		return mqtt.QuotaExceeded, false
 	}
 	qos := min(o.QoS(), c.lo.maxQoS())
 	o = o&^3 | mqtt.SubscribeOptions(qos)
@@ -77,7 +115,7 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	added := b.subscribe(c.sub, s)
 	if b.rechecks.Load() != rules && !c.mayChange(bt, a) { // Recheck may have come too early to see it
 		c.revoke(bt, filter)
-		return mqtt.NotAuthorized, nil
+		return mqtt.NotAuthorized, false
 	}
 	if c.sub.ref != 0 {
 		bt.stage().Subscribe(c.sub.ref, s)
@@ -87,9 +125,12 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	}
 	// [MQTT-3.3.1-9, -10, -11] a shared subscription gets no retained messages [MQTT-4.8.2]
 	if shared || o.RetainHandling() == 2 || o.RetainHandling() == 1 && !added {
-		return mqtt.ReasonCode(qos), nil
+		return mqtt.ReasonCode(qos), false
 	}
-	return mqtt.ReasonCode(qos), c.retainedFor(bt, rest, o, id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expect(filter, rest, o, id)
+	return mqtt.ReasonCode(qos), true
 }
 
 // Causes of subscriptions that are refused with QuotaExceeded.
@@ -197,6 +238,7 @@ func (c *conn) unsubscribe(bt *batch, filter string) bool {
 		return false
 	}
 	c.sub.filters.remove(filter)
+	c.unexpect(filter)
 	if c.sub.ref != 0 {
 		bt.stage().Unsubscribe(c.sub.ref, filter)
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func (c *conn) attempt() attempt {
 
 // written takes n bytes of out away, unless abort has taken all. mu is held.
 func (c *conn) written(out *output, n int) {
-	if c.out == out {
+	if out != nil && c.out == out {
 		out.advance(n)
 	}
 }
@@ -96,8 +97,14 @@ func (c *conn) flush(last bool) {
 		return
 	}
 	next := c.attempt()
-	c.writing = next.out != nil
+	search := next.out == nil && c.held && !c.closed
+	c.writing = next.out != nil || search
 	c.mu.Unlock()
+	if search {
+		c.b.wg.Add(1)
+		go c.drain(nil, nil)
+		return
+	}
 	for round := 1; next.out != nil; round++ {
 		n, more := c.tryWrite(next)
 		c.mu.Lock()
@@ -143,9 +150,9 @@ func (c *conn) hangUp() {
 // WriteTimeout without progress. A layer may have something left even if p is empty.
 func (c *conn) drain(out *output, p []byte) {
 	defer c.b.wg.Done()
-	for out != nil {
+	for again, search := true, false; again; {
 		n := 0
-		if len(p) > 0 || c.layer != nil {
+		if len(p) > 0 || out != nil && c.layer != nil {
 			_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.options.Load().WriteTimeout))
 			m, err := c.nc.Write(p[:min(len(p), drainChunk)])
 			if err != nil {
@@ -157,7 +164,16 @@ func (c *conn) drain(out *output, p []byte) {
 			}
 			n = m
 		}
-		out, p = c.more(out, n)
+		if search {
+			c.b.searches <- struct{}{}
+		}
+		was := search
+		out, p, search = c.more(out, n)
+		if was {
+			<-c.b.searches
+			runtime.Gosched() // this may go on for long
+		}
+		again = out != nil || search
 	}
 }
 
@@ -165,21 +181,25 @@ func (c *conn) drain(out *output, p []byte) {
 const drainChunk = 64 << 10
 
 // more takes n bytes away, which drain has written, and returns what it is to write next; nil: this
-// is its end. Where there is room again, what waited for it is added.
-func (c *conn) more(was *output, n int) (out *output, p []byte) {
+// is its end, unless it is to search on. Where there is room again, what waited for it is added.
+func (c *conn) more(was *output, n int) (out *output, p []byte, search bool) {
 	bt := c.b.newBatch()
 	defer bt.finish(nil)
 	c.mu.Lock()
 	c.written(was, n)
 	if c.held && c.buffered() <= bt.o.MaxBufferedBytes/2 {
 		c.held = false
+		if bl := c.backlog(); bl != nil {
+			bl.search, bt.steps = false, drainSteps
+		}
 		c.pump(bt)
 	}
 	out = c.ready()
-	c.writing = out != nil
+	search = c.held && out == nil && !c.closed
+	c.writing = out != nil || search
 	if out != nil {
 		p = out.next()
-	} else {
+	} else if !search {
 		_ = c.nc.SetWriteDeadline(time.Time{}) // it would fail the next write that does not wait
 	}
 	c.unpause()
@@ -188,7 +208,7 @@ func (c *conn) more(was *output, n int) (out *output, p []byte) {
 	if out == nil && closed {
 		c.hangUp()
 	}
-	return out, p
+	return out, p, search
 }
 
 // abort ends a connection whose socket takes nothing. The read loop sees the close.

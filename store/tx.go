@@ -28,7 +28,7 @@ type Command struct {
 	PacketID     uint16 // Receive, Release
 	Expiry       uint32 // Detach, seconds
 	Ref          Ref
-	Ordinal      uint64
+	Ordinal      uint64 // result of Enqueue: the delivery's place, 0 if it was dropped
 	Delivery     Delivery
 	Limit        Limit
 	Subscription Subscription

@@ -266,3 +266,60 @@ func collectNames(names *Names[string], filter string) []string {
 	names.Match(filter, func(name string) bool { got = append(got, name); return true })
 	return got
 }
+
+// TestCursorGoesOnWhereItStopped goes through the names in steps of all sizes, back by one now and then, while names come and go.
+func TestCursorGoesOnWhereItStopped(t *testing.T) {
+	var names Names[string]
+	want := 0
+	for i := range 3000 {
+		for _, name := range []string{fmt.Sprintf("a/%d/x", i), fmt.Sprintf("a/%d/y", i)} {
+			names.Set(name, name)
+		}
+		want++
+	}
+	names.Set("$SYS/x", "$SYS/x")
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for _, filter := range []string{"+/+/x", "a/7/x", "#"} {
+		c := NewCursor(filter)
+		seen := make(map[string]bool)
+		for more := true; more; {
+			steps := 1 + rnd.IntN(100)
+			allowed := steps
+			var found []string
+			found, more = names.Next(&c, make([]string, 0, 1+rnd.IntN(10)), &steps)
+			if steps < 0 || allowed-steps > 100 {
+				t.Fatalf("%d steps of %d are left", steps, allowed)
+			}
+			for i, name := range found {
+				if i > 0 && i == len(found)-1 && rnd.IntN(4) == 0 {
+					c.Back(name)
+					more = true
+					break
+				}
+				if seen[name] {
+					t.Fatalf("%q was found twice", name)
+				}
+				seen[name] = true
+			}
+			gone := fmt.Sprintf("a/%d/z", rnd.IntN(3000))
+			if _, there := names.Set(gone, gone); there {
+				names.Delete(gone)
+			}
+		}
+		steps := 10
+		if again, more := names.Next(&c, make([]string, 0, 1), &steps); len(again) > 0 || more {
+			t.Errorf("%q finds %v behind its end", filter, again)
+		}
+		n := 0
+		for name := range seen {
+			if Match(filter, name) && !strings.HasSuffix(name, "z") {
+				n++
+			} else if !strings.HasSuffix(name, "z") {
+				t.Errorf("%q does not match %q", name, filter)
+			}
+		}
+		if w := map[string]int{"+/+/x": want, "a/7/x": 1, "#": 2 * want}[filter]; n != w {
+			t.Errorf("%q found %d names, want %d", filter, n, w)
+		}
+	}
+}

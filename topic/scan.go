@@ -15,10 +15,11 @@ func (t *Names[V]) Match(filter string, fn func(v V) bool) {
 		}
 		return
 	}
-	s := newScan(filter)
-	var found []V
+	c := NewCursor(filter)
+	found := make([]V, 0, maxFound)
 	for more := true; more; {
-		found, more = t.collect(&s, found[:0])
+		steps := maxSteps
+		found, more = t.Next(&c, found[:0], &steps)
 		for _, v := range found {
 			if !fn(v) {
 				return
@@ -27,61 +28,81 @@ func (t *Names[V]) Match(filter string, fn func(v V) bool) {
 	}
 }
 
+// A Cursor finds the names that a filter matches, some at a time. It holds nothing of what it is
+// used with: names may be set and deleted meanwhile, which may or may not be seen. No name is found twice.
+type Cursor struct {
+	scan
+	ended bool
+}
+
+// NewCursor returns a cursor before the first name. Filter must not be a shared subscription.
+func NewCursor(filter string) Cursor { return Cursor{scan: newScan(filter)} }
+
+// Back goes back to a name that was found: it is the next to be found.
+func (c *Cursor) Back(name string) { c.from, c.ended = append(c.from[:0], name...), false }
+
 // A scan finds the names that match a filter in the ordered list of names, and skips
 // whole subtrees that cannot match. Each step looks at one name and goes to a later
 // one, so that there are never more steps than names.
 type scan struct {
 	filter string
 	from   []byte // where to go on
-	past   bool   // and not at from itself: it was found already
 }
 
-// How long collect may hold the lock: names found, and names looked at.
+// How long Match may hold the lock: names found, and names looked at.
 const (
 	maxFound = 256
 	maxSteps = 4096
 )
 
 func newScan(filter string) scan {
-	// The first name that can match is the part before the first wildcard level.
-	i := strings.IndexAny(filter, "+#")
-	return scan{filter: filter, from: []byte(filter[:max(i-1, 0)])}
+	first := filter // without wildcards
+	if i := strings.IndexAny(filter, "+#"); i >= 0 {
+		first = filter[:max(i-1, 0)] // the first name that can match is the part before the first wildcard level
+	}
+	return scan{filter: filter, from: []byte(first)}
 }
 
-// collect appends the values of the next matches to dst, and reports whether there
-// may be more.
-func (t *Names[V]) collect(s *scan, dst []V) (_ []V, more bool) {
+// Next appends the values of the next matches to dst, as far as it has room, and reports whether
+// there may be more. It looks at *steps names at most, takes those that it has looked at from
+// there, and holds the lock meanwhile.
+func (t *Names[V]) Next(c *Cursor, dst []V, steps *int) (_ []V, more bool) {
+	if c.ended {
+		return dst, false
+	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	at, ok := search(t, s.from)
-	if ok && s.past {
-		at.item++
-	}
-	for range maxSteps {
+	dst = t.find(c, dst, steps)
+	return dst, !c.ended
+}
+
+func (t *Names[V]) find(c *Cursor, dst []V, steps *int) []V {
+	at, _ := search(t, c.from)
+	for ; ; *steps-- {
+		var more bool
 		if at, more = t.settle(at); !more {
-			return dst, false
+			break
 		}
 		it := &t.blocks[at.block].items[at.item]
-		switch s.examine(it.name) {
+		if *steps <= 0 || len(dst) == cap(dst) {
+			c.from = append(c.from[:0], it.name...)
+			return dst
+		}
+		switch c.examine(it.name) {
 		case matches:
 			dst = append(dst, it.value)
-			if len(dst) == maxFound {
-				s.from, s.past = append(s.from[:0], it.name...), true
-				return dst, true
-			}
 			at.item++
 		case above:
 			at.item++
 		case misses:
-			at = t.seek(at, s.from)
+			at = t.seek(at, c.from)
 		case beyond:
-			return dst, false
+			c.ended = true
+			return dst
 		}
 	}
-	if at, more = t.settle(at); more {
-		s.from, s.past = append(s.from[:0], t.blocks[at.block].items[at.item].name...), false
-	}
-	return dst, more
+	c.ended = true
+	return dst
 }
 
 // settle moves a place one past the end of a block to the next block, and reports

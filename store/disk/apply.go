@@ -246,6 +246,7 @@ func (s *Store) enqueue(g *group, cs []store.Command) (n int, err error) {
 		}
 		sess.may = true
 		box.last++
+		c.Ordinal = box.last
 		box.total += size
 		if c.Delivery.QoS > 0 {
 			box.lastID = box.lastID%math.MaxUint16 + 1

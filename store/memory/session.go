@@ -81,6 +81,7 @@ func (s *session) enqueue(c *store.Command) (wake bool) {
 	}
 	d := c.Delivery
 	s.last++
+	c.Ordinal = s.last
 	d.Ordinal, d.PacketID, d.State = s.last, 0, store.Queued
 	if d.QoS > 0 {
 		s.lastID = s.lastID%math.MaxUint16 + 1

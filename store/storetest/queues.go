@@ -100,9 +100,17 @@ func testPacketIDs(t *testing.T, f *fixture) {
 
 func testLimit(t *testing.T, f *fixture) {
 	ref := f.session("c")
+	last := uint64(0)
 	enqueue := func(p string, l store.Limit) (dropped bool) {
 		tx := f.commit(func(tx *store.Tx) { tx.Enqueue(ref, delivery(1, p), l) })
-		return tx.Commands[0].Dropped
+		dropped = tx.Commands[0].Dropped
+		if !dropped {
+			last++
+		}
+		if at := tx.Commands[0].Ordinal; dropped && at != 0 || !dropped && at != last {
+			t.Errorf("%s is said to have the ordinal %d, want %d", p, at, last)
+		}
+		return dropped
 	}
 	two := store.Limit{Messages: 2}
 	if enqueue("a", two) || enqueue("b", two) {
