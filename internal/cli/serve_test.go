@@ -256,7 +256,7 @@ func TestVerboseLogsPacketsAsMosquittoDoes(t *testing.T) {
 	}
 	for _, want := range []string{
 		fmt.Sprintf("New connection from %s on port %d.", local, port),
-		fmt.Sprintf("New client connected from %s as x (p2, c1, k42, u'bob').", local),
+		fmt.Sprintf("New client connected from %s as x (p4, c1, k42, u'bob').", local),
 		"Will message specified (3 bytes) (r0, q0).", "\tgone", "Sending CONNACK to x (0, 0)",
 		"Received SUBSCRIBE from x", "\ta/# (QoS 1)", "x 1 a/#", "Sending SUBACK to x",
 		"Received PUBLISH from x (d0, q0, r0, m0, 'a/b', ... (5 bytes))",

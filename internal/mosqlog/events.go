@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,7 +93,7 @@ func (o *Observer) opened(remote, local net.Addr) {
 	}
 	c := &broker.Client{RemoteAddr: remote}
 	if addr, ok := local.(*net.TCPAddr); ok {
-		o.client(LevelNotice, c, "New connection from %s on port %d.", remote, addr.Port)
+		o.client(LevelNotice, c, "New connection from %s on port %d.", peer(remote), addr.Port)
 		return
 	}
 	o.client(LevelNotice, c, "New connection on %s.", local)
@@ -108,20 +109,15 @@ func (o *Observer) connected(c *broker.Client) {
 		user = ", u'" + c.Username + "'"
 	}
 	o.client(LevelNotice, c, "New client connected from %s as %s (p%d, c%d, k%d%s).",
-		c.RemoteAddr, c.ID, protocol(c.Version), bit(c.CleanStart), c.KeepAlive, user)
+		peer(c.RemoteAddr), c.ID, c.Version, bit(c.CleanStart), c.KeepAlive, user)
 }
 
-// protocol returns Mosquitto's number of a protocol version.
-func protocol(v mqtt.Version) int {
-	switch v {
-	case mqtt.V31:
-		return 1
-	case mqtt.V311:
-		return 2
-	case mqtt.V5:
-		return 5
+// peer is an address and a port as Mosquitto writes them: IPv6 without brackets.
+func peer(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return host(&broker.Client{RemoteAddr: a}) + ":" + strconv.Itoa(tcp.Port)
 	}
-	return 0
+	return fmt.Sprint(a)
 }
 
 func bit(b bool) int {

@@ -21,9 +21,10 @@ import (
 )
 
 var (
-	remote = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5555}
-	local  = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1883}
-	sensor = &broker.Client{
+	remote  = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5555}
+	remote6 = &net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 5555}
+	local   = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1883}
+	sensor  = &broker.Client{
 		ID: "sensor", Username: "bob", HasUsername: true, Version: mqtt.V5, KeepAlive: 42, RemoteAddr: remote, LocalAddr: local,
 	}
 	old    = &broker.Client{ID: "old", Version: mqtt.V311, CleanStart: true, KeepAlive: 60, RemoteAddr: remote, LocalAddr: local}
@@ -56,7 +57,7 @@ func TestConnectionLines(t *testing.T) {
 			func(e broker.Events) { e.Connected(sensor) },
 		},
 		{
-			"New client connected from 127.0.0.1:5555 as old (p2, c1, k60).",
+			"New client connected from 127.0.0.1:5555 as old (p4, c1, k60).", // 2.1; 2.0 has p2
 			func(e broker.Events) { e.Connected(old) },
 		},
 		{
@@ -127,6 +128,18 @@ func TestConnectionLines(t *testing.T) {
 		if got := logged(config.LogAll, test.call); got != test.want+"\n" {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
+	}
+}
+
+func TestLinesOfOldProtocolsAndOfIPv6(t *testing.T) {
+	t.Parallel()
+	older := &broker.Client{ID: "older", Version: mqtt.V31, RemoteAddr: remote6}
+	got := logged(config.LogAll, func(e broker.Events) { e.Opened(remote6, local); e.Connected(older) })
+	want := `New connection from 2001:db8::7:5555 on port 1883.
+New client connected from 2001:db8::7:5555 as older (p3, c0, k0).
+` // 2.1; 2.0 has p1
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
@@ -304,7 +317,7 @@ func TestTheWillStandsBehindTheNewClient(t *testing.T) {
 	want := `New client connected from 127.0.0.1:5555 as sensor (p5, c0, k42, u'bob').
 Will message specified (2 bytes) (r0, q2).
 	w
-New client connected from 127.0.0.1:5555 as old (p2, c1, k60).
+New client connected from 127.0.0.1:5555 as old (p4, c1, k60).
 No will message specified.
 Client <unknown> disconnected, not authorised (127.0.0.1).
 New client connected from 127.0.0.1:5555 as  (p0, c0, k0).

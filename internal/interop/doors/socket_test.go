@@ -62,7 +62,7 @@ func TestSocketDomainAndInterface(t *testing.T) {
 			t.Errorf("%s, port %d: %+v", c.host, c.port, o)
 		}
 	}
-	b.await(`^New connection from \[::1\]:\d+ on port ` + fmt.Sprint(both))
+	b.await(`^New connection from ::1:\d+ on port ` + fmt.Sprint(both))
 	if addrs, err := net.InterfaceAddrs(); err == nil {
 		for _, a := range addrs {
 			if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && n.IP.To4() != nil {
