@@ -257,11 +257,12 @@ func (c *conn) data(p []byte, bt *batch) error {
 		}
 		bt.packetsReceived++
 		bt.handling = frame
-		if err := c.handle(frame, bt); err == errElsewhere {
-			bt.packetsReceived--
-			c.unread = true // goOn handles it
-			break
-		} else if err != nil {
+		if err := c.handle(frame, bt); err != nil {
+			if errors.Is(err, errElsewhere) {
+				bt.packetsReceived--
+				c.unread = true // goOn handles it
+				break
+			}
 			return err
 		}
 		p = rest
