@@ -11,7 +11,7 @@ var authOptions = []Option{
 	brokerText("audit_log", "A file that gets a JSON object in a line for each security event: failed logins, denials, bans, clients that lost their right to be there,"+
 		" reloads. Opened anew when the log is.", func(c *Config) *string { return &c.AuditLog }),
 	brokerNumber("auth_ban_attempts", 0, 1000, "attempts", "20", "Different wrong credentials within auth_ban_window after which an address, or a user name, is banned; 0 for never."+
-		" The same wrong password again is no other attempt, and who logged in before from the same address with that name is not banned with it.",
+		" The same wrong password again is no other attempt, unless the client hangs up before the answer, and who logged in before from the same address with that name is not banned with it.",
 		func(c *Config) *int { return &c.Ban.Attempts }),
 	{
 		Name: "auth_ban_delay", Kind: Number, Min: 0, Max: 10000, Unit: "milliseconds", Default: "2000",

@@ -283,3 +283,60 @@ func (s slow) Check(context.Context, *Request) (Answer, error) {
 	s()
 	return Denied("no"), nil
 }
+
+// bounded is a slow Backend with one connection.
+type bounded struct{ slow }
+
+func (bounded) Connections() int { return 1 }
+
+// TestAddressesTakeTurnsAtARemoteBackend asks for somebody behind a hundred guesses of another address.
+func TestAddressesTakeTurnsAtARemoteBackend(t *testing.T) {
+	t.Parallel()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	b := Remote(bounded{func() { asked <- struct{}{}; <-answer }}, RemoteOptions{CacheSize: 1000, CacheTimeFailed: time.Hour}).(*remote)
+	var done sync.WaitGroup
+	joe := make(chan struct{})
+	check := func(c *broker.Client, password string) {
+		if a, err := b.Check(context.Background(), &Request{c, []byte(password)}); err != nil || a.Verdict != Deny {
+			t.Errorf("%+v, %v", a, err)
+		}
+	}
+	g := &Gate{turns: b.turns}
+	for i := range 100 {
+		done.Go(func() { check(from("192.0.2.1", "guesser"), fmt.Sprint(i/2)) }) // each password twice
+		if i == 0 {
+			<-asked
+		} else {
+			queued(t, g, i)
+		}
+	}
+	done.Go(func() { check(from("192.0.2.2", "joe"), "x"); close(joe) })
+	queued(t, g, 100)
+	calls := 1
+	for waits := true; waits; calls++ {
+		answer <- struct{}{}
+		select {
+		case <-asked:
+		case <-joe:
+			waits = false
+		}
+		if calls > 10 {
+			t.Error("joe waits behind the guesser")
+			break
+		}
+	}
+	close(answer)
+	ended := make(chan struct{})
+	go func() { done.Wait(); close(ended) }()
+	for more := true; more; {
+		select {
+		case <-asked:
+			calls++
+		case <-ended:
+			more = false
+		}
+	}
+	if calls > 55 {
+		t.Errorf("%d calls for 51 passwords", calls)
+	}
+}

@@ -2,6 +2,7 @@ package http
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -60,7 +61,7 @@ type field struct {
 }
 
 var (
-	_ auth.Backend   = (*Backend)(nil)
+	_ auth.Bounded   = (*Backend)(nil)
 	_ auth.Validator = (*Backend)(nil)
 )
 
@@ -83,10 +84,7 @@ func New(o Options) (*Backend, error) {
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second,
-		MaxConnsPerHost: o.Connections, TLSHandshakeTimeout: 10 * time.Second,
-	}
-	if transport.MaxConnsPerHost <= 0 {
-		transport.MaxConnsPerHost = DefaultConnections
+		MaxConnsPerHost: b.Connections(), TLSHandshakeTimeout: 10 * time.Second,
 	}
 	transport.MaxIdleConnsPerHost = transport.MaxConnsPerHost
 	if o.CA != nil {
@@ -110,6 +108,9 @@ func (b *Backend) Close() error {
 
 // Name returns Name.
 func (*Backend) Name() string { return Name }
+
+// Connections implements auth.Bounded.
+func (b *Backend) Connections() int { return cmp.Or(max(b.o.Connections, 0), DefaultConnections) }
 
 // Valid reports whether the same server, asked in the same way, let the client in. It cannot be asked again without the password.
 func (b *Backend) Valid(_ *broker.Client, proof any) bool { return proof == b }

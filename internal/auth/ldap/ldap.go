@@ -47,7 +47,7 @@ type Backend struct {
 }
 
 var (
-	_ auth.Backend   = (*Backend)(nil)
+	_ auth.Bounded   = (*Backend)(nil)
 	_ auth.Rechecker = (*Backend)(nil)
 )
 
@@ -115,6 +115,9 @@ func (b *Backend) Close() error {
 
 // Name returns Name.
 func (*Backend) Name() string { return Name }
+
+// Connections implements auth.Bounded.
+func (*Backend) Connections() int { return maxConnections }
 
 // Check logs in as the client.
 func (b *Backend) Check(ctx context.Context, r *auth.Request) (auth.Answer, error) {
