@@ -241,6 +241,9 @@ func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
 		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code, why: bt.because()})
 		bt.owed++
 	case 2:
+		if code == mqtt.NoMatchingSubscribers {
+			code = mqtt.Success // as in Mosquitto, which routes only after PUBREL, and does not know yet
+		}
 		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code, why: bt.because()})
 		if code.Failed() && c.version == mqtt.V5 {
 			return // [MQTT-4.3.3-9] the packet id is free again
@@ -260,15 +263,12 @@ func (c *conn) handlePubrel(frame []byte, bt *batch) error {
 		return err
 	}
 	c.received(a)
-	out := ack{kind: mqtt.PUBCOMP, id: a.PacketID} // [MQTT-4.3.3-11]
-	if c.sess.Release(a.PacketID) {
-		if c.sub.ref != 0 {
-			bt.stage().Release(c.sub.ref, a.PacketID)
-		}
-	} else {
-		out.reason = mqtt.PacketIdentifierNotFound
+	if c.sess.Release(a.PacketID) && c.sub.ref != 0 {
+		bt.stage().Release(c.sub.ref, a.PacketID)
 	}
-	bt.acks = append(bt.acks, out)
+	// [MQTT-4.3.3-11] Success for an id that is not known, too, as in Mosquitto: its PUBCOMP was lost,
+	// and there are clients that take 0x92 for the failure of a message that was delivered.
+	bt.acks = append(bt.acks, ack{kind: mqtt.PUBCOMP, id: a.PacketID})
 	return nil
 }
 
@@ -299,11 +299,7 @@ func (c *conn) handleAck(frame []byte, bt *batch) error {
 		bt.stage().Settle(ref, out.Ordinal)
 	}
 	if out.Pubrel {
-		code := mqtt.Success
-		if !out.Known {
-			code = mqtt.PacketIdentifierNotFound
-		}
-		bt.ack = mqtt.Ack{Kind: mqtt.PUBREL, PacketID: a.PacketID, Reason: code}
+		bt.ack = mqtt.Ack{Kind: mqtt.PUBREL, PacketID: a.PacketID}
 		bt.packet(c, &bt.ack)
 	}
 	if out.Done {

@@ -14,7 +14,8 @@
 //     UNSUBSCRIBE, which have a QoS and DUP there.
 //   - 3.1.1 gives no rule against a remaining length in more bytes than it needs, only an algorithm that never makes one. It is
 //     refused in all versions.
-//   - A message that nobody subscribed to is acknowledged with 0x10.
+//   - A message that nobody subscribed to is acknowledged with 0x10 at QoS 1. PUBREC, PUBREL and PUBCOMP say 0, for a packet id
+//     that is not known, too: not every client takes 0x10 and 0x92 for what they are.
 //   - The limits that cases reach are Unio's defaults: Receive Maximum 20, Topic Alias Maximum 10, Maximum Packet Size
 //     2,000,000 bytes, 200 topic levels.
 package illegal

@@ -48,15 +48,7 @@ func (c *catalogue) legal() {
 	again := packet(0x3C, text("t"), u16(7), c.properties())
 	first := packet(0x34, text("t"), u16(7), c.properties())
 	rec, comp := "PUBREC 0x00", "PUBCOMP 0x00"
-	c.add("PUBLISH at QoS 2 twice", join(first, again, packet(0x62, u16(7))), c.twice(rec)+", "+comp+", on", "5: 4.3.3-10", "3: 4.3.3-2")
-}
-
-// twice is the answer to a QoS 2 message and its repetition.
-func (c *catalogue) twice(rec string) string {
-	if c.v5() {
-		return "PUBREC 0x10, " + rec // the second time nobody looks for subscribers
-	}
-	return rec + ", " + rec
+	c.add("PUBLISH at QoS 2 twice", join(first, again, packet(0x62, u16(7))), rec+", "+rec+", "+comp+", on", "5: 4.3.3-10", "3: 4.3.3-2")
 }
 
 // legalConnects has CONNECTs that are accepted.
@@ -90,7 +82,7 @@ func (c *catalogue) legalConnects() {
 // legalProperties has each property where it may stand.
 func (c *catalogue) legalProperties() {
 	answers := map[byte]string{
-		'C': "CONNACK 0x00, on", 'W': "CONNACK 0x00, on", 'P': goesOn, 'A': goesOn, 'R': "PUBREL 0x92, on", 'L': "PUBCOMP 0x92, on",
+		'C': "CONNACK 0x00, on", 'W': "CONNACK 0x00, on", 'P': goesOn, 'A': goesOn, 'R': "PUBREL 0x00, on", 'L': "PUBCOMP 0x00, on",
 		'O': goesOn, 'S': "SUBACK 00, on", 'U': "UNSUBACK 11, on", 'D': closes,
 	}
 	const subscriptionID, authMethod, authData, serverReference = 0x0B, 0x15, 0x16, 0x1C
@@ -127,9 +119,9 @@ func (c *catalogue) legalReasons() {
 			want := goesOn
 			switch {
 			case header == 0x50 && code < 0x80: // with a higher one the exchange is over
-				want = "PUBREL 0x92, on"
+				want = "PUBREL 0x00, on"
 			case header == 0x62:
-				want = "PUBCOMP 0x92, on"
+				want = "PUBCOMP 0x00, on"
 			case header == 0xE0:
 				want = closes
 			}
@@ -148,7 +140,7 @@ func (c *catalogue) receiveMaximum() {
 		send = join(send, packet(0x34, text("t"), u16(id), c.properties()))
 		release = join(release, packet(0x62, u16(id)))
 	}
-	rec, comp := strings.Repeat("PUBREC 0x10, ", maximum), strings.Repeat("PUBCOMP 0x00, ", maximum)
+	rec, comp := strings.Repeat("PUBREC 0x00, ", maximum), strings.Repeat("PUBCOMP 0x00, ", maximum)
 	c.add("PUBLISH at QoS 2 as often as may be", join(send, release), rec+comp+goesOn, "5: 3.3.4-7")
 	for _, header := range []byte{0x32, 0x34} {
 		over := packet(header, text("t"), u16(maximum+1), c.properties())

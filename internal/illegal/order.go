@@ -59,23 +59,15 @@ func (c *catalogue) acknowledgements() {
 	id := u16(99)
 	c.add("PUBACK for an unknown packet id", packet(0x40, id), goesOn)
 	c.add("PUBCOMP for an unknown packet id", packet(0x70, id), goesOn)
-	rec, rel := "PUBREL 0x00, on", "PUBCOMP 0x00, on"
-	if c.v5() {
-		rec, rel = "PUBREL 0x92, on", "PUBCOMP 0x92, on"
-	}
-	c.add("PUBREC for an unknown packet id", packet(0x50, id), rec)
+	const rel = "PUBCOMP 0x00, on"
+	c.add("PUBREC for an unknown packet id", packet(0x50, id), "PUBREL 0x00, on")
 	c.add("PUBREL for an unknown packet id", packet(0x62, id), rel, "5: 4.3.3-11", "3: 4.3.3-2")
 	c.add("PUBREL twice", join(packet(0x34, text("t"), id, c.properties()), packet(0x62, id), packet(0x62, id)),
-		c.qos2Answers()+", "+rel, "5: 4.3.3-12")
+		qos2Answers+", "+rel, "5: 4.3.3-12")
 }
 
-// qos2Answers are those to one QoS 2 message that nobody subscribed to.
-func (c *catalogue) qos2Answers() string {
-	if c.v5() {
-		return "PUBREC 0x10, PUBCOMP 0x00"
-	}
-	return "PUBREC 0x00, PUBCOMP 0x00"
-}
+// qos2Answers are those to one QoS 2 message.
+const qos2Answers = "PUBREC 0x00, PUBCOMP 0x00"
 
 // packetIDs has the packet id 0 wherever there is one [MQTT-2.3.1-1].
 func (c *catalogue) packetIDs() {
@@ -110,7 +102,7 @@ func (c *catalogue) publishes() {
 	ok := map[byte]string{0x32: "PUBACK", 0x3A: "PUBACK", 0x34: "PUBREC", 0x3C: "PUBREC"}
 	for _, header := range []byte{0x32, 0x3A, 0x34, 0x3C} {
 		reason := " 0x00, on"
-		if c.v5() {
+		if c.v5() && ok[header] == "PUBACK" {
 			reason = " 0x10, on" // nobody subscribed
 		}
 		c.add(fmt.Sprintf("PUBLISH with flags %04b", header&0x0F), packet(header, body), ok[header]+reason, "5: 3.3.4-1", "3: 3.3.4-1")

@@ -121,7 +121,7 @@ type Outcome struct {
 func (o *Outbound) Acknowledge(a *mqtt.Ack) (Outcome, error) {
 	f := o.used.find(a.PacketID)
 	if f == nil {
-		// v5: a PUBREC for an unknown id is answered with a PUBREL that says so, unless it is an error itself; the others
+		// A PUBREC for an unknown id is answered with a PUBREL, unless it is an error itself; the others
 		// are ignored.
 		return Outcome{Pubrel: a.Kind == mqtt.PUBREC && a.Reason < 0x80}, nil
 	}
