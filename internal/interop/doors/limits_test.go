@@ -16,17 +16,18 @@ func TestLimitsAtTheDoor(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	port, small, web := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
-	b := startBroker(t, "max_unauthenticated_connections 3", "sys_interval 1", "allow_anonymous true", listen(port),
-		listen(small), "max_connections 1", listen(web), "protocol websockets")
+	b := startBroker(t, "max_unauthenticated_connections 2", "sys_interval 1", "allow_anonymous true", listen(port),
+		listen(small), "max_connections 1", listen(web), "protocol websockets", "max_http_connections 2")
 	sub := mosquitto(t, port).subscribe("$SYS/broker/connections/refused/+")
 
-	// Two too many, over all listeners; which of them it is depends on who accepts first.
+	// One too many over all listeners for MQTT, whichever is accepted last, and one that speaks HTTP.
 	var silent []net.Conn
-	for _, at := range []int{web, port, web, small, web} {
+	for _, at := range []int{web, port, web, small, web, port} {
 		silent = append(silent, dial(t, at))
 	}
 	sub.await("MSG $SYS/broker/connections/refused/unaccepted 2")
 	b.await(`^Client <unknown> disconnected: too many connections that have not sent CONNECT \(127.0.0.1\)\.$`)
+	b.await(`^Client <unknown> disconnected: max_http_connections exceeded: `)
 	for _, c := range silent {
 		_ = c.Close()
 	}

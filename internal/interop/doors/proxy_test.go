@@ -186,8 +186,8 @@ func TestWebSocketBehindHAProxy(t *testing.T) {
 	p := newPKI(t)
 	both := writeFile(t, filepath.Join(p.dir, "both.pem"), slices.Concat(p.server.text(), p.server.keyText()))
 	plain, proxied := testenv.FreePort(t), testenv.FreePort(t)
-	b := startBroker(t, listen(plain), "protocol websockets", "allow_anonymous true",
-		listen(proxied), "protocol websockets", "enable_proxy_protocol 2", "websockets_forwarded_for false", "proxy_protocol_v2_require_tls true")
+	b := startBroker(t, listen(plain), "protocol websockets", "websockets_forwarded_for 127.0.0.1", "allow_anonymous true",
+		listen(proxied), "protocol websockets", "enable_proxy_protocol 2", "proxy_protocol_v2_require_tls true")
 	bind := "ssl crt " + both + " alpn http/1.1"
 	ports := haproxy(t,
 		[]string{bind, "mode http", "timeout tunnel 60s", "option forwardfor", fmt.Sprintf("server s 127.0.0.1:%d", plain)},
