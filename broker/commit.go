@@ -48,7 +48,7 @@ func (b *Broker) newCommit() *commit {
 const firstCame = 1
 
 // settleUp commits what the batch has staged and releases the acknowledgements, or
-// leaves that to the store's callback.
+// leaves that to the store's callback. c is as for finish.
 func (bt *batch) settleUp(c *conn) {
 	cm := bt.commit
 	if cm == nil {
@@ -58,7 +58,8 @@ func (bt *batch) settleUp(c *conn) {
 		return
 	}
 	bt.commit = nil
-	cm.tx.Wait = len(bt.acks) > 0
+	// What the broker does of its own accord nobody waits for, and nobody would send it again.
+	cm.tx.Wait = c == nil || len(bt.acks) > 0
 	if len(bt.acks) > 0 {
 		cm.c, cm.owed = c, bt.owed
 		cm.acks = append(cm.acks, bt.acks...)

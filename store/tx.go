@@ -45,8 +45,8 @@ type Limit struct {
 // Tx collects commands that are committed together. It may be reused after Done.
 type Tx struct {
 	Commands []Command
-	// Wait says that a client waits for Done, to be told something that must survive. Without it Done may
-	// come before the commands are durable.
+	// Wait says that the commands must be durable when Done comes: a client waits for it, or nobody
+	// would send them again. Without it Done may come before, as for messages at QoS 0.
 	Wait bool
 	// Done is called once for each Commit, without locks.
 	Done func(error)

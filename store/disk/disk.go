@@ -9,7 +9,7 @@
 // next batches gather: one sync serves everybody who waits for it (group commit).
 //
 // SetSent, Settle and ClearWill ask for no sync of their own. If they are lost, a message is sent once more, with DUP; the
-// log is sequential, so that they are lost from its end only. Nor does a transaction that nobody waits for (store.Tx.Wait).
+// log is sequential, so that they are lost from its end only. Nor does a transaction that need not survive (store.Tx.Wait).
 //
 // # What is in memory
 //
