@@ -82,7 +82,7 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 	}
 	switch {
 	case (a.Action == broker.ActionPublish || a.Action == broker.ActionWill) && broker.Reserved(a.Topic):
-		answer.Allow, answer.Reason = false, "only the broker publishes below $SYS, whatever the rules say"
+		answer.Allow, answer.Reason = false, "no client publishes below $SYS or $share, whatever the rules say"
 		return answer, nil
 	case a.Action == broker.ActionWill && broker.IsControl(a.Topic):
 		answer.Allow, answer.Reason = false, "no will is a request below $CONTROL, whatever the rules say"

@@ -60,8 +60,9 @@ func TestExplainNamesRulesPlaceholdersAndNearMisses(t *testing.T) {
 		{func(q *Question) { q.Action = "connect" }, true, "an ACL file does not limit who may connect; no rule matched, default allow"},
 		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "ann/x", ":1884" }, true, "{}/rules:5: allow publish topic=plant/%u/x qos=0 [%u=ann]"},
 		{func(q *Question) { q.Action, q.Topic, q.Listener = "publish", "x", ":1885" }, true, "the listener has neither acl_file nor rules_file nor dynamic security"},
-		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS/x" }, false, "only the broker publishes below $SYS, whatever the rules say"},
-		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS" }, false, "only the broker publishes below $SYS, whatever the rules say"},
+		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS/x" }, false, "no client publishes below $SYS or $share, whatever the rules say"},
+		{func(q *Question) { q.Action, q.Topic = "publish", "$SYS" }, false, "no client publishes below $SYS or $share, whatever the rules say"},
+		{func(q *Question) { q.Action, q.Topic = "publish", "$share/g/a" }, false, "no client publishes below $SYS or $share, whatever the rules say"},
 		{func(q *Question) { q.Action, q.Topic = "will", "$CONTROL" }, false, "no will is a request below $CONTROL, whatever the rules say"},
 		{
 			func(q *Question) {

@@ -4,6 +4,7 @@ import "bytes"
 
 var (
 	sysTopic         = []byte("$SYS")
+	shareTopic       = []byte("$share")
 	controlTopic     = []byte("$CONTROL")
 	bridgeConnection = []byte("$SYS/broker/connection/")
 	bridgeState      = []byte("/state")
@@ -29,9 +30,13 @@ func isBridgeState(topic []byte) bool {
 	return ok && len(id) > 0 && bytes.IndexByte(id, '/') < 0
 }
 
-// Reserved reports whether only the broker may publish on a topic: $SYS and all below it, but for
-// the state that bridges of other brokers keep there, as in Mosquitto. See [WithoutRules].
-func Reserved(topic []byte) bool { return isSys(topic) && !isBridgeState(topic) }
+// Reserved reports whether no client may publish on a topic: on $SYS and all below it only the
+// broker does, but for the state that bridges of other brokers keep there, as in Mosquitto, and
+// $share and all below it are not topics, but how subscriptions are shared: nobody could subscribe
+// to them. See [WithoutRules].
+func Reserved(topic []byte) bool {
+	return isSys(topic) && !isBridgeState(topic) || isBelow(shareTopic, topic)
+}
 
 // IsControl reports whether messages to a topic are requests to the broker: $CONTROL and all below
 // it. What no [Interceptor] takes of them is refused. A will cannot be one, as in Mosquitto: it is

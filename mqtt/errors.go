@@ -55,6 +55,7 @@ var (
 	errDupQoS0       = malformed("DUP at QoS 0")
 	errOptions       = malformed("reserved bits in subscription options")
 	errRequestedQoS  = malformed("requested QoS 3")
+	errTopicWildcard = malformed("topic name with a wildcard") // 0x90 is for names that are not malformed
 	errPropertyWhere = malformed("unknown property or one that this packet may not carry")
 
 	errWrongType       = forbidden("another packet type than expected")
@@ -74,7 +75,6 @@ var (
 	errAuthMethodUnset = forbidden("AUTH without authentication method")
 
 	errTopicAliasZero = &Error{Reason: TopicAliasInvalid, Detail: "topic alias 0"}
-	errTopicWildcard  = &Error{Reason: TopicNameInvalid, Detail: "topic name with a wildcard"}
 	errWillTopicEmpty = &Error{Reason: TopicNameInvalid, Detail: "empty will topic"}
 	errPacketTooLarge = &Error{Reason: PacketTooLarge, Detail: "packet exceeds the maximum packet size"}
 	errProtocolName   = &Error{Reason: UnsupportedProtocolVersion, Detail: "unknown protocol name"}

@@ -49,7 +49,7 @@ var errorCases = []errorCase{
 	{"client identifier with NUL", every, "10 0d 0004 'MQTT' 04 02 003c 0001 00", MalformedPacket},
 	{"user name not UTF-8", every, "10 10 0004 'MQTT' 04 82 003c 0001 'c' 0001 c0", MalformedPacket},
 	{"empty will topic", every, "10 12 0004 'MQTT' 04 06 003c 0001 'c' 0000 0001 'x'", TopicNameInvalid},
-	{"will topic with wildcard", every, "10 13 0004 'MQTT' 04 06 003c 0001 'c' 0001 '#' 0001 'x'", TopicNameInvalid},
+	{"will topic with wildcard", every, "10 13 0004 'MQTT' 04 06 003c 0001 'c' 0001 '#' 0001 'x'", MalformedPacket},
 	{"will topic not UTF-8", every, "10 13 0004 'MQTT' 04 06 003c 0001 'c' 0001 80 0001 'x'", MalformedPacket},
 	{"bytes after CONNECT", every, "10 0e 0004 'MQTT' 04 02 003c 0001 'c' 00", MalformedPacket},
 	{"authentication data alone", every, "10 11 0004 'MQTT' 05 02 003c 04 16 0001 'd' 0000", ProtocolError},
@@ -81,10 +81,10 @@ var errorCases = []errorCase{
 	{"bytes after CONNACK", before5, "20 03 00 00 00", MalformedPacket},
 
 	// PUBLISH.
-	{"topic with +", before5, "30 05 0003 'a/+'", TopicNameInvalid},
-	{"topic with #", only5, "30 04 0001 '#' 00", TopicNameInvalid},
-	{"topic with a late wildcard", before5, "30 0c 000a 'abcdefghi#'", TopicNameInvalid},
-	{"topic with wildcard beyond ASCII", before5, "30 05 0003 c3b6 '+'", TopicNameInvalid},
+	{"topic with +", before5, "30 05 0003 'a/+'", MalformedPacket},
+	{"topic with #", only5, "30 04 0001 '#' 00", MalformedPacket},
+	{"topic with a late wildcard", before5, "30 0c 000a 'abcdefghi#'", MalformedPacket},
+	{"topic with wildcard beyond ASCII", before5, "30 05 0003 c3b6 '+'", MalformedPacket},
 	{"topic with NUL", before5, "30 05 0003 'a' 00 'b'", MalformedPacket},
 	{"topic with surrogate", before5, "30 05 0003 eda080", MalformedPacket},
 	{"topic overlong UTF-8", before5, "30 04 0002 c080", MalformedPacket},

@@ -45,8 +45,8 @@ func ExampleError() {
 	frame := []byte{0x30, 0x05, 0x00, 0x03, 'a', '/', '#'}
 	_, err := mqtt.Decode(mqtt.V311, frame)
 	fmt.Println(err)
-	fmt.Println(errors.Is(err, mqtt.TopicNameInvalid))
+	fmt.Println(errors.Is(err, mqtt.MalformedPacket))
 	// Output:
-	// topic name invalid (0x90): topic name with a wildcard
+	// malformed packet (0x81): topic name with a wildcard
 	// true
 }

@@ -9,7 +9,7 @@
 //   - A packet is malformed, 0x81, if it cannot be read as its type's format or holds a reserved bit or a property that its
 //     type does not have; it is a protocol error, 0x82, if it can be read and says what may not be said (1.2 and 4.13
 //     of the standard). So are values that the standard forbids without naming a code.
-//   - Names with wildcards get 0x90, the code for names that are not accepted; the standard names none.
+//   - Names with wildcards are malformed: 0x90 is for names that are not, and are not accepted.
 //   - MQTT 3.1 says of most flags only that they are not used. They are held to what 3.1.1 says, but for those of PUBREL, SUBSCRIBE and
 //     UNSUBSCRIBE, which have a QoS and DUP there.
 //   - 3.1.1 gives no rule against a remaining length in more bytes than it needs, only an algorithm that never makes one. It is

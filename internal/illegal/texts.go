@@ -100,14 +100,14 @@ func (c *catalogue) texts() {
 // maxLevels is how many levels a topic may have, a limit that the standard leaves to the server.
 const maxLevels = 200
 
-// topics has topic names with wildcards, and none. The code for a name that may not be is 0x90.
+// topics has topic names with wildcards, and none, and names that are not accepted, the code for which is 0x90.
 func (c *catalogue) topics() {
 	const invalid, willInvalid = "DISCONNECT 0x90, close", "CONNACK 0x90, close"
 	for _, name := range []string{"#", "+", "a/#", "a/+", "+/a", "a/+/b", "#/a", "a#", "+a", "a/b+/c"} {
-		c.add(fmt.Sprintf("PUBLISH to %q", name), packet(0x30, text(name), c.properties()), invalid,
+		c.add(fmt.Sprintf("PUBLISH to %q", name), packet(0x30, text(name), c.properties()), malformed,
 			"5: 3.3.2-2", "3: 3.3.2-2", "5: 4.7.0-1", "3: 4.7.1-1")
 		will := packet(0x10, c.connect(cleanStart|willFlag), text("c"), c.properties(), text(name), text("m"))
-		c.first(fmt.Sprintf("CONNECT with a will for %q", name), will, willInvalid, "5: 4.7.0-1", "3: 4.7.1-1", "3: 3.2.2-6")
+		c.first(fmt.Sprintf("CONNECT with a will for %q", name), will, "CONNACK 0x81, close", "5: 4.7.0-1", "3: 4.7.1-1", "3: 3.2.2-6")
 		if c.v5() {
 			response := packet(0x30, text("t"), c.properties(join([]byte{0x08}, text(name))))
 			c.add(fmt.Sprintf("PUBLISH with the response topic %q", name), response, protocol, "5: 3.3.2-14")
