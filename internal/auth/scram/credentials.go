@@ -185,7 +185,7 @@ func parseSecret(text string) (secret []byte, ok bool) {
 
 // Warnings are what in the file may surprise.
 func (f *File) Warnings() []string {
-	if f.stable {
+	if f.stable || len(f.users) == 0 {
 		return nil
 	}
 	return []string{"whoever sees that the salts of unknown users change when another user is added learns which users there are: the next " +

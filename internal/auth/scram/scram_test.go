@@ -164,6 +164,9 @@ func TestSaltsOfUnknownUsersStay(t *testing.T) {
 	if salt("bob") == before {
 		t.Error("two files have the same secret")
 	}
+	if f := file(t); len(f.Warnings()) != 0 {
+		t.Errorf("warnings of a file without users: %q", f.Warnings())
+	}
 	if f := file(t, "joe"); len(f.Warnings()) != 1 {
 		t.Errorf("warnings of a file without secret: %q", f.Warnings())
 	}
