@@ -160,15 +160,9 @@ func (p *process) become(who *account) error {
 	return nil
 }
 
-// giveTo makes what root made belong to the user that is to work with it: logs, files and Unix sockets. The
+// giveTo makes what root made belong to the user that is to work with it: files and Unix sockets. The
 // folders that the broker writes in it gets as well, unless it may write there.
 func (p *process) giveTo(who *account) error {
-	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
-		return fmt.Errorf("give the log to %s: %w", who.name, err)
-	}
-	if err := p.server.GiveAuditTo(who.uid, who.gid); err != nil {
-		return fmt.Errorf("give the audit log to %s: %w", who.name, err)
-	}
 	for _, path := range p.server.MadeFiles() {
 		if err := files.Give(path, who.owner()); err != nil {
 			return fmt.Errorf("give a file of dynamic security to %s: %w", who.name, err)
@@ -186,6 +180,24 @@ func (p *process) giveTo(who *account) error {
 		if err := files.GiveFolder(dir, who.owner()); err != nil { // the user may be able to write there still
 			p.log.Warn("Give the folder " + dir + " to " + who.name + ": " + err.Error())
 		}
+	}
+	return nil
+}
+
+// giveLogs does so with the logs, as soon as they are open: a start that fails must not leave root's behind. The
+// audit log is the server's.
+func (p *process) giveLogs(who *account) error {
+	if who == nil {
+		return nil
+	}
+	if err := p.log.GiveTo(who.uid, who.gid); err != nil {
+		return fmt.Errorf("give the log to %s: %w", who.name, err)
+	}
+	if p.server == nil {
+		return nil
+	}
+	if err := p.server.GiveAuditTo(who.uid, who.gid); err != nil {
+		return fmt.Errorf("give the audit log to %s: %w", who.name, err)
 	}
 	return nil
 }

@@ -96,6 +96,22 @@ func TestTheFileOfTheProcessIDIsEmptiedWhereItCannotBeRemoved(t *testing.T) {
 	}
 }
 
+func TestAStartThatFailsLeavesNoLogOfRoot(t *testing.T) {
+	t.Parallel()
+	uid, _ := nobody(t)
+	dir := openFolder(t)
+	log, audit := filepath.Join(dir, "log"), filepath.Join(dir, "audit")
+	p := run(t, "-c", file(t, "user nobody", "listener 0 "+filepath.Join(dir, "socket"), "log_dest file "+log, "audit_log "+audit, "pid_file /nowhere/pid"))
+	if status := p.status(); status != cli.StatusFailure {
+		t.Errorf("status %d\n%s", status, p.text())
+	}
+	for _, path := range []string{log, audit} {
+		if s := statOf(t, path); isRoot() && int(s.Uid) != uid {
+			t.Errorf("%s is %d's", path, s.Uid)
+		}
+	}
+}
+
 func TestASecondBrokerThatCannotStartLeavesTheProcessIDOfTheFirst(t *testing.T) {
 	t.Parallel()
 	pid := filepath.Join(t.TempDir(), "pid")

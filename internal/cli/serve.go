@@ -75,11 +75,17 @@ func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags, re
 // is given up before the first client is.
 func (p *process) start() error {
 	who, err := p.account()
+	if err == nil {
+		err = p.giveLogs(who)
+	}
+	if err == nil {
+		p.server, err = unio.New(p.cfg, p.log.Logger)
+	}
 	if err != nil {
 		return report(p.log.Logger, StatusInvalid, err)
 	}
-	if p.server, err = unio.New(p.cfg, p.log.Logger); err != nil {
-		return report(p.log.Logger, StatusInvalid, err)
+	if err := p.giveLogs(who); err != nil {
+		return report(p.log.Logger, StatusFailure, err)
 	}
 	p.server.Version = p.version
 	if p.flags.keyLog != "" {
