@@ -38,6 +38,7 @@ type retainedCursor struct {
 	options mqtt.SubscribeOptions
 	id      uint32 // subscription identifier
 	serial  uint64 // of the newest retained message at the time of the subscription
+	ending  bool   // until UNSUBACK
 }
 
 // stagedRetained is what a transaction puts into a queue on account of a cursor.
@@ -81,15 +82,32 @@ func (c *conn) expect(filter, rest string, o mqtt.SubscribeOptions, id uint32) {
 		bl.cursors, bl.byFilter[filter] = append(bl.cursors, cur), cur
 		c.b.counters.retainedPending.Add(1)
 	}
-	*cur = retainedCursor{topic.NewCursor(rest), filter, o, id, c.b.serial.Load()}
+	*cur = retainedCursor{Cursor: topic.NewCursor(rest), filter: filter, options: o, id: id, serial: c.b.serial.Load()}
 }
 
-// unexpect is for a subscription that has ended.
-func (c *conn) unexpect(filter string) {
+// ending notes that a subscription ends that may have retained messages left, which are sent up to
+// UNSUBACK: clients that send SUBSCRIBE and UNSUBSCRIBE together get what is there. It reports whether there may be some.
+func (c *conn) ending(filter string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if bl := c.backlog(); bl != nil && bl.byFilter[filter] != nil {
-		c.b.remove(bl, slices.Index(bl.cursors, bl.byFilter[filter]))
+	bl := c.backlog()
+	if bl == nil || bl.byFilter[filter] == nil {
+		return false
+	}
+	bl.byFilter[filter].ending = true
+	return true
+}
+
+// unexpect is for subscriptions that have ended. mu is held.
+func (c *conn) unexpect(filters ...string) {
+	bl := c.backlog()
+	if bl == nil {
+		return
+	}
+	for _, filter := range filters {
+		if cur := bl.byFilter[filter]; cur != nil && cur.ending { // it has not begun anew
+			c.b.remove(bl, slices.Index(bl.cursors, cur))
+		}
 	}
 }
 

@@ -234,3 +234,39 @@ func TestWhatIsRetainedAfterTheSubscriptionComesOnce(t *testing.T) {
 	}
 	sub.quiet()
 }
+
+// TestSubscribeAndUnsubscribeTogetherGetWhatIsRetained sends both in one write, as clients do that want to see what is there.
+func TestSubscribeAndUnsubscribeTogetherGetWhatIsRetained(t *testing.T) {
+	b, l := serve(t, broker.Options{})
+	retain(t, l, 10)
+	for _, p := range []mqtt.Connect{clean("clean"), stored("stored")} {
+		sub, _ := connect(t, l, p)
+		take := func(m *mqtt.Publish) {
+			if m.QoS > 0 {
+				sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: m.PacketID})
+			}
+		}
+		for qos := range byte(2) {
+			sub.send(
+				&mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "r/#", Options: mqtt.SubscribeOptions(qos)}}},
+				&mqtt.Unsubscribe{PacketID: 2, Filters: []string{"r/#"}},
+			)
+			n := 0
+			for answers := 0; answers < 2; {
+				if m, ok := sub.read().(*mqtt.Publish); ok {
+					take(m)
+					n++
+				} else {
+					answers++
+				}
+			}
+			for ; n < 10; n++ {
+				take(sub.message())
+			}
+			sub.quiet()
+		}
+	}
+	if n := b.Stats().RetainedPending; n != 0 {
+		t.Errorf("%d subscriptions wait", n)
+	}
+}

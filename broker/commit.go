@@ -16,6 +16,7 @@ type ack struct {
 	why     string            // what the client is told of a denial
 	reasons []mqtt.ReasonCode // SUBACK, UNSUBACK
 	opens   bool              // SUBACK: retained messages follow it
+	ends    []string          // UNSUBACK: filters whose retained messages end with it
 }
 
 // commit is one store transaction with the acknowledgements that promise it.
@@ -199,6 +200,7 @@ func (c *conn) acknowledge(bt *batch, acks []ack) {
 			p := mqtt.Unsuback{PacketID: a.id, Reasons: a.reasons}
 			c.explain(&p.Properties, a)
 			bt.packet(c, &p)
+			c.unexpect(a.ends...)
 		case mqtt.PINGRESP:
 			bt.packet(c, &mqtt.Pingresp{})
 		default:

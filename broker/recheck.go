@@ -64,6 +64,11 @@ func (c *conn) recheck(bt *batch) (ended int) {
 func (c *conn) revoke(bt *batch, filter string) bool {
 	_, rest, _ := topic.SplitShare(filter)
 	c.sub.revoke(rest)
+	if c.ending(filter) {
+		c.mu.Lock()
+		c.unexpect(filter)
+		c.mu.Unlock()
+	}
 	return c.unsubscribe(bt, filter)
 }
 

@@ -226,6 +226,8 @@ func (c *conn) handleUnsubscribe(frame []byte, bt *batch) error {
 		}
 		if !c.unsubscribe(bt, filter) {
 			out.reasons[i] = mqtt.NoSubscriptionExisted
+		} else if c.ending(filter) {
+			out.ends = append(out.ends, filter)
 		}
 	}
 	bt.acks = append(bt.acks, out)
@@ -238,7 +240,6 @@ func (c *conn) unsubscribe(bt *batch, filter string) bool {
 		return false
 	}
 	c.sub.filters.remove(filter)
-	c.unexpect(filter)
 	if c.sub.ref != 0 {
 		bt.stage().Unsubscribe(c.sub.ref, filter)
 	}
