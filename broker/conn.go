@@ -233,7 +233,8 @@ var readBuffers = sync.Pool{New: func() any {
 // data handles the packets in p, behind what was left over from earlier reads.
 func (c *conn) data(p []byte, bt *batch) error {
 	c.lastSeen.Store(bt.now.UnixNano())
-	bt.bytesReceived += int64(len(p))
+	received := len(p)
+	bt.bytesReceived += int64(received)
 	if len(c.in) > 0 {
 		c.in = append(c.in, p...)
 		p = c.in
@@ -268,8 +269,19 @@ func (c *conn) data(p []byte, bt *batch) error {
 		p = rest
 	}
 	c.keep(p)
+	if len(c.in) > largePartial && !c.unread {
+		bt.grown += int64(received)
+		if c.b.cramped() {
+			return errNoRoomForPacket
+		}
+	}
 	return nil
 }
+
+// largePartial is how many bytes of an incomplete packet a connection may hold while there is no room.
+const largePartial = 64 << 10
+
+var errNoRoomForPacket = fmt.Errorf("no room for a large packet: memory is short: %w", mqtt.QuotaExceeded)
 
 // heavySize is the size in bytes of a SUBSCRIBE or UNSUBSCRIBE that an event loop does not handle: some hundred filters.
 const heavySize = 2 << 10

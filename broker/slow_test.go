@@ -102,3 +102,28 @@ func TestWithoutRoomNothingGrows(t *testing.T) {
 		t.Errorf("%d messages were dropped for want of room when there was some", n-before)
 	}
 }
+
+// TestWithoutRoomALargePacketIsRefused sends most of a large packet while there is no room: its beginning is not held.
+func TestWithoutRoomALargePacketIsRefused(t *testing.T) {
+	b, l := serve(t, broker.Options{})
+	c, _ := connect(t, l, clean("large"))
+	frame := (&mqtt.Publish{Topic: []byte("t"), Payload: make([]byte, 300_000)}).Append(nil, mqtt.V5)
+	half := len(frame) / 2
+	if _, err := c.nc.Write(frame[:half]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.nc.Write(frame[half:]); err != nil {
+		t.Fatal(err)
+	}
+	c.send(&mqtt.Pingreq{})
+	if p, ok := c.read().(*mqtt.Pingresp); !ok {
+		t.Fatalf("with room the answer is %+v", p)
+	}
+	b.SetRoom(0)
+	if _, err := c.nc.Write(frame[:half]); err != nil {
+		t.Fatal(err)
+	}
+	if p, ok := c.read().(*mqtt.Disconnect); !ok || p.Reason != mqtt.QuotaExceeded {
+		t.Errorf("without room the answer is %+v", p)
+	}
+}

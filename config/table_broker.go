@@ -141,7 +141,7 @@ var globalOptions = []Option{
 		func(c *Config) *int { return &c.MaxUnauthenticated }),
 	brokerNumber("memory_limit", 0, 1<<53, "bytes", "0", "Heap that the broker keeps to; 0 for no limit. From seven eighths of it on, nothing that waits for clients may grow:"+
 		" QoS 0 is dropped for a client behind which more than 32 KiB waits, QoS 1 and 2 for one whose window is full, and messages that would have to be stored get 0x97, before 5.0 no"+
-		" acknowledgement. From all of it on, new clients are refused with 0x97, before 5.0 with 3. Near it memory is collected more often.",
+		" acknowledgement; who sends a packet of more than 64 KiB is disconnected with 0x97. From all of it on, new clients are refused with 0x97, before 5.0 with 3. Near it memory is collected more often.",
 		func(c *Config) *int64 { return &c.MemoryLimit }),
 	brokerNumber("message_size_limit", 0, 268435455, "bytes", "0",
 		"The largest payload that is accepted; 0 for no limit but max_packet_size. A larger one is acknowledged and dropped.",

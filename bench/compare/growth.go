@@ -190,6 +190,7 @@ func (l *lab) fairness(ctx context.Context) (string, error) {
 		{"alone", "", ""},
 		{"beside one publisher that sends as fast as it can", "fan-out --subscribers 1 --for 1h --warmup 0", "publish"},
 		{"beside one subscriber that reads nothing of 1 MB a second", "slow --size 1000 --rate 1000 --for 1h --warmup 0", "publish"},
+		{"beside 30 subscribers that read nothing of 4 KiB messages, as fast as they can be sent", "slow --subscribers 30 -q 1 --size 4096 --for 1h --warmup 0", "publish"},
 	}
 	var b strings.Builder
 	b.WriteString("\n## Fairness\n\nA bystander: 10 pairs, 500 messages a second at QoS 1. Its 99th percentile of latency in microseconds; more than twice that of " +
