@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ type Error struct {
 	Option string
 	// Msg says what was expected.
 	Msg string
+	// TLS says that settings of TLS cannot be used. Mosquitto finds that out late, when it begins to
+	// listen, and its exit status is another one.
+	TLS bool
 }
 
 // Error returns "FILE:LINE: OPTION: what was expected".
@@ -85,6 +89,20 @@ func position(file string, line int, option string) string {
 type problem string
 
 func (p problem) Error() string { return string(p) }
+
+// tlsProblem is a problem that makes an Error with TLS set.
+type tlsProblem struct{ problem }
+
+// expectedTLS is expected for settings of TLS.
+func expectedTLS(format string, args ...any) error {
+	return tlsProblem{problem("expected " + fmt.Sprintf(format, args...))}
+}
+
+// newError returns the mistake of an option.
+func newError(at Origin, option string, err error) *Error {
+	_, tls := errors.AsType[tlsProblem](err)
+	return &Error{File: at.File, Line: at.Line, Option: option, Msg: err.Error(), TLS: tls}
+}
 
 // expected returns the problem "expected ...".
 func expected(format string, args ...any) error {

@@ -253,7 +253,7 @@ func (p *parser) set(o *Option, v value) {
 
 // fail notes a mistake in the current line.
 func (p *parser) fail(err error) {
-	p.errors = append(p.errors, &Error{File: p.file, Line: p.line, Option: p.option, Msg: err.Error()})
+	p.errors = append(p.errors, newError(Origin{p.file, p.line}, p.option, err))
 }
 
 // warn notes a warning about the current line.

@@ -139,7 +139,7 @@ var listenerOptions = []Option{
 	refused("tls_engine_kpass_sha1", PerListener, Text, "", "Keys in hardware, by OpenSSL."),
 	refused("tls_keyform", PerListener, Text, "pem", "Keys in hardware, by OpenSSL."),
 	{
-		Name: "tls_version", Kind: Text, Scope: PerListener, Doc: "The lowest version of TLS, tlsv1.2 or tlsv1.3; without it tlsv1.2.",
+		Name: "tls_version", Kind: Text, Scope: PerListener, Doc: "The lowest version of TLS, tlsv1.2 or tlsv1.3; without it tlsv1.2. tlsv1.1 gives a warning and means tlsv1.2.",
 		set: setTLSVersion,
 	},
 	listenerBool("use_identity_as_username", "false", "Makes the common name of the client's certificate the user name, or its PSK identity; no password is asked for. A client"+

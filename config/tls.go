@@ -60,15 +60,15 @@ func (p *parser) check() {
 			option string
 			err    error
 		}{
-			{t.CertFile != "" && t.KeyFile == "", "certfile", expected("keyfile as well: TLS needs both")},
-			{t.KeyFile != "" && t.CertFile == "", "keyfile", expected("certfile as well: TLS needs both")},
+			{t.CertFile != "" && t.KeyFile == "", "certfile", expectedTLS("keyfile as well: TLS needs both")},
+			{t.KeyFile != "" && t.CertFile == "", "keyfile", expectedTLS("certfile as well: TLS needs both")},
 			{t.PSKHint != "" && (certificates || acme), "psk_hint", expected("no certfile for the same listener: it has either certificates or pre-shared keys")},
 			{t.PSKHint != "" && l.Protocol == HTTPAPI, "psk_hint", expected("certfile and keyfile for protocol http_api: no HTTP client speaks TLS with pre-shared keys")},
 			{t.PSKHint != "" && t.PSKFile == "", "psk_hint", expected("psk_file as well")},
 			{certificates && acme, "acme_domain", expected("no certfile for the same listener: its certificate comes from one of the two")},
 			{t.RequireCertificate && !t.On() && !proxyTLS, "require_certificate", expected("certfile and keyfile as well: without them clients cannot show a certificate")},
-			{t.RequireCertificate && (certificates || acme) && t.CAFile == "" && t.CAPath == "", "require_certificate", expected("cafile or capath as well, to check certificates with")},
-			{t.CRLFile != "" && t.On() && t.CAFile == "" && t.CAPath == "", "crlfile", expected("cafile or capath as well: it lists certificates that they vouch for")},
+			{t.RequireCertificate && (certificates || acme) && t.CAFile == "" && t.CAPath == "", "require_certificate", expectedTLS("cafile or capath as well, to check certificates with")},
+			{t.CRLFile != "" && t.On() && t.CAFile == "" && t.CAPath == "", "crlfile", expectedTLS("cafile or capath as well: it lists certificates that they vouch for")},
 			{l.ProxyRequireTLS && l.ProxyProtocol != 2, "proxy_protocol_v2_require_tls", expected("enable_proxy_protocol 2 as well")},
 			{l.IdentityAsUsername && l.SubjectAsUsername, "use_subject_as_username", expected("only one of it and use_identity_as_username")},
 			{(l.IdentityAsUsername || l.SubjectAsUsername) && !t.On() && !proxyTLS, firstSet(l), expected("TLS, or enable_proxy_protocol 2: without it there is no identity to take")},
@@ -110,7 +110,7 @@ func nameIf(on bool, name string) string {
 
 // failAt notes a mistake of an option that a file set, once for all listeners that share its line.
 func (p *parser) failAt(at Origin, option string, err error) {
-	e := &Error{File: at.File, Line: at.Line, Option: option, Msg: err.Error()}
+	e := newError(at, option, err)
 	if !slices.ContainsFunc(p.errors, func(old *Error) bool { return *old == *e }) {
 		p.errors = append(p.errors, e)
 	}
@@ -129,13 +129,17 @@ func setProtocol(t *target, v value) error {
 	return nil
 }
 
-// setTLSVersion handles tls_version. The older ones are broken, and crypto/tls would take them only if it were told to.
+// setTLSVersion handles tls_version. TLS 1.1 is broken (RFC 8996). Mosquitto takes it as a lowest
+// version, and clients of such a file that speak a newer one go on being served.
 func setTLSVersion(t *target, v value) error {
 	switch v.text {
 	case "tlsv1.2", "tlsv1.3":
 		return setOnce(&t.section.TLS.Version, v.text)
-	case "tlsv1", "tlsv1.1":
-		return expected("tlsv1.2 or tlsv1.3: %s is not safe", v.text)
+	case "tlsv1.1":
+		t.warn("TLS 1.1 is not safe (RFC 8996): the lowest version is 1.2. Write tlsv1.2 instead")
+		return setOnce(&t.section.TLS.Version, "tlsv1.2")
+	case "tlsv1":
+		return expectedTLS("tlsv1.2 or tlsv1.3: %s is not safe", v.text)
 	}
-	return expected("tlsv1.2 or tlsv1.3, not %q", v.text)
+	return expectedTLS("tlsv1.2 or tlsv1.3, not %q", v.text)
 }

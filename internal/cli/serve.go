@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -42,7 +43,7 @@ func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags, re
 	}
 	cfg, err := configure(f)
 	if err != nil {
-		return complain(statusOf(err), err)
+		return complain(startStatus(err), err)
 	}
 	log, err := unio.OpenLog(cfg.Log)
 	if err != nil {
@@ -198,16 +199,28 @@ func check(cmd *cobra.Command, f *flags) error {
 // statusOf returns the exit status for the mistakes of a configuration: Mosquitto has
 // one of its own for plugins that it cannot load.
 func statusOf(err error) int {
+	if allOf(err, ofPlugin) {
+		return StatusPlugin
+	}
+	return StatusInvalid
+}
+
+// startStatus is statusOf for the start, where Mosquitto ends otherwise if TLS cannot be set up.
+func startStatus(err error) int {
+	if allOf(err, func(m *config.Error) bool { return m.TLS }) {
+		return StatusFailure
+	}
+	return statusOf(err)
+}
+
+// allOf reports whether err is the mistakes of a configuration, all of one kind.
+func allOf(err error, kind func(*config.Error) bool) bool {
 	var mistakes config.Errors
-	if !errors.As(err, &mistakes) {
-		return StatusInvalid
-	}
-	for _, m := range mistakes {
-		if !strings.Contains(m.Option, "plugin") && !strings.HasPrefix(m.Option, "auth_opt_") {
-			return StatusInvalid
-		}
-	}
-	return StatusPlugin
+	return errors.As(err, &mistakes) && !slices.ContainsFunc(mistakes, func(m *config.Error) bool { return !kind(m) })
+}
+
+func ofPlugin(m *config.Error) bool {
+	return strings.Contains(m.Option, "plugin") || strings.HasPrefix(m.Option, "auth_opt_")
 }
 
 // greet logs what the broker starts with.

@@ -158,6 +158,26 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 			cli.StatusFailure, ":2: certfile: /nowhere/cert: ",
 		},
 		{
+			"a version of TLS that there is not",
+			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
+			cli.StatusFailure, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
+		},
+		{
+			"a version of TLS that there is not, in a test",
+			[]string{"--test-config", "-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
+			cli.StatusInvalid, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
+		},
+		{
+			"revocation lists of nobody",
+			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "crlfile /z")},
+			cli.StatusFailure, ":4: crlfile: expected cafile or capath as well",
+		},
+		{
+			"settings of TLS and a mistake",
+			[]string{"-c", file(t, "listener 8883", "tls_version invalid", "max_qos 9")},
+			cli.StatusInvalid, ":3: max_qos: expected",
+		},
+		{
 			"pre-shared keys that are not there, in a test",
 			[]string{"--test-config", "-c", file(t, "listener 8883", "psk_hint x", "psk_file /nowhere/psk")},
 			cli.StatusInvalid, ":3: psk_file: ",
