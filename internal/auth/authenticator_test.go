@@ -6,9 +6,10 @@ import (
 	"runtime"
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/mqtt"
-	"golang.org/x/crypto/bcrypt"
 )
 
 func named(user string) *broker.Client {
