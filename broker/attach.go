@@ -80,6 +80,7 @@ func (b *Broker) ownSession(ctx context.Context, c *conn, clean bool) (sub *subs
 	case fresh:
 		err = sub.takePlace(b)
 	case old != nil:
+		old.hearOut(ctx)
 		old.interrupt(mqtt.SessionTakenOver) // [MQTT-3.1.4-3]
 		err = old.awaitEnd(ctx)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -41,6 +40,7 @@ type conn struct {
 	owed           atomic.Int32 // PUBACKs that wait for a commit
 	accepted       atomic.Bool  // CONNACK was sent with success
 	fenced         atomic.Bool  // the read loop must handle nothing more
+	allowance      atomic.Int32 // bytes that it may still read, see hearOut; 0: no bound
 	receiveMaximum uint16       // the client's
 	aliasMaximum   uint16       // the client's
 	version        mqtt.Version
@@ -188,7 +188,10 @@ func (c *conn) consumeBatch(p []byte, r *round) (err error) {
 	}
 	defer bt.finish(c) // also after a panic: others wait for this batch's flush
 	defer c.contain(&err, &bt.handling)
-	return c.data(p, bt)
+	if err := c.data(p, bt); err != nil {
+		return err
+	}
+	return c.heard(len(p))
 }
 
 // maxPending is how many commits a connection may have under way.
@@ -226,9 +229,12 @@ func (c *conn) unpause() {
 
 // readBuffers are held only while there is something to read.
 var readBuffers = sync.Pool{New: func() any {
-	p := make([]byte, 16<<10)
+	p := make([]byte, readSize)
 	return &p
 }}
+
+// readSize is how many bytes are read at once.
+const readSize = 16 << 10
 
 // data handles the packets in p, behind what was left over from earlier reads.
 func (c *conn) data(p []byte, bt *batch) error {
@@ -403,12 +409,13 @@ func (c *conn) closeCause() error {
 func (c *conn) shut(cause error) {
 	c.mu.Lock()
 	if c.closed {
+		if errors.Is(cause, errDisconnect) && !c.fenced.Load() { // abort came before, from who writes
+			c.cause = cause // [MQTT-3.1.2-10] the client had said goodbye all the same
+		}
 		c.mu.Unlock()
 		return
 	}
-	if errors.Is(cause, net.ErrClosed) {
-		cause = io.EOF
-	}
+	cause = c.endOf(cause)
 	c.closed, c.cause = true, cause
 	if w := c.waits; w != nil {
 		w.pending = nil
@@ -432,10 +439,7 @@ func (c *conn) shut(cause error) {
 func (c *conn) interrupt(cause error) {
 	c.fenced.Store(true)
 	c.shut(cause) // before the read loop sees an end, which would be the cause then
-	c.mu.Lock()
-	nc := c.nc // behind shut: from there on adopt leaves it
-	c.mu.Unlock()
-	_ = nc.SetReadDeadline(time.Unix(1, 0))
+	c.rouse(0)    // behind shut: from there on adopt leaves nc
 }
 
 // tell reports a packet that was appended to the Sent event.

@@ -50,6 +50,9 @@ func (e *engine) close() {
 	for _, l := range e.loops {
 		_ = l.file.Close()
 		l.running.Wait()
+		l.mu.Lock()
+		_, l.bell = sysClose(l.bell), -1
+		l.mu.Unlock()
 	}
 }
 
@@ -59,8 +62,10 @@ type eventLoop struct {
 	epfd    int
 	running sync.WaitGroup
 
-	mu    sync.Mutex
-	conns []*conn // registered, by descriptor
+	mu     sync.Mutex
+	conns  []*conn // registered, by descriptor
+	roused []*conn // to be looked at, even if there is nothing to read
+	bell   int     // a descriptor of eventfd that says so
 }
 
 func newEventLoop() (*eventLoop, error) {
@@ -72,7 +77,17 @@ func newEventLoop() (*eventLoop, error) {
 		_ = syscall.Close(fd)
 		return nil, err
 	}
-	return &eventLoop{file: os.NewFile(uintptr(fd), "epoll"), epfd: fd}, nil
+	l := &eventLoop{file: os.NewFile(uintptr(fd), "epoll"), epfd: fd}
+	if l.bell, err = sysEventFD(); err != nil {
+		return nil, errors.Join(err, l.file.Close())
+	}
+	// Edge-triggered: each ringing is told once, so that nobody has to read it away.
+	const edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
+	err = sysEpollCtl(fd, syscall.EPOLL_CTL_ADD, l.bell, &syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: int32(l.bell)})
+	if err != nil {
+		return nil, errors.Join(err, sysClose(l.bell), l.file.Close())
+	}
+	return l, nil
 }
 
 // eventBatch is how many events are taken at once.
@@ -93,6 +108,9 @@ func (l *eventLoop) run() {
 				if c := l.find(events[i].Fd); c != nil {
 					c.readEvent(n, &r)
 				}
+			}
+			for c := l.called(); c != nil; c = l.called() {
+				c.readEvent(1, &r)
 			}
 			r.flush()
 			if n <= 0 {
@@ -117,20 +135,59 @@ func epollWait(fd uintptr, events []syscall.EpollEvent) int {
 func (l *eventLoop) find(fd int32) *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if int(fd) >= len(l.conns) { // the bell
+		return nil
+	}
 	return l.conns[fd]
+}
+
+// call has the owner of a connection look at it: the loop now, if that is the owner, and else
+// whoever is as soon as the loop gets it back.
+func (c *conn) call() {
+	l := c.event.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.event.watched {
+		l.rouse(c)
+	}
+}
+
+// rouse is call, with mu held.
+func (l *eventLoop) rouse(c *conn) {
+	l.roused = append(l.roused, c)
+	if l.bell >= 0 {
+		sysRing(l.bell)
+	}
+}
+
+// called returns a connection that is to be looked at and that the loop owns still, nil: there is
+// none.
+func (l *eventLoop) called() *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.roused) > 0 {
+		last := len(l.roused) - 1
+		c := l.roused[last]
+		l.roused[last] = nil
+		l.roused = l.roused[:last]
+		if c.event.watched {
+			return c
+		}
+	}
+	return nil
 }
 
 // await registers a connection that has said nothing yet, for one event.
 func (l *eventLoop) await(c *conn) error {
-	return l.register(c, syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLONESHOT)
+	return l.register(c, syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLONESHOT, false)
 }
 
 // add registers a connection. From now on the loop owns it.
 func (l *eventLoop) add(c *conn) error {
-	return l.register(c, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+	return l.register(c, syscall.EPOLLIN|syscall.EPOLLRDHUP, true)
 }
 
-func (l *eventLoop) register(c *conn, what uint32) error {
+func (l *eventLoop) register(c *conn, what uint32, watched bool) error {
 	fd := int(c.event.fd)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,10 +199,14 @@ func (l *eventLoop) register(c *conn, what uint32) error {
 		op = syscall.EPOLL_CTL_MOD
 	}
 	err := sysEpollCtl(l.epfd, op, fd, &syscall.EpollEvent{Events: what, Fd: int32(fd)})
-	if err == nil {
-		l.conns[fd] = c
+	if err != nil {
+		return err
 	}
-	return err
+	l.conns[fd], c.event.watched = c, watched
+	if watched && (c.fenced.Load() || c.allowance.Load() != 0) { // call came before
+		l.rouse(c)
+	}
+	return nil
 }
 
 // remove is called by who owns the connection, which need not be registered.
@@ -156,7 +217,7 @@ func (l *eventLoop) remove(c *conn) {
 	if fd >= len(l.conns) || l.conns[fd] != c {
 		return
 	}
-	l.conns[fd] = nil
+	l.conns[fd], c.event.watched = nil, false
 	_ = sysEpollCtl(l.epfd, syscall.EPOLL_CTL_DEL, fd, nil)
 }
 
@@ -245,6 +306,10 @@ func (c *conn) readEvent(ready int, r *round) {
 		go c.run()
 		return
 	}
+	if c.fenced.Load() {
+		c.part(io.EOF) // the cause is known
+		return
+	}
 	rb := readBuffers.Get().(*[]byte)
 	p := (*rb)[:share(len(*rb), ready, len(c.in))]
 	n, err := sysRead(uintptr(c.event.fd), p)
@@ -255,21 +320,32 @@ func (c *conn) readEvent(ready int, r *round) {
 		err = c.consumeBatch(p[:n], r)
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 		readBuffers.Put(rb)
+		if c.allowance.Load() > 0 { // it was heard out
+			c.part(io.EOF)
+		}
 		return
 	}
 	readBuffers.Put(rb)
 	if err != nil {
-		c.unwatch()
-		go c.depart(err) // it may wait
+		c.part(err)
 		return
 	}
 	c.mu.Lock()
 	hold := c.behind()
 	c.mu.Unlock()
-	if hold || c.unread {
+	switch {
+	case hold || c.unread:
 		c.unwatch()
 		go c.goOn()
+	case c.allowance.Load() > 0:
+		c.call()
 	}
+}
+
+// part ends a connection that its loop owns.
+func (c *conn) part(cause error) {
+	c.unwatch()
+	go c.depart(cause) // it may wait
 }
 
 // depart is the end of a connection of the engine.

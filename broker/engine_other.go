@@ -22,3 +22,4 @@ func (*conn) unwatch()     {}
 func (*conn) adopt()       {}
 func (*conn) watch([]byte) {}
 func (*conn) goOn()        {}
+func (*conn) call()        {}

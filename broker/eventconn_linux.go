@@ -18,6 +18,7 @@ type eventConn struct {
 	deadline atomic.Int64 // of Read, in unix nanoseconds; 0: none
 	fd       int32
 	waiting  bool // has said nothing yet; the loop owns it
+	watched  bool // the loop owns it, from CONNACK on; guarded by the loop's mu
 	parked   bool // not registered, and to be resumed by unpause; guarded by conn.mu
 
 	closed bool       // guarded by mu

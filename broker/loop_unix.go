@@ -12,14 +12,17 @@ import (
 // last data and FIN arrive together.
 func (c *conn) loopRaw() error {
 	var err error
+	read := c.readable
+	if c.layer != nil {
+		read = c.readableLayer
+	}
 	parkErr := c.raw.Read(func(fd uintptr) bool {
-		if c.layer != nil {
-			err = c.readableLayer(fd)
-		} else {
-			err = c.readable(fd)
-		}
+		err = read(fd)
 		return err != nil
 	})
+	if err == nil && c.allowance.Load() > 0 { // it was roused, and does not know what has come meanwhile
+		_ = c.raw.Control(func(fd uintptr) { err = read(fd) })
+	}
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,21 @@ func sysClose(fd int) error {
 	return nil
 }
 
+// sysEventFD returns a descriptor that becomes readable by sysRing.
+func sysEventFD() (int, error) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
+// sysRing makes a descriptor of sysEventFD readable once more.
+func sysRing(fd int) {
+	one := uint64(1)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
+}
+
 // sysEpollCtl changes what is waited for.
 func sysEpollCtl(epfd, op, fd int, e *syscall.EpollEvent) error {
 	if _, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(e)), 0, 0); errno != 0 {
