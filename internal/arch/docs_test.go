@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"strings"
@@ -39,20 +40,30 @@ func TestDecisionsAreComplete(t *testing.T) {
 	t.Parallel()
 	tr := loadTree(t)
 	headings := []string{"## Context", "## Options", "## Decision", "## Consequence", "## How we would know it was wrong"}
-	seen := 0
+	seen := make(map[int]string)
 	for _, file := range tr.texts {
 		if path.Dir(file) != "docs/adr" {
 			continue
 		}
-		seen++
 		text := tr.read(t, file)
+		var name, title int
+		if _, err := fmt.Sscanf(path.Base(file), "%04d-", &name); err != nil {
+			t.Errorf("%s does not begin with a number of four digits", file)
+		}
+		if _, err := fmt.Sscanf(text, "# %d. ", &title); err != nil || title != name {
+			t.Errorf("%s does not begin with \"# %d. \"", file, name)
+		}
+		if other := seen[name]; other != "" {
+			t.Errorf("%s and %s have one number", file, other)
+		}
+		seen[name] = file
 		for _, h := range headings {
 			if !strings.Contains(text, "\n"+h+"\n") {
 				t.Errorf("%s lacks %q", file, h)
 			}
 		}
 	}
-	if seen == 0 {
+	if len(seen) == 0 {
 		t.Error("docs/adr is empty")
 	}
 }
