@@ -210,7 +210,12 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 		if err != nil {
 			return nil, err
 		}
-		proxied.Admit = w.admitAddress
+		proxied.Admit = func(client net.Addr, h *proxyproto.Header) error {
+			if err := w.admitAddress(client); err != nil {
+				return err
+			}
+			return checkProxied(d.from.Load(), h)
+		}
 		l = proxied
 	}
 	if from.Protocol == config.WebSockets {
@@ -266,9 +271,10 @@ func (d *door) identify(conn net.Conn) (*broker.Transport, error) {
 		case *websocket.Conn:
 			t.Forwarded = c.Forwarded()
 		case *proxyproto.Conn:
-			if err := describeProxied(t, from, c.Header()); err != nil {
+			if err := checkProxied(from, c.Header()); err != nil { // it may ask for more since the header came
 				return t, err
 			}
+			describeProxied(t, c.Header())
 		case *waiter: // the handshakes of its layers are no part of the login
 			if err := d.verifySince(c, conn); err != nil {
 				return t, err
@@ -326,19 +332,22 @@ func (d *door) verifySince(w *waiter, conn net.Conn) error {
 	return d.verify(conn)
 }
 
-// describeProxied fills in what a load balancer says of its side, and refuses what it should not have let through.
-func describeProxied(t *broker.Transport, from *config.Listener, h *proxyproto.Header) error {
-	if h == nil || h.TLS == nil {
-		if from.ProxyRequireTLS {
-			return fmt.Errorf("it came to the load balancer without TLS: %w", mqtt.NotAuthorized)
-		}
-		if from.TLS.RequireCertificate && !from.TLS.On() {
-			return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
-		}
-		return nil
-	}
-	if from.TLS.RequireCertificate && !from.TLS.On() && !h.TLS.Verified {
+// checkProxied refuses a client that the load balancer should not have let through.
+func checkProxied(from *config.Listener, h *proxyproto.Header) error {
+	secure := h != nil && h.TLS != nil
+	switch {
+	case from.ProxyRequireTLS && !secure:
+		return fmt.Errorf("it came to the load balancer without TLS: %w", mqtt.NotAuthorized)
+	case from.TLS.RequireCertificate && !from.TLS.On() && !(secure && h.TLS.Verified):
 		return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
+	}
+	return nil
+}
+
+// describeProxied fills in what a load balancer says of its side.
+func describeProxied(t *broker.Transport, h *proxyproto.Header) {
+	if h == nil || h.TLS == nil {
+		return
 	}
 	if t.TLS == "" {
 		t.TLS, t.Cipher = h.TLS.Version, h.TLS.Cipher
@@ -346,7 +355,6 @@ func describeProxied(t *broker.Transport, from *config.Listener, h *proxyproto.H
 	if h.TLS.Verified && t.CommonName == "" {
 		t.CommonName = h.TLS.CommonName
 	}
-	return nil
 }
 
 // errNoIdentity has the code that Mosquitto answers a client with that shows no certificate where one is to name it.

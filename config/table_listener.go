@@ -49,7 +49,7 @@ var listenerOptions = []Option{
 	noEffect("dhparamfile", PerListener, Text, "Mosquitto has no use for it any more either."),
 	listenerBool("disable_client_cert_date_checks", "false", "Accepts client certificates that are expired or not valid yet.",
 		func(l *Listener) *bool { return &l.TLS.NoDateChecks }),
-	listenerNumber("enable_proxy_protocol", 0, 2, "", "0", "The version of the PROXY header, 1 or 2, that a load balancer sends first; who does not is refused. 0: none.",
+	listenerNumber("enable_proxy_protocol", 1, 2, "", "", "The version of the PROXY header, 1 or 2, that a load balancer sends first; who does not is refused. Without it no header is expected.",
 		func(l *Listener) *int { return &l.ProxyProtocol }).fixed(),
 	listenerText("http_dir", "A folder whose files a listener for WebSocket or for the HTTP API serves to browsers.",
 		func(l *Listener) *string { return &l.HTTPDir }).fixed(),

@@ -71,6 +71,7 @@ func (p *parser) check() {
 			{t.CRLFile != "" && t.On() && t.CAFile == "" && t.CAPath == "", "crlfile", expectedTLS("cafile or capath as well: it lists certificates that they vouch for")},
 			{l.ProxyRequireTLS && l.ProxyProtocol != 2, "proxy_protocol_v2_require_tls", expected("enable_proxy_protocol 2 as well")},
 			{l.IdentityAsUsername && l.SubjectAsUsername, "use_subject_as_username", expected("only one of it and use_identity_as_username")},
+			{l.SubjectAsUsername && proxyTLS && !t.On(), "use_subject_as_username", expected("use_identity_as_username: enable_proxy_protocol 2 tells the common name alone")},
 			{(l.IdentityAsUsername || l.SubjectAsUsername) && !t.On() && !proxyTLS, firstSet(l), expected("TLS, or enable_proxy_protocol 2: without it there is no identity to take")},
 		} {
 			if rule.broken {

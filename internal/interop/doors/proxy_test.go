@@ -3,7 +3,9 @@
 package doors
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -113,6 +115,47 @@ func TestHAProxy(t *testing.T) {
 		line := b.awaitFrom(mark, `^New client connected from `+regexp.QuoteMeta(from)+`:\d+ as `)
 		if c.user != "" && !strings.Contains(line, "u'"+c.user+"'") {
 			t.Errorf("%s: %s", c.name, line)
+		}
+	}
+}
+
+// Whom the load balancer should not have let through is closed when its header is there: it need not
+// send CONNECT, nor an upgrade to WebSocket.
+func TestHeadersThatSayTooLittleAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	secure, certified, web := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
+	b := startBroker(t, "connect_timeout 600", "allow_anonymous true", listen(secure), "enable_proxy_protocol 2", "proxy_protocol_v2_require_tls true",
+		listen(certified), "enable_proxy_protocol 2", "require_certificate true",
+		listen(web), "protocol websockets", "enable_proxy_protocol 2", "proxy_protocol_v2_require_tls true")
+	const (
+		unix   = "\r\n\r\n\x00\r\nQUIT\n\x21\x31\x00"
+		plain  = unix + "\x07/run/x\x00"
+		noCert = unix + "\x19/run/x\x00\x20\x00\x0f\x01\x00\x00\x00\x01\x21\x00\x07TLSv1.3" // with TLS
+	)
+	for name, c := range map[string]struct {
+		port       int
+		sent, want string // what is answered, and the line of the log; want "": it is let in
+	}{
+		"TLS": {secure, noCert + mqttConnect, ""}, "no TLS": {secure, plain, "without TLS"}, "no TLS for a certificate": {certified, plain, "without a certificate"},
+		"no certificate": {certified, noCert, "without a certificate"}, "no TLS, WebSocket": {web, plain, "without TLS"},
+	} {
+		mark := b.mark()
+		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.SetDeadline(time.Now().Add(patience))
+		if _, err = io.WriteString(nc, c.sent); err != nil {
+			t.Error(err)
+		}
+		answer := make([]byte, 4)
+		n, err := io.ReadFull(nc, answer)
+		nc.Close()
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (n > 0 || !errors.Is(err, io.EOF)):
+			t.Errorf("%s: answered %x, %v", name, answer[:n], err)
+		case c.want != "":
+			b.awaitFrom(mark, `^Client <unknown> disconnected, not authorised \(/run/x: .*`+c.want)
 		}
 	}
 }

@@ -14,9 +14,10 @@ import (
 // Listener gives connections that begin with a PROXY header. Accept does not wait for it: that is for the connection's own goroutine.
 type Listener struct {
 	net.Listener
-	// Admit, if there is one, is asked about the address of each client as soon as it is known; its error ends the connection. It is set
-	// before the first Accept.
-	Admit   func(client net.Addr) error
+	// Admit, if there is one, is asked about each client, its address and what the load balancer says
+	// of it, as soon as that is known; its error ends the connection. It is set before the first
+	// Accept.
+	Admit   func(client net.Addr, h *Header) error
 	version int
 }
 
@@ -41,7 +42,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 type Conn struct {
 	net.Conn
 	version int
-	admit   func(net.Addr) error
+	admit   func(net.Addr, *Header) error
 	header  atomic.Pointer[Header] // nil: not read
 
 	mu  sync.Mutex // held while the header is read; guards err, which is final
@@ -69,7 +70,7 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 	}
 	c.header.Store(h)
 	if c.admit != nil {
-		c.err = c.admit(c.RemoteAddr())
+		c.err = c.admit(c.RemoteAddr(), h)
 	}
 	return c.err
 }

@@ -52,9 +52,15 @@ func read(r io.Reader, version int) (*Header, error) {
 	if version == 2 {
 		bytesOf = readV2
 	}
-	b, err := bytesOf(r)
+	sent, err := bytesOf(r)
 	if err != nil {
 		return nil, err
+	}
+	b := sent
+	if version == 2 {
+		if b, err = widen(sent); err != nil {
+			return nil, err
+		}
 	}
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
 	if err != nil {
@@ -69,8 +75,11 @@ func read(r io.Reader, version int) (*Header, error) {
 		return &Header{}, nil // version 1: UNKNOWN
 	}
 	out := &Header{Source: h.SourceAddr, Destination: h.DestinationAddr}
+	if a, ok := h.DestinationAddr.(*net.UnixAddr); ok && a.Name == "" {
+		out.Destination = nil
+	}
 	if version == 2 {
-		out.TLS, err = fields(h, b)
+		out.TLS, err = fields(h, sent, len(sent)-(len(b)-fixedV2-addresses(b)))
 	}
 	return out, err
 }
@@ -156,6 +165,29 @@ func readV2(r io.Reader) ([]byte, error) {
 	return b, nil
 }
 
+// widen gives a version 2 header with a short Unix address the size that it should have. Some load
+// balancers send no more of the addresses than the client's path and a NUL: TLVs follow, after more
+// NULs or none. Mosquitto takes that.
+func widen(b []byte) ([]byte, error) {
+	const path = maxAddrV2 / 2
+	if b[13]>>4 != familyUnix || len(b) >= fixedV2+maxAddrV2 {
+		return b, nil
+	}
+	client, tlvs, _ := bytes.Cut(b[fixedV2:], []byte{0})
+	if len(client) > path {
+		return nil, fmt.Errorf("bad PROXY header: a path of %d bytes; want at most %d", len(client), path)
+	}
+	tlvs = bytes.TrimLeft(tlvs, "\x00") // no TLV has the type 0
+	wide := append(make([]byte, 0, fixedV2+maxAddrV2+len(tlvs)), b[:fixedV2]...)
+	wide = append(wide, client...)
+	wide = append(wide[:fixedV2+maxAddrV2], tlvs...)
+	binary.BigEndian.PutUint16(wide[14:], uint16(len(wide)-fixedV2))
+	return wide, nil
+}
+
+// familyUnix is the family of Unix sockets.
+const familyUnix = 3
+
 // addresses is how many bytes the addresses have.
 func addresses(b []byte) int {
 	switch b[13] >> 4 {
@@ -163,19 +195,19 @@ func addresses(b []byte) int {
 		return 12
 	case 2:
 		return 36
-	case 3:
+	case familyUnix:
 		return maxAddrV2
 	}
 	return 0
 }
 
-// fields looks at the TLVs. raw is the whole header.
-func fields(h *proxyproto.Header, raw []byte) (*TLS, error) {
+// fields looks at the TLVs. raw is the whole header, as it was sent; they begin at an offset.
+func fields(h *proxyproto.Header, raw []byte, offset int) (*TLS, error) {
 	all, err := h.TLVs()
 	if err != nil {
 		return nil, fmt.Errorf("bad PROXY header: %w", err)
 	}
-	if err := checksum(raw); err != nil {
+	if err := checksum(raw, offset); err != nil {
 		return nil, err
 	}
 	for _, f := range all {
@@ -202,9 +234,9 @@ func fields(h *proxyproto.Header, raw []byte) (*TLS, error) {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum verifies the header's checksum if there is one. It is computed with zeros in its own place.
-func checksum(raw []byte) error {
+func checksum(raw []byte, at int) error {
 	const head, size = 3, 4 // of a TLV and of the checksum
-	for at := fixedV2 + addresses(raw); at+head <= len(raw); {
+	for at+head <= len(raw) {
 		length := int(binary.BigEndian.Uint16(raw[at+1:]))
 		if proxyproto.PP2Type(raw[at]) != proxyproto.PP2_TYPE_CRC32C {
 			at += head + length

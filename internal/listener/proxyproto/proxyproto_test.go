@@ -40,6 +40,20 @@ func v2(t *testing.T, source, destination net.Addr, tlvs ...proxyproto.TLV) stri
 	return string(b)
 }
 
+// short is a header of version 2 for Unix sockets that has these bytes in place of two whole paths.
+func short(rest string) string {
+	return string(proxyproto.SIGV2) + "\x21\x31\x00" + string([]byte{byte(len(rest))}) + rest
+}
+
+// tlvs are TLVs as they are sent.
+func tlvs(t ...proxyproto.TLV) string {
+	b, err := proxyproto.JoinTLVs(t)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
 func ssl(t *testing.T, s tlvparse.PP2SSL) proxyproto.TLV {
 	t.Helper()
 	f, err := s.Marshal()
@@ -85,9 +99,15 @@ func TestHeadersAreReadToTheLastByteAndNoFurther(t *testing.T) {
 		"1, longest": {
 			1, "PROXY UNKNOWN " + strings.Repeat("f", maxV1-minV1-1) + "\r\n", "", "", nil,
 		},
-		"2, IPv4": {2, v2(t, client, server), "192.0.2.7:1234", "198.51.100.1:8883", nil},
-		"2, IPv6": {2, v2(t, client6, server6), "[2001:db8::7]:1234", "[2001:db8::1]:8883", nil},
-		"2, unix": {2, v2(t, unix, unix), "/run/x", "/run/x", nil},
+		"2, IPv4":                   {2, v2(t, client, server), "192.0.2.7:1234", "198.51.100.1:8883", nil},
+		"2, IPv6":                   {2, v2(t, client6, server6), "[2001:db8::7]:1234", "[2001:db8::1]:8883", nil},
+		"2, unix":                   {2, v2(t, unix, unix), "/run/x", "/run/x", nil},
+		"2, short unix":             {2, short("/run/x\x00"), "/run/x", "", nil},
+		"2, short unix without end": {2, short("/run/x"), "/run/x", "", nil},
+		"2, short unix, padded":     {2, short("/run/x" + strings.Repeat("\x00", 102)), "/run/x", "", nil},
+		"2, short unix, no path":    {2, short("\x00"), "", "", nil},
+		"2, short unix, TLS":        {2, short("/run/x\x00" + tlvs(ssl(t, tlvparse.PP2SSL{Client: 1, TLV: []proxyproto.TLV{version}}))), "/run/x", "", &TLS{Version: "TLSv1.2"}},
+		"2, short unix, checksum":   {2, withChecksum(short("/run/x\x00\x03\x00\x04\x00\x00\x00\x00"), 0), "/run/x", "", nil},
 		"2, TLS": {2, v2(t, client, server, sub(proxyproto.PP2_TYPE_ALPN, "mqtt"), full), "192.0.2.7:1234", "198.51.100.1:8883", &TLS{
 			Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", Certificate: true, Verified: true, CommonName: "device",
 		}},
@@ -182,6 +202,9 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		"2, TLV cut":              {2, change(14, 0, 14) + "\x03\x00", "truncated"},
 		"2, TLV longer":           {2, change(14, 0, 16) + "\x03\x00\x04\x00", "truncated"},
 		"2, checksum":             {2, withChecksum(v2(t, client, server, sub(proxyproto.PP2_TYPE_CRC32C, "\x00\x00\x00\x00")), 1), "checksum"},
+		"2, short unix, checksum": {2, withChecksum(short("/run/x\x00\x03\x00\x04\x00\x00\x00\x00"), 1), "checksum"},
+		"2, short unix, TLV cut":  {2, short("/run/x\x00\x03\x00"), "truncated"},
+		"2, short unix, longest":  {2, short(strings.Repeat("x", 109)), "a path of 109 bytes; want at most 108"},
 		"2, checksum's size":      {2, v2(t, client, server, sub(proxyproto.PP2_TYPE_CRC32C, "abc")), "checksum of 3 bytes"},
 		"2, TLS cut":              {2, v2(t, client, server, sub(proxyproto.PP2_TYPE_SSL, "abc")), "about TLS"},
 		"2, TLS without version":  {2, v2(t, client, server, ssl(t, tlvparse.PP2SSL{Client: 1})), "about TLS"},
@@ -201,7 +224,7 @@ func FuzzHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent string) {
 		for version := 1; version <= 2; version++ {
 			h, err := read(strings.NewReader(sent), version)
-			if err == nil && (h.Source == nil) != (h.Destination == nil) {
+			if err == nil && h.Source == nil && h.Destination != nil {
 				t.Errorf("%q: %+v", sent, h)
 			}
 		}
@@ -325,7 +348,7 @@ func TestAdmitEndsTheConnection(t *testing.T) {
 		defer a.Close()
 		defer b.Close()
 		go func() { _, _ = io.WriteString(b, v2(t, tcp(source), tcp("192.0.2.9:1883"))+"hello") }()
-		c := &Conn{Conn: a, version: 2, admit: func(client net.Addr) error {
+		c := &Conn{Conn: a, version: 2, admit: func(client net.Addr, _ *Header) error {
 			if client.String() == "192.0.2.2:1000" {
 				return errRefused
 			}
