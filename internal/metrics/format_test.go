@@ -48,7 +48,7 @@ func topics() []string {
 
 // own are topics that Mosquitto has none of.
 func own() []string {
-	names := []string{"faults"}
+	names := []string{"faults", "subscriptions/pending"}
 	for cause := range strings.FieldsSeq(`rate unaccepted timeout handshake protocol credentials busy closed`) {
 		names = append(names, "connections/refused/"+cause)
 	}

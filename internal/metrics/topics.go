@@ -58,6 +58,7 @@ func newCounts() []count {
 		{newValue("heap/current", "heap/current size"), func(s *sample) int64 { return s.heap }},
 		{newValue("heap/maximum", "heap/maximum size"), func(s *sample) int64 { return s.heapMax }},
 		{newValue("faults"), func(s *sample) int64 { return s.Panics }}, // from here on ours
+		{newValue("subscriptions/pending"), func(s *sample) int64 { return s.RetainedPending }},
 	}
 	for i := range broker.RefuseCauses {
 		counts = append(counts, count{newValue("connections/refused/" + word(broker.RefuseCause(i))), func(s *sample) int64 { return s.RefusedBy[i] }})
