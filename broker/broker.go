@@ -79,6 +79,7 @@ type Broker struct {
 	closed    bool
 	listeners map[net.Listener]*listener
 	conns     map[*conn]struct{} // accepted, until they end
+	lingering map[*conn]struct{} // they have ended, but for the socket
 }
 
 // New returns a broker that has recovered what its store keeps, and that listens nowhere yet.
@@ -87,7 +88,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		store:     o.Store,
 		index:     topic.NewIndex[*subscriber](),
-		listeners: make(map[net.Listener]*listener), conns: make(map[*conn]struct{}),
+		listeners: make(map[net.Listener]*listener), conns: make(map[*conn]struct{}), lingering: make(map[*conn]struct{}),
 	}
 	if b.store == nil {
 		b.store = memory.New()
@@ -235,6 +236,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	for _, c := range conns {
 		c.interrupt(mqtt.ServerShuttingDown)
 	}
+	b.cutLingering()
 	b.cancel()
 	done := make(chan struct{})
 	go func() {

@@ -56,13 +56,16 @@ type conn struct {
 	closed  bool // fenced: nothing more is appended
 	over    bool // the read loop has ended
 	done    bool // that is known to all
-	held    bool // something waits for the buffer, which was full, and no acknowledgement will come for it
-	doom    mqtt.ReasonCode
-	mu      sync.Mutex
-	out     *output // to be written; nil: nothing
-	cause   error   // why it was closed
-	cursor  uint64  // ordinal of the newest delivery pulled from the store
-	waits   *waits  // nil: nothing of that yet
+	told    bool // why it ends, so that it lingers
+	// released says that its owner is done with it, lingers that the socket is left to linger.
+	released, lingers bool
+	held              bool // something waits for the buffer, which was full, and no acknowledgement will come for it
+	doom              mqtt.ReasonCode
+	mu                sync.Mutex
+	out               *output // to be written; nil: nothing
+	cause             error   // why it was closed
+	cursor            uint64  // ordinal of the newest delivery pulled from the store
+	waits             *waits  // nil: nothing of that yet
 }
 
 // extra is what few clients bring along.
@@ -427,6 +430,7 @@ func (c *conn) shut(cause error) {
 		setReason(&d.Properties, cause, c.maxPacket)
 		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
 			c.output().add(p)
+			c.told = true
 			c.tell(&d)
 		}
 	}

@@ -117,7 +117,7 @@ func (c *conn) refuse(err error) {
 	defer c.mu.Unlock()
 	connack := mqtt.Connack{Reason: code}
 	setReason(&connack.Properties, err, c.maxPacket)
-	bt.packet(c, &connack)
+	c.told = bt.packet(c, &connack)
 }
 
 // handshakeReader reads the packets before CONNACK. Memory grows with what arrives, up to limit,

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -45,13 +46,18 @@ func (e *engine) pick() *eventLoop {
 	return e.loops[int(e.next.Add(1))%len(e.loops)]
 }
 
-// close ends the loops, which have no connections any more.
+// close ends the loops, which have no connections any more but those that linger.
 func (e *engine) close() {
 	for _, l := range e.loops {
 		_ = l.file.Close()
 		l.running.Wait()
 		l.mu.Lock()
 		_, l.bell = sysClose(l.bell), -1
+		for _, c := range l.conns {
+			if c != nil {
+				_ = c.nc.Close()
+			}
+		}
 		l.mu.Unlock()
 	}
 }
@@ -306,6 +312,10 @@ func (c *conn) readEvent(ready int, r *round) {
 		go c.run()
 		return
 	}
+	if c.event.lingering {
+		c.discardEvent()
+		return
+	}
 	if c.fenced.Load() {
 		c.part(io.EOF) // the cause is known
 		return
@@ -348,9 +358,45 @@ func (c *conn) part(cause error) {
 	go c.depart(cause) // it may wait
 }
 
+// watchLingering has the loop read what still comes, and end that when it is enough. The loop owns
+// the connection from then on, and the wheel of keep alive sees to the time.
+func (c *conn) watchLingering() bool {
+	if c.event == nil {
+		return false
+	}
+	c.allowance.Store(lingerBytes)
+	c.lastSeen.Store(time.Now().UnixNano())
+	c.keepAlive = lingerTime
+	c.event.lingering = true
+	c.b.wheel.add(c, lingerTime)
+	if c.event.loop.add(c) != nil {
+		c.endLingering()
+	}
+	return true
+}
+
+// discardEvent reads once, and forgets what came.
+func (c *conn) discardEvent() {
+	rb := readBuffers.Get().(*[]byte)
+	n, err := sysRead(uintptr(c.event.fd), *rb)
+	readBuffers.Put(rb)
+	switch {
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
+	case err != nil, n == 0, c.allowance.Add(-int32(n)) <= 0:
+		c.endLingering()
+	}
+}
+
+func (c *conn) endLingering() {
+	c.unwatch()
+	c.b.wheel.remove(c)
+	c.lingered()
+}
+
 // depart is the end of a connection of the engine.
 func (c *conn) depart(cause error) {
 	defer c.b.wg.Done()
+	defer c.release()
 	defer c.b.forget(c)
 	defer c.contain(&cause, nil) // hooks
 	c.finish(cause)

@@ -23,3 +23,5 @@ func (*conn) adopt()       {}
 func (*conn) watch([]byte) {}
 func (*conn) goOn()        {}
 func (*conn) call()        {}
+
+func (*conn) watchLingering() bool { return false }

@@ -13,13 +13,14 @@ import (
 
 // eventConn is the socket of a connection of the engine. From CONNACK on its loop reads it, past Read.
 type eventConn struct {
-	loop     *eventLoop
-	client   *Client      // has the addresses
-	deadline atomic.Int64 // of Read, in unix nanoseconds; 0: none
-	fd       int32
-	waiting  bool // has said nothing yet; the loop owns it
-	watched  bool // the loop owns it, from CONNACK on; guarded by the loop's mu
-	parked   bool // not registered, and to be resumed by unpause; guarded by conn.mu
+	loop      *eventLoop
+	client    *Client      // has the addresses
+	deadline  atomic.Int64 // of Read, in unix nanoseconds; 0: none
+	fd        int32
+	waiting   bool // has said nothing yet; the loop owns it
+	watched   bool // the loop owns it, from CONNACK on; guarded by the loop's mu
+	lingering bool // nothing but its socket is left; the loop owns it
+	parked    bool // not registered, and to be resumed by unpause; guarded by conn.mu
 
 	closed bool       // guarded by mu
 	mu     sync.Mutex // guards what follows, and that fd is open while it is used

@@ -128,11 +128,15 @@ func (b *Broker) runKeepAlive() {
 	}
 }
 
-// silent ends a connection of which nothing was heard for too long: since its last packet, or, if that is what is missing, up to CONNECT.
+// silent ends a connection of which nothing was heard for too long: since its last packet, or, if
+// that is what is missing, up to CONNECT. One that lingers has done so for long enough.
 func (c *conn) silent() {
-	if c.accepted.Load() {
+	switch {
+	case c.isLingering():
+		c.cut()
+	case c.accepted.Load():
 		c.interrupt(mqtt.KeepAliveTimeout)
-	} else {
+	default:
 		c.interrupt(os.ErrDeadlineExceeded)
 	}
 }

@@ -89,6 +89,7 @@ func (c *conn) run() {
 	}
 	c.unwatch()
 	defer b.wg.Done()
+	defer c.release()
 	defer b.forget(c)
 	defer c.contain(&err, nil)
 	if err != nil && c.sub != nil { // a panic behind the attach

@@ -15,4 +15,8 @@ func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func sysShutdown(uintptr) {}
 
+func sysCloseWrite(uintptr) {}
+
+func (*conn) discard() {}
+
 func sysHungUp(uintptr) bool { return false }

@@ -5,6 +5,7 @@ package broker
 import (
 	"io"
 	"syscall"
+	"time"
 )
 
 // loopRaw parks in one RawConn.Read for the life of the connection. It reads until
@@ -49,4 +50,29 @@ func (c *conn) readable(fd uintptr) error {
 			return err
 		}
 	}
+}
+
+// discard reads until the other side has closed, or lingerTime is over, or what comes is too much.
+func (c *conn) discard() {
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	if c.b.isClosed() { // cutLingering may have come before
+		return
+	}
+	left := lingerBytes
+	_ = c.raw.Read(func(fd uintptr) bool {
+		rb := readBuffers.Get().(*[]byte)
+		defer readBuffers.Put(rb)
+		for left > 0 {
+			n, err := sysRead(fd, *rb)
+			switch {
+			case err == syscall.EINTR:
+			case err == syscall.EAGAIN:
+				return false
+			case err != nil || n == 0:
+				return true
+			}
+			left -= max(n, 0)
+		}
+		return true
+	})
 }

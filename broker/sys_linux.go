@@ -106,3 +106,6 @@ func sysEpollCtl(epfd, op, fd int, e *syscall.EpollEvent) error {
 
 // sysShutdown ends both directions of a socket, and wakes who waits for it. What was written is still delivered.
 func sysShutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }
+
+// sysCloseWrite ends the sending side of a socket. What was written is still delivered.
+func sysCloseWrite(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) }

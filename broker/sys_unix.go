@@ -21,3 +21,6 @@ func sysHungUp(fd uintptr) bool {
 
 // sysShutdown ends both directions of a socket, and wakes who waits for it. What was written is still delivered.
 func sysShutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }
+
+// sysCloseWrite ends the sending side of a socket. What was written is still delivered.
+func sysCloseWrite(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) }

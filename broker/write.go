@@ -137,13 +137,18 @@ const flushRounds = 8
 func (c *conn) hangUp() {
 	c.goodbye()
 	c.mu.Lock()
-	over := c.over && !c.writing || c.raw == nil
+	over, told, lingers := c.over && !c.writing || c.raw == nil, c.told && c.raw != nil, c.lingers
 	c.mu.Unlock()
-	if over {
+	switch {
+	case lingers: // the socket is not this connection's any more
+	case told:
+		_ = c.raw.Control(sysCloseWrite)
+		c.linger() // if release came before the last write
+	case over:
 		_ = c.nc.Close()
-		return
+	default:
+		_ = c.raw.Control(sysShutdown)
 	}
-	_ = c.raw.Control(sysShutdown)
 }
 
 // drain writes p, and then whatever waits behind it, waiting for the socket, and gives up after
@@ -214,7 +219,7 @@ func (c *conn) more(was *output, n int) (out *output, p []byte, search bool) {
 // abort ends a connection whose socket takes nothing. The read loop sees the close.
 func (c *conn) abort(cause error) {
 	c.mu.Lock()
-	c.writing = false
+	c.writing, c.told = false, false
 	c.out = nil
 	c.unpause()
 	if !c.closed {
