@@ -38,8 +38,8 @@ var listenerOptions = []Option{
 		func(l *Listener) *string { return &l.TLS.CAFile }),
 	listenerText("capath", "A folder with such certificates: every file of it whose name ends in .pem, .crt, .cer or as OpenSSL's rehash names them.",
 		func(l *Listener) *string { return &l.TLS.CAPath }),
-	listenerText("certfile", "The broker's certificate, and behind it those that vouch for it; with keyfile it makes the listener one for TLS. Read again"+
-		" when the file changes.", func(l *Listener) *string { return &l.TLS.CertFile }),
+	listenerText("certfile", "The broker's certificate, and behind it those that vouch for it; with keyfile it makes the listener one for TLS. If it stands"+
+		" alone, those of cafile and capath that vouch for it are sent with it. Read again when the file changes.", func(l *Listener) *string { return &l.TLS.CertFile }),
 	listenerText("ciphers", "The suites of TLS 1.2, and those for pre-shared keys, by OpenSSL's names, with : between them; without it all that are safe.",
 		func(l *Listener) *string { return &l.TLS.Ciphers }),
 	listenerText("ciphers_tls1.3", "The suites of TLS 1.3. All three are always in use: they are equally safe, and a shorter list gives a warning.",

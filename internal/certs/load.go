@@ -58,7 +58,14 @@ func (l *loader) load(o *Options, acme *acmeManager) (*state, error) {
 		config.Certificates = []tls.Certificate{*pair}
 		l.checkSuites(config, pair.Leaf)
 	}
-	v, err := l.verifier(o)
+	authorities, err := l.authorities(o)
+	if err != nil {
+		return nil, err
+	}
+	for i := range config.Certificates {
+		l.complete(&config.Certificates[i], authorities)
+	}
+	v, err := l.verifier(o, authorities)
 	if err != nil {
 		return nil, err
 	}
@@ -206,13 +213,10 @@ func (l *loader) authorities(o *Options) ([]*x509.Certificate, error) {
 }
 
 // verifier is what checks clients' certificates; nil if none is wanted.
-func (l *loader) verifier(o *Options) (*verifier, error) {
-	authorities, err := l.authorities(o)
-	if err != nil {
-		return nil, err
-	}
+func (l *loader) verifier(o *Options, authorities []*x509.Certificate) (*verifier, error) {
 	var crls *revocation
 	if o.CRLFile != "" {
+		var err error
 		if crls, err = l.revocation(o.CRLFile, authorities); err != nil {
 			return nil, err
 		}

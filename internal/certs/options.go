@@ -12,7 +12,8 @@ type Options struct {
 	// private key, both PEM. Needed, unless ACME is set.
 	CertFile, KeyFile string
 	// CAFile [cafile] and CAPath [capath] are the authorities that sign clients' certificates: a PEM file, and a folder of them of
-	// which the files *.pem, *.crt, *.cer and OpenSSL's hashed links (0a1b2c3d.0) are read.
+	// which the files *.pem, *.crt, *.cer and OpenSSL's hashed links (0a1b2c3d.0) are read. Those that vouch for the server's
+	// certificate are sent with it if CertFile has none but it.
 	CAFile, CAPath string
 	// CRLFile [crlfile] has revocation lists, PEM or DER, several in a row if PEM.
 	CRLFile string

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -46,6 +47,38 @@ func (l *loader) pair(o *Options) (*tls.Certificate, error) {
 		l.noteCertificate(Server, "certfile", o.CertFile, c)
 	}
 	return out, nil
+}
+
+// maxChain is the most certificates that complete adds.
+const maxChain = 10
+
+// complete adds to a certificate that stands alone those that vouch for it, as far as they are among
+// the authorities: one after the other, up to the root. OpenSSL sends these, and clients need all
+// below the root.
+func (l *loader) complete(pair *tls.Certificate, authorities []*x509.Certificate) {
+	if len(pair.Certificate) > 1 {
+		return
+	}
+	for c := l.issuer(pair.Leaf, authorities); c != nil && len(pair.Certificate) <= maxChain; c = l.issuer(c, authorities) {
+		pair.Certificate = append(pair.Certificate, c.Raw)
+	}
+}
+
+// issuer finds who has signed c, an authority that is not out of date if there is one; nil: c itself,
+// or nobody that is known.
+func (l *loader) issuer(c *x509.Certificate, authorities []*x509.Certificate) (found *x509.Certificate) {
+	if bytes.Equal(c.RawIssuer, c.RawSubject) {
+		return nil
+	}
+	for _, a := range authorities {
+		if !bytes.Equal(c.RawIssuer, a.RawSubject) || c.CheckSignatureFrom(a) != nil {
+			continue
+		}
+		if found = a; !l.now.After(a.NotAfter) {
+			break
+		}
+	}
+	return found
 }
 
 // privateKey finds the private key in PEM.

@@ -43,6 +43,64 @@ func TestHandshakeUsesBestGroupAndAnyVersionThatIsAllowed(t *testing.T) {
 	}
 }
 
+// TestCertificateAloneIsSentWithThoseThatVouchForIt: what clients get is what OpenSSL would send.
+func TestCertificateAloneIsSentWithThoseThatVouchForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := authority(t, "first", w.ca)
+	second := authority(t, "second", first)
+	old := *second // a certificate of the same authority that is out of date
+	old.cert = sign(t, &x509.Certificate{
+		SerialNumber: second.cert.SerialNumber, Subject: second.cert.Subject, IsCA: true, BasicConstraintsValid: true,
+		NotAfter: time.Now().Add(-time.Hour),
+	}, second.key, first).cert
+	leaf := second.leaf(t, "leaf")
+	folder := filepath.Join(w.dir, "authorities")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "first.pem"), first.pem())
+	write(t, filepath.Join(folder, "second.pem"), second.pem())
+	w.options.KeyFile = write(t, filepath.Join(w.dir, "leaf.key"), leaf.keyPEM(t))
+	alone, file := [][]byte{leaf.pem()}, filepath.Join(w.dir, "authorities.pem")
+	for name, c := range map[string]struct {
+		certFile, caFile [][]byte
+		caPath           string
+		want             []*issued // behind the leaf
+	}{
+		"cafile":                {alone, [][]byte{w.ca.pem(), first.pem(), second.pem()}, "", []*issued{second, first, w.ca}},
+		"capath":                {alone, nil, folder, []*issued{second, first}},
+		"cafile and capath":     {alone, [][]byte{w.ca.pem()}, folder, []*issued{second, first, w.ca}},
+		"one is missing":        {alone, [][]byte{w.ca.pem(), second.pem()}, "", []*issued{second}},
+		"an older one":          {alone, [][]byte{old.pem(), second.pem()}, "", []*issued{second}},
+		"another root":          {alone, [][]byte{authority(t, "second", nil).pem()}, "", nil},
+		"certfile has others":   {[][]byte{leaf.pem(), second.pem()}, [][]byte{first.pem()}, "", []*issued{second}},
+		"nobody vouches for it": {alone, nil, "", nil},
+	} {
+		w.options.CertFile = write(t, filepath.Join(w.dir, "leaf.pem"), c.certFile...)
+		w.options.CAFile, w.options.CAPath = "", c.caPath
+		if c.caFile != nil {
+			w.options.CAFile = write(t, file, c.caFile...)
+		}
+		client := w.client()
+		client.InsecureSkipVerify = true // some chains have a gap
+		_, peer, err := handshake(t, w.open(t), client)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got := peer.PeerCertificates
+		if len(got) != 1+len(c.want) {
+			t.Errorf("%s: %d certificates, want %d", name, len(got), 1+len(c.want))
+			continue
+		}
+		for i, cert := range c.want {
+			if !got[i+1].Equal(cert.cert) {
+				t.Errorf("%s: certificate %d is that of %v", name, i+1, got[i+1].Subject)
+			}
+		}
+	}
+}
+
 func TestMinimumVersionRefusesOlder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -85,9 +85,12 @@ func TestIntermediateAuthorityIsSent(t *testing.T) {
 	p := newPKI(t)
 	between := issue(t, p.dir, "between", p.ca, isAuthority)
 	server := issue(t, p.dir, "leaf", between, forServer)
-	port := testenv.FreePort(t)
-	startBroker(t, listen(port), "allow_anonymous true", "certfile "+server.chain(between), "keyfile "+server.pem)
-	mosquitto(t, port, p.trust()...).roundTrip()
+	chained, alone := testenv.FreePort(t), testenv.FreePort(t)
+	authorities := writeFile(t, filepath.Join(p.dir, "authorities"), slices.Concat(p.ca.text(), between.text()))
+	startBroker(t, "allow_anonymous true", listen(chained), "certfile "+server.chain(between), "keyfile "+server.pem,
+		listen(alone), "certfile "+server.file, "keyfile "+server.pem, "cafile "+authorities)
+	mosquitto(t, chained, p.trust()...).roundTrip()
+	mosquitto(t, alone, p.trust()...).roundTrip()
 }
 
 func TestCiphersAreThoseOfTheFile(t *testing.T) {
