@@ -37,7 +37,7 @@ func (s *Server) mountAPIs() {
 		return s.Explain(q)
 	})
 	endpoints := []admin.Endpoint{
-		admin.Version(cmp.Or(strings.TrimPrefix(s.Version, "v"), "unknown")), admin.Listeners(s.listing), admin.SysTree(s.sys.Values), explain,
+		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listing), admin.SysTree(s.sys.Values), explain,
 	}
 	endpoints = append(endpoints, admin.BanEndpoints(bansOf{s})...)
 	mounted := map[*admin.Server]bool{}
@@ -96,4 +96,14 @@ func (b bansOf) Bans() (all []admin.Ban) {
 		all = append(all, admin.Ban{Address: ban.Address, User: ban.User, Since: ban.Since, Until: ban.Until, Attempts: ban.Attempts})
 	}
 	return all
+}
+
+// versionNumber is a version as the HTTP API tells it, which begins with a number for scripts that
+// read it; that of a build without one is 0.0.0.
+func versionNumber(version string) string {
+	number := strings.TrimPrefix(version, "v")
+	if number != "" && '0' <= number[0] && number[0] <= '9' {
+		return number
+	}
+	return "0.0.0-" + cmp.Or(strings.Trim(version, "()"), "unknown")
 }

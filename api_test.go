@@ -116,6 +116,18 @@ func TestBansAreListedAndLiftedByTheHTTPAPI(t *testing.T) {
 	}
 }
 
+func TestTheVersionOfTheHTTPAPIBeginsWithDigits(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"1.2.3": "1.2.3", "v1.2.3": "1.2.3", "v0.0.0-20260102-abcdef+dirty": "0.0.0-20260102-abcdef+dirty",
+		"(devel)": "0.0.0-devel", "": "0.0.0-unknown", "vx": "0.0.0-vx",
+	} {
+		if got := versionNumber(version); got != want {
+			t.Errorf("%q is told as %q, want %q", version, got, want)
+		}
+	}
+}
+
 func TestTheHTTPAPITellsOfTheBroker(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -153,7 +165,7 @@ func TestTheHTTPAPITellsOfTheBroker(t *testing.T) {
 	conn, _ := login(t, s, "ann", "secret")
 	_, body := api("GET /api/v1/systree", "ann:secret")
 	var tree map[string]int64
-	if err := json.Unmarshal([]byte(body), &tree); err != nil || len(tree) != 23 || tree["$SYS/broker/clients/connected"] != 1 {
+	if err := json.Unmarshal([]byte(body), &tree); err != nil || len(tree) != 25 || tree["$SYS/broker/clients/connected"] != 1 {
 		t.Errorf("systree: %v, %d values: %v", err, len(tree), tree)
 	}
 	_ = conn

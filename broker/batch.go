@@ -190,8 +190,9 @@ func (bt *batch) end(c *conn, why mqtt.ReasonCode) {
 	bt.doomAfter(c, why)
 }
 
-// touch notes that c got n bytes of output.
+// touch notes that c got a packet of n bytes of output.
 func (bt *batch) touch(c *conn, n int) {
+	c.out.ended()
 	bt.bytesSent += int64(n)
 	bt.packetsSent++
 	bt.mark(c)

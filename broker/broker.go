@@ -66,6 +66,7 @@ type Broker struct {
 	engine   engine
 	counters counters
 	door     door
+	slow     slow
 	short    atomic.Bool  // of memory
 	room     atomic.Int64 // bytes, see SetRoom
 	mounts   mounts

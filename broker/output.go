@@ -26,6 +26,7 @@ type output struct {
 type part struct {
 	p     []byte
 	block *block // p lies in it, and later parts do not; nil: p is shared, or a later part has the block
+	ends  int    // packets whose last byte is in p
 }
 
 type block struct{ p []byte }
@@ -112,6 +113,17 @@ func (o *output) add(frame []byte) { o.end(append(o.begin(len(frame)), frame...)
 func (o *output) share(p []byte) {
 	o.parts = append(o.parts, part{p: p})
 	o.size += len(p)
+}
+
+// ended notes that what was added last is the end of a packet.
+func (o *output) ended() { o.parts[len(o.parts)-1].ends++ }
+
+// packets is how many packets wait. Those of a part count until all of it is written.
+func (o *output) packets() (n int) {
+	for i := o.first; i < len(o.parts); i++ {
+		n += o.parts[i].ends
+	}
+	return n
 }
 
 // shares reports whether a payload of n bytes that is to be added is one to share.

@@ -11,6 +11,7 @@ func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	o := newOutput()
 	var want, got []byte
+	var ends []int // of packets, in want
 	fill := func() []byte {
 		p := make([]byte, 1+rnd.IntN([]int{30, 3000, 50_000}[rnd.IntN(3)]))
 		for i := range p {
@@ -23,11 +24,17 @@ func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
 		case 0, 1:
 			p := fill()
 			o.add(p)
+			o.ended()
 			want = append(want, p...)
+			ends = append(ends, len(want))
 		case 2:
 			p := fill()
 			o.share(p)
 			want = append(want, p...)
+			if rnd.IntN(2) == 0 {
+				o.ended()
+				ends = append(ends, len(want))
+			}
 		case 3: // a packet that is too large for its client
 			dst := o.begin(packetRoom)
 			o.end(append(dst, fill()...)[:len(dst)])
@@ -42,6 +49,12 @@ func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
 		}
 		if o.size != len(want)-len(got) {
 			t.Fatalf("size is %d, want %d", o.size, len(want)-len(got))
+		}
+		for len(ends) > 0 && ends[0] <= len(got)-o.off { // those of a part stay until all of it is written
+			ends = ends[1:]
+		}
+		if n := o.packets(); n != len(ends) {
+			t.Fatalf("%d packets wait, want %d", n, len(ends))
 		}
 	}
 	for o.size > 0 {

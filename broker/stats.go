@@ -44,6 +44,8 @@ type Stats struct {
 	RetainedBytes       int64 // their payloads
 	RetainedPending     int64 // subscriptions whose retained messages have not all been sent
 	Unaccepted          int64 // connections whose CONNECT is not accepted yet
+	PacketsWaiting      int64 // for sockets that take no more; an upper bound, by a block of 32 KiB for each
+	BytesWaiting        int64 // of them
 
 	// What only grows.
 	ConnectionsMax       int64 // most clients connected at once
@@ -138,6 +140,7 @@ func (b *Broker) Stats() Stats {
 		PublishBytesSent:     n.publishBytesSent.Load(),
 		Panics:               n.panics.Load(),
 	}
+	s.PacketsWaiting, s.BytesWaiting = b.slow.waiting()
 	for i := range n.dropped {
 		s.Dropped[i] = n.dropped[i].Load()
 	}

@@ -155,6 +155,8 @@ func (c *conn) hangUp() {
 // WriteTimeout without progress. A layer may have something left even if p is empty.
 func (c *conn) drain(out *output, p []byte) {
 	defer c.b.wg.Done()
+	c.b.slow.enter(c)
+	defer c.b.slow.leave(c)
 	for again, search := true, false; again; {
 		n := 0
 		if len(p) > 0 || out != nil && c.layer != nil {

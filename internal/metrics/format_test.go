@@ -26,7 +26,7 @@ func topics() []string {
 	names := strings.Fields(`
 		version uptime
 		clients/total clients/maximum clients/disconnected clients/inactive clients/connected clients/active clients/expired
-		connections/socket/count
+		connections/socket/count packet/out/count packet/out/bytes
 		messages/received messages/sent messages/stored bytes/received bytes/sent
 		publish/messages/received publish/messages/sent publish/messages/dropped publish/bytes/received publish/bytes/sent
 		store/messages/count store/messages/bytes subscriptions/count shared_subscriptions/count

@@ -23,8 +23,12 @@ import (
 // patience bounds every wait for an event; what works takes a small part of it.
 const patience = 30 * time.Second
 
-// ours are the topics that Mosquitto 2.0 does not have: 2.1 brought the first, the others are in 2.0's manual alone.
-var ours = []string{"$SYS/broker/connections/socket/count", "$SYS/broker/heap/current size", "$SYS/broker/heap/maximum size"}
+// ours are the topics that Mosquitto 2.0 does not have: 2.1 brought the first three, the
+// others are in 2.0's manual alone.
+var ours = []string{
+	"$SYS/broker/connections/socket/count", "$SYS/broker/packet/out/count", "$SYS/broker/packet/out/bytes",
+	"$SYS/broker/heap/current size", "$SYS/broker/heap/maximum size",
+}
 
 // startMosquitto starts Debian's mosquitto and returns its address.
 func startMosquitto(t *testing.T) string {

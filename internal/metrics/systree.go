@@ -192,5 +192,6 @@ var mosquittos = map[string]bool{
 	root + "shared_subscriptions/count": true, root + "retained messages/count": true, root + "heap/current": true, root + "heap/maximum": true,
 	root + "messages/received": true, root + "messages/sent": true, root + "bytes/received": true, root + "bytes/sent": true,
 	root + "publish/bytes/received": true, root + "publish/bytes/sent": true, root + "connections/socket/count": true,
+	root + "packet/out/count": true, root + "packet/out/bytes": true,
 	root + "publish/messages/dropped": true, root + "publish/messages/received": true, root + "publish/messages/sent": true,
 }

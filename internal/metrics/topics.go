@@ -45,6 +45,8 @@ func newCounts() []count {
 		{newValue("messages/sent"), func(s *sample) int64 { return s.PacketsSent }},
 		{newValue("bytes/received"), func(s *sample) int64 { return s.BytesReceived }},
 		{newValue("bytes/sent"), func(s *sample) int64 { return s.BytesSent }},
+		{newValue("packet/out/count"), func(s *sample) int64 { return s.PacketsWaiting }},
+		{newValue("packet/out/bytes"), func(s *sample) int64 { return s.BytesWaiting }},
 		{newValue("publish/messages/received"), func(s *sample) int64 { return s.Received }},
 		{newValue("publish/messages/sent"), func(s *sample) int64 { return s.Sent }},
 		{newValue("publish/messages/dropped"), (*sample).dropped},
