@@ -249,7 +249,7 @@ func (c *conn) data(p []byte, bt *batch) error {
 		p = c.in
 	}
 	for len(p) > 0 {
-		frame, rest, err := mqtt.Split(p, bt.o.MaxPacketSize)
+		frame, rest, err := c.version.Split(p, bt.o.MaxPacketSize)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/memory"
+	"github.com/uniomq/unio/topic"
 )
 
 // resumed is stored, with the session that there is.
@@ -198,4 +200,27 @@ func TestRecoveredSessionsKeepTheirMountPoints(t *testing.T) {
 	if m := tenant.message(); string(m.Topic) != "t" {
 		t.Errorf("got %s", m.Topic)
 	}
+}
+
+// TestAMountPointTakesNoLevels has names and filters of as many levels as may be behind a mount
+// point, and of one more.
+func TestAMountPointTakesNoLevels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := serve(t, broker.Options{})
+		mounted := listenWith(t, b, broker.ListenerOptions{Name: "mounted", MountPoint: "a/tenant/"})
+		most := strings.Repeat("/", topic.MaxLevels-1)
+		c, _ := connect(t, mounted, clean("c"))
+		for filter, want := range map[string]mqtt.ReasonCode{
+			most: 1, "$share/g/" + most: 1, most + "/": mqtt.TopicFilterInvalid, "$share/g/" + most + "/": mqtt.TopicFilterInvalid,
+		} {
+			c.send(&mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: filter, Options: 1}}})
+			if p, ok := c.read().(*mqtt.Suback); !ok || p.Reasons[0] != want {
+				t.Errorf("a filter of %d levels: %+v, want %v", topic.Levels(filter), p, want)
+			}
+		}
+		c.send(&mqtt.Publish{Topic: []byte(most)}, &mqtt.Pingreq{})
+		if p, ok := c.read().(*mqtt.Publish); !ok || string(p.Topic) != most {
+			t.Errorf("a name of as many levels: %+v", p)
+		}
+	})
 }

@@ -34,6 +34,10 @@ func (c *conn) handleSubscribe(frame []byte, bt *batch) error {
 		if last != nil && last[s.Filter] != i {
 			continue
 		}
+		if !bt.accepts(s.Filter) {
+			out.reasons[i] = mqtt.TopicFilterInvalid
+			continue
+		}
 		var retained bool
 		out.reasons[i], retained = c.subscribe(bt, c.mountFilter(s.Filter), s.Options, id)
 		out.opens = out.opens || retained
@@ -78,9 +82,17 @@ func (c *conn) begin(bt *batch) {
 	}
 }
 
-// checkFilter finds what makes a SUBSCRIBE or UNSUBSCRIBE malformed or a protocol error.
+// accepts reports whether the broker takes a filter that checkFilter lets pass.
+func (bt *batch) accepts(filter string) bool {
+	_, rest, _ := topic.SplitShare(filter)
+	return topic.Levels(rest) <= bt.o.MaxTopicLevels && topic.ValidFilter(filter) == nil
+}
+
+// checkFilter finds what makes a SUBSCRIBE or UNSUBSCRIBE malformed or a protocol error. What begins
+// as a shared subscription and is none is neither before 5.0, which has no shared subscriptions.
 func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
-	if err := topic.ValidFilter(filter); err != nil {
+	err := topic.ValidFilter(filter)
+	if err != nil && (c.version == mqtt.V5 || !errors.Is(err, topic.ErrShare)) {
 		return fmt.Errorf("%w: %w", err, mqtt.MalformedPacket)
 	}
 	if _, _, shared := topic.SplitShare(filter); shared && o.NoLocal() {
@@ -97,8 +109,8 @@ func (c *conn) checkFilter(filter string, o mqtt.SubscribeOptions) error {
 func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id uint32) (code mqtt.ReasonCode, retained bool) {
 	b := c.b
 	group, rest, shared := topic.SplitShare(filter)
-	if topic.Levels(rest) > bt.o.MaxTopicLevels || len(filter) > topic.MaxBytes {
-		return mqtt.TopicFilterInvalid, false // it is well-formed: a limit of ours
+	if len(filter) > topic.MaxBytes { // behind its mount point
+		return mqtt.TopicFilterInvalid, false
 	}
 	a := Access{Client: c.client, Action: ActionSubscribe, Topic: []byte(rest), Share: group, QoS: o.QoS()}
 	rules := b.rechecks.Load()

@@ -50,11 +50,14 @@ func (*Connect) Type() Type { return CONNECT }
 func (c *Connect) Decode(_ Version, frame []byte) error {
 	*c = Connect{Properties: c.Properties}
 	c.Properties.Reset()
-	_, r, err := body(frame, CONNECT, V5)
+	_, r, err := body(frame, CONNECT, 0)
 	if err != nil {
 		return err
 	}
 	c.decodeProtocol(&r)
+	if _, _, err := body(frame, CONNECT, c.Version); r.err == nil && err != nil { // now that it is known
+		return err
+	}
 	flags := r.byte()
 	if r.err == nil {
 		r.err = checkConnectFlags(flags, c.Version)
@@ -68,14 +71,7 @@ func (c *Connect) Decode(_ Version, frame []byte) error {
 	if flags&flagWill != 0 && r.err == nil {
 		c.decodeWill(&r, flags)
 	}
-	// A 3.1 client may set the flags and leave the fields out [MQTT 3.1, section 3.1].
-	lenient := c.Version == V31
-	if flags&flagUserName != 0 && (!lenient || len(r.p) > 0) {
-		c.Username, c.HasUsername = string(r.text()), true
-	}
-	if flags&flagPassword != 0 && (!lenient || len(r.p) > 0) {
-		c.Password, c.HasPassword = r.binary(), true
-	}
+	c.decodeLogin(&r, flags)
 	return r.end()
 }
 
@@ -145,6 +141,27 @@ func (c *Connect) decodeWill(r *reader, flags byte) {
 	w.Topic = string(topic)
 	w.Payload = r.binary()
 	c.Will = w
+}
+
+// decodeLogin reads user name and password. A 3.1 client may set the flags and leave the fields out
+// [MQTT 3.1, section 3.1]. A user name of it that is no UTF-8 is none, as in Mosquitto, and with it
+// the password, which 3.1 does not know alone.
+func (c *Connect) decodeLogin(r *reader, flags byte) {
+	lenient := c.Version == V31
+	if flags&flagUserName != 0 && (!lenient || len(r.p) > 0) {
+		name := r.binary()
+		if ValidUTF8(name) {
+			c.Username, c.HasUsername = string(name), true
+		} else if !lenient {
+			r.fail(errUTF8)
+		}
+	}
+	if flags&flagPassword != 0 && (!lenient || len(r.p) > 0) {
+		password := r.binary()
+		if !lenient || c.HasUsername {
+			c.Password, c.HasPassword = password, true
+		}
+	}
 }
 
 // Append implements [Packet]. It writes version v, whatever c.Version is.

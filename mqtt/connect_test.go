@@ -32,6 +32,30 @@ var connectCases = []wireCase{
 		canonical: "10 0f 0006 'MQIsdp' 03 02 003c 0001 'c'",
 	},
 	{
+		name: "flags in the fixed header", versions: only31,
+		wire:      "1f 0f 0006 'MQIsdp' 03 02 003c 0001 'c'",
+		packet:    &Connect{Version: V31, CleanStart: true, KeepAlive: 60, ClientID: "c"},
+		canonical: "10 0f 0006 'MQIsdp' 03 02 003c 0001 'c'",
+	},
+	{
+		name: "a length with more bytes than it needs", versions: only31,
+		wire:      "10 8f 80 80 00 0006 'MQIsdp' 03 02 003c 0001 'c'",
+		packet:    &Connect{Version: V31, CleanStart: true, KeepAlive: 60, ClientID: "c"},
+		canonical: "10 0f 0006 'MQIsdp' 03 02 003c 0001 'c'",
+	},
+	{
+		name: "a length with more bytes than it needs", versions: only311,
+		wire:      "10 8d 00 0004 'MQTT' 04 02 003c 0001 'c'",
+		packet:    &Connect{Version: V311, CleanStart: true, KeepAlive: 60, ClientID: "c"},
+		canonical: "10 0d 0004 'MQTT' 04 02 003c 0001 'c'",
+	},
+	{
+		name: "user name that is no UTF-8", versions: only31,
+		wire:      "10 16 0006 'MQIsdp' 03 c2 003c 0001 'c' 0002 fffe 0001 'p'",
+		packet:    &Connect{Version: V31, CleanStart: true, KeepAlive: 60, ClientID: "c"},
+		canonical: "10 0f 0006 'MQIsdp' 03 02 003c 0001 'c'",
+	},
+	{
 		name: "will, user name and password", versions: only31,
 		wire: "10 1c 0006 'MQIsdp' 03 ec 000a 0001 'c' 0001 'w' 0002 'by' 0001 'u' 0001 'p'",
 		packet: &Connect{

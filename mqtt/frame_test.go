@@ -22,7 +22,8 @@ func TestSplit(t *testing.T) {
 		{"one and a half", "40 02 000a 40", 0, "40 02 000a", "40"},
 		{"as large as allowed", "40 02 000a", 4, "40 02 000a", ""},
 		{"AUTH", "f0 00", 0, "f0 00", ""},
-		{"DUP that only 3.1 allows", "6a 02 000a", 0, "6a 02 000a", ""},
+		{"flags that only 3.1 allows", "6a 02 000a cf 00", 0, "6a 02 000a", "cf 00"},
+		{"a length that 5.0 does not allow", "c0 80 80 00 c0 00", 0, "c0 80 80 00", "c0 00"},
 		{"the longest length", "30 ffffff7f", 0, "", "30 ffffff7f"},
 		{"the longest packet", "30 ffffff7f", MaxPacketSize, "", "30 ffffff7f"},
 	} {
@@ -57,7 +58,7 @@ func TestSplitRefusesBeforeTheBody(t *testing.T) {
 		{"empty but too large", "c0 00", 1, PacketTooLarge},
 	} {
 		p := wire(c.wire)
-		frame, rest, err := Split(p, c.max)
+		frame, rest, err := V5.Split(p, c.max)
 		if !errors.Is(err, c.want) || frame != nil || !bytes.Equal(rest, p) {
 			t.Errorf("%s: %x, %x, %v, want %v", c.name, frame, rest, err, c.want)
 		}

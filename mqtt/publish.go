@@ -117,7 +117,7 @@ func PacketIDOffset(frame []byte) int {
 	if len(frame) == 0 || Type(frame[0]>>4) != PUBLISH || frame[0]&0x06 == 0 {
 		return -1
 	}
-	_, size, ok := varint(frame[1:])
+	_, size, ok := remainingLength(frame[1:], 0)
 	at := 1 + size
 	if !ok || size == 0 || len(frame) < at+2 {
 		return -1

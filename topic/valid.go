@@ -36,20 +36,12 @@ func ValidName[S string | []byte](name S) error {
 }
 
 // ValidFilter reports whether a client may subscribe to filter, which may be a
-// shared subscription; nil means that it may.
+// shared subscription; nil means that it may. ErrShare is the error of what would
+// be a filter if it were not a shared subscription, as it is not in 3.1.1.
 // [MQTT-4.7.1-3]
 func ValidFilter(filter string) error {
 	if err := validText(filter); err != nil {
 		return err
-	}
-	if strings.HasPrefix(filter, sharePrefix) {
-		group, rest, ok := SplitShare(filter)
-		// [MQTT-4.8.2-1] The share name has at least one character. [MQTT-4.8.2-2] It
-		// has no wildcard, and a slash and a topic filter follow it.
-		if !ok || strings.ContainsAny(group, "+#") {
-			return ErrShare
-		}
-		filter = rest
 	}
 	for i := range len(filter) {
 		c := filter[i]
@@ -64,6 +56,13 @@ func ValidFilter(filter string) error {
 			return ErrWildcard
 		case c == '+' && !last && filter[i+1] != '/': // [MQTT-4.7.1-2]
 			return ErrWildcard
+		}
+	}
+	if strings.HasPrefix(filter, sharePrefix) {
+		// [MQTT-4.8.2-1] The share name has at least one character. [MQTT-4.8.2-2] It
+		// has no wildcard, and a slash and a topic filter follow it.
+		if group, _, ok := SplitShare(filter); !ok || strings.ContainsAny(group, "+#") {
+			return ErrShare
 		}
 	}
 	return nil

@@ -55,15 +55,16 @@ func (c *catalogue) fullConnect() []byte {
 	)
 }
 
-// flags has each packet with each value of the four flag bits that its type does not have [MQTT-2.2.2-1].
+// flags has each packet with each value of the four flag bits that its type does not have [MQTT-2.2.2-1]. 3.1 says of them only
+// that they are not used.
 func (c *catalogue) flags() {
 	for _, s := range c.samples() {
 		if s.header>>4 == byte(mqtt.PUBLISH) {
 			continue // all its flags mean something; see publishes
 		}
 		for f := range byte(16) {
-			if f == s.header&0x0F || c.version == mqtt.V31 && s.header&0x0F != 0 {
-				continue // the flags of PUBREL, SUBSCRIBE and UNSUBSCRIBE are open in 3.1
+			if f == s.header&0x0F || c.version == mqtt.V31 {
+				continue
 			}
 			spec := []string{"5: 2.1.3-1", "3: 2.2.2-1", "3: 2.2.2-2"}
 			switch mqtt.Type(s.header >> 4) {
@@ -83,7 +84,11 @@ func (c *catalogue) flags() {
 		}
 	}
 	for f := range byte(15) {
-		c.first(fmt.Sprintf("CONNECT with flags %04b", f+1), packet(0x10|(f+1), c.fullConnect()), "close", "3: 2.2.2-2")
+		want, body := "CONNACK 0x81, close", c.fullConnect()
+		if c.version == mqtt.V31 {
+			want, body = "CONNACK 0x00, on", join(c.connect(cleanStart), c.client())
+		}
+		c.first(fmt.Sprintf("CONNECT with flags %04b", f+1), packet(0x10|(f+1), body), want, "5: 2.1.3-1", "3: 2.2.2-2")
 	}
 }
 
@@ -148,10 +153,15 @@ func (c *catalogue) lengths() {
 		}
 		add(s.name+" with a remaining length of five bytes", []byte{s.header, 0xFF, 0xFF, 0xFF, 0xFF, 0x01}, want, "5: 1.5.5-1")
 	}
-	c.add("PINGREQ with a length of 0 in two bytes", []byte{0xC0, 0x80, 0x00}, malformed, "5: 1.5.5-1")
-	c.add("PUBLISH with a length of 3 in four bytes", join([]byte{0x30, 0x83, 0x80, 0x80, 0x00}, text("t")), malformed, "5: 1.5.5-1")
+	padded, comp := goesOn, "PUBCOMP 0x00, on"
+	if c.v5() {
+		padded, comp = malformed, malformed
+		c.add("PINGREQ with a length of 0 in two bytes", []byte{0xC0, 0x80, 0x00}, malformed, "5: 1.5.5-1")
+	}
+	c.add("PUBREL with a length of 2 in two bytes", join([]byte{0x62, 0x82, 0x00}, u16(7)), comp, "5: 1.5.5-1")
+	c.add("PUBLISH with a length of 3 in four bytes", join([]byte{0x30, 0x83, 0x80, 0x80, 0x00}, text("t")), padded, "5: 1.5.5-1")
 	const tooLarge = 3_000_000 // the limit is 2,000,000; only the header is sent
-	c.add("PUBLISH with a length of 3 in three bytes", join([]byte{0x30, 0x83, 0x80, 0x00}, text("t")), malformed, "5: 1.5.5-1")
+	c.add("PUBLISH with a length of 3 in three bytes", join([]byte{0x30, 0x83, 0x80, 0x00}, text("t")), padded, "5: 1.5.5-1")
 	c.add("PUBLISH over the maximum packet size", join([]byte{0x30}, varint(tooLarge)), "DISCONNECT 0x95, close", "5: 3.2.2-15")
 	c.first("CONNECT over the maximum size", join([]byte{0x10}, varint(tooLarge)), closes)
 }

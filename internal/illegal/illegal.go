@@ -10,10 +10,9 @@
 //     type does not have; it is a protocol error, 0x82, if it can be read and says what may not be said (1.2 and 4.13
 //     of the standard). So are values that the standard forbids without naming a code.
 //   - Names with wildcards are malformed: 0x90 is for names that are not, and are not accepted.
-//   - MQTT 3.1 says of most flags only that they are not used. They are held to what 3.1.1 says, but for those of PUBREL, SUBSCRIBE and
-//     UNSUBSCRIBE, which have a QoS and DUP there.
-//   - 3.1.1 gives no rule against a remaining length in more bytes than it needs, only an algorithm that never makes one. It is
-//     refused in all versions.
+//   - MQTT 3.1 says of most flags only that they are not used. They are not looked at, as in Mosquitto.
+//   - 3.1 and 3.1.1 give no rule against a remaining length in more bytes than it needs, only an algorithm that never makes one. It is
+//     taken, as in Mosquitto; 5.0 forbids it.
 //   - A message that nobody subscribed to is acknowledged with 0x10 at QoS 1. PUBREC, PUBREL and PUBCOMP say 0, for a packet id
 //     that is not known, too: not every client takes 0x10 and 0x92 for what they are.
 //   - The limits that cases reach are Unio's defaults: Receive Maximum 20, Topic Alias Maximum 10, Maximum Packet Size
