@@ -338,7 +338,7 @@ func checkProxied(from *config.Listener, h *proxyproto.Header) error {
 	switch {
 	case from.ProxyRequireTLS && !secure:
 		return fmt.Errorf("it came to the load balancer without TLS: %w", mqtt.NotAuthorized)
-	case from.TLS.RequireCertificate && !from.TLS.On() && !(secure && h.TLS.Verified):
+	case from.TLS.RequireCertificate && !from.TLS.On() && (!secure || !h.TLS.Verified):
 		return fmt.Errorf("it came to the load balancer without a certificate: %w", mqtt.NotAuthorized)
 	}
 	return nil

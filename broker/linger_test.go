@@ -38,7 +38,7 @@ func TestClientInTheMiddleOfSendingReadsWhy(t *testing.T) {
 		} {
 			t.Run(d.name+", "+k.name, func(t *testing.T) {
 				o := d.o
-				o.Limits.MaxPacketSize = 2000
+				o.MaxPacketSize = 2000
 				o.Authenticator = banning{}
 				l, dial := d.listen(t)
 				b, connect := open(t, o, l, dial)
