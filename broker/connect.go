@@ -20,6 +20,8 @@ var (
 	errShort     = fmt.Errorf("short of memory: %w", mqtt.QuotaExceeded)
 	errAnonymous = fmt.Errorf("no user name: %w", mqtt.NotAuthorized)
 	errEmptyID   = fmt.Errorf("empty client id: %w", mqtt.ClientIdentifierNotValid)
+	// errKeepAlive has the code that Mosquitto gives: none of 3.1.1 is about the keep alive.
+	errKeepAlive = fmt.Errorf("a keep alive beyond max_keepalive: %w", mqtt.ClientIdentifierNotValid)
 	errIDPrefix  = fmt.Errorf("client id without an allowed prefix: %w", mqtt.NotAuthorized)
 	// errExpired ends a connection at Client.Expires. A will is published: the client did not say goodbye [MQTT-3.1.2-8].
 	errExpired     = fmt.Errorf("what the client was let in with has expired: %w", mqtt.MaximumConnectTime)
@@ -246,8 +248,7 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		if !p.CleanStart {
 			c.expiry = l.maxSessionExpiry()
 		}
-		c.setKeepAlive(p, connack)
-		return nil
+		return c.setKeepAlive(p, connack)
 	}
 	props := &p.Properties
 	c.terse = props.Has(mqtt.PropRequestProblemInfo) && props.RequestProblemInfo == 0
@@ -261,8 +262,7 @@ func (c *conn) accept(p *mqtt.Connect, connack *mqtt.Connack) error {
 		c.aliasMaximum = props.TopicAliasMaximum
 	}
 	c.describe(props, connack)
-	c.setKeepAlive(p, connack)
-	return nil
+	return c.setKeepAlive(p, connack)
 }
 
 // describe fills in what a v5 CONNACK says of the broker.
@@ -339,16 +339,20 @@ func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
 }
 
 // setKeepAlive settles the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21]; no keep alive
-// at all is more than any maximum but the largest. Older clients cannot be told, and get what they ask for.
+// at all is more than any maximum but the largest. Older clients cannot be told, and are refused.
 // [MQTT-3.2.2-22]
-func (c *conn) setKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) {
+func (c *conn) setKeepAlive(p *mqtt.Connect, connack *mqtt.Connack) error {
 	limit, ask := c.b.options.Load().MaxKeepAlive, p.KeepAlive
-	if p.Version == mqtt.V5 && (ask > limit || ask == 0 && limit < 65535) {
+	if ask > limit || ask == 0 && limit < 65535 {
+		if p.Version < mqtt.V5 {
+			return errKeepAlive
+		}
 		ask = limit
 		connack.Properties.SetServerKeepAlive(ask)
 	}
 	c.client.KeepAlive = ask
 	c.keepAlive = time.Duration(ask) * time.Second * 3 / 2
+	return nil
 }
 
 // authenticateConnect asks the Authenticator, if there is one.

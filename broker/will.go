@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/uniomq/unio/mqtt"
@@ -14,12 +15,16 @@ type will struct {
 	store.Will
 }
 
+var errWillTooLarge = fmt.Errorf("a will larger than message_size_limit: %w", mqtt.PacketTooLarge)
+
 // newWill checks the will of a CONNECT. It returns nil for one that is left out.
 func (c *conn) newWill(w *mqtt.Will) (*will, error) {
 	l := c.b.options.Load()
 	switch {
 	case topic.ValidName(w.Topic) != nil || topic.Levels(w.Topic) > l.MaxTopicLevels:
 		return nil, mqtt.TopicNameInvalid
+	case l.MaxMessageSize > 0 && len(w.Payload) > int(l.MaxMessageSize):
+		return nil, errWillTooLarge
 	case w.QoS > c.lo.maxQoS():
 		return nil, mqtt.QoSNotSupported // [MQTT-3.2.2-12]
 	case w.Retain && l.RefuseRetained:

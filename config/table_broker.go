@@ -144,7 +144,7 @@ var globalOptions = []Option{
 		" acknowledgement; who sends a packet of more than 64 KiB is disconnected with 0x97. From all of it on, new clients are refused with 0x97, before 5.0 with 3. Near it memory is collected more often.",
 		func(c *Config) *int64 { return &c.MemoryLimit }),
 	brokerNumber("message_size_limit", 0, 268435455, "bytes", "0",
-		"The largest payload that is accepted; 0 for no limit but max_packet_size. A larger one is acknowledged and dropped.",
+		"The largest payload that is accepted; 0 for no limit but max_packet_size. A larger one is acknowledged and dropped; a larger will refuses the CONNECT.",
 		func(c *Config) *uint32 { return &c.MessageSizeLimit }),
 	noEffect("packet_buffer_size", Global, Number, "Unio sizes its buffers itself.").alias("websockets_headers_size"),
 	securityText("password_file", "User names and hashes of passwords from a file that unio passwd makes. Who gives a user name is let in only if it is there and the password is right.",

@@ -81,7 +81,7 @@ func returnCode(r ReasonCode) byte {
 		return 2
 	case BadUserNameOrPassword, BadAuthenticationMethod:
 		return 4
-	case NotAuthorized, Banned, TopicNameInvalid, RetainNotSupported, QoSNotSupported:
+	case NotAuthorized, Banned, TopicNameInvalid, RetainNotSupported, QoSNotSupported, PacketTooLarge:
 		return 5
 	}
 	return 3 // server unavailable
