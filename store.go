@@ -22,6 +22,9 @@ func (s *Server) openStore() (store.Store, error) {
 		if _, err := os.Stat(cfg.MosquittoDB()); err == nil {
 			s.log.Warn(fmt.Sprintf("%s was written by Mosquitto and is not read; unio migrate takes over what is in it", cfg.MosquittoDB()))
 		}
+		if _, err := os.Stat(cfg.SQLiteFile); cfg.SQLiteFile != "" && err == nil {
+			s.log.Warn(cfg.SQLiteFile + " was written by Mosquitto's plugin and cannot be read: its sessions and retained messages are not there")
+		}
 	}
 	st, err := disk.Open(path, disk.Options{
 		Sync: diskSync(cfg.PersistenceSync), Interval: cfg.SyncInterval, Log: s.log, Failed: s.fail,

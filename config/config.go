@@ -81,6 +81,9 @@ type Config struct {
 	Persistence         bool
 	PersistenceLocation string
 	PersistenceFile     string
+	// SQLiteFile is where Mosquitto's plugin for SQLite keeps its data, which is not read; empty if no
+	// line names the plugin.
+	SQLiteFile string
 	// PersistenceSync is when data is forced to the disk.
 	PersistenceSync Sync
 	// SyncInterval is how often, with SyncInterval.

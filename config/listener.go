@@ -126,6 +126,9 @@ func (t *target) perListener(on bool) error {
 
 // finish turns the sections into the listeners of the configuration.
 func (p *parser) finish() {
+	for _, pl := range p.whole {
+		pl.kind.whole(p, pl)
+	}
 	asked := false
 	for _, s := range p.sections {
 		asked = asked || s.asked

@@ -50,6 +50,7 @@ type parser struct {
 
 	plugin *plugin            // that plugin_opt_... lines belong to
 	loaded map[string]*plugin // by plugin_load, by name
+	whole  []*plugin          // that do something for the whole broker
 
 	seen   map[string]bool // names of the options that came before
 	errors Errors

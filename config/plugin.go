@@ -32,20 +32,23 @@ type pluginKind struct {
 	needed  string   // the option that it cannot do without
 	options []string // all of them
 	apply   func(*Listener, *plugin) (other string)
+	whole   func(*parser, *plugin)          // what it does for the whole broker; there is no apply then
+	check   func(option, text string) error // of its options; nil: all values are right
 }
 
 // builtin are the plugins that are built in. apply returns what the listener has already in place of what the plugin gives it.
 var builtin = []pluginKind{
 	{"mosquitto_acl_file", "acl_file", []string{"acl_file"}, func(l *Listener, p *plugin) string {
 		return setPlace(&l.ACLFile, p.options["acl_file"])
-	}},
+	}, nil, nil},
 	{"mosquitto_dynamic_security", "config_file", []string{"config_file", "password_init_file"}, func(l *Listener, p *plugin) string {
 		l.DynamicSecurity.PasswordInitFile = p.options["password_init_file"]
 		return setPlace(&l.DynamicSecurity.ConfigFile, p.options["config_file"])
-	}},
+	}, nil, nil},
 	{"mosquitto_password_file", "password_file", []string{"password_file"}, func(l *Listener, p *plugin) string {
 		return setPlace(&l.PasswordFile, p.options["password_file"])
-	}},
+	}, nil, nil},
+	{"mosquitto_persist_sqlite", "", []string{"db_file", "flush_period", "page_size", "sync"}, nil, (*parser).persist, checkPersist},
 }
 
 // setPlace sets a path, unless another one is there.
@@ -87,6 +90,9 @@ func setPlugin(t *target, to *security, section int, file string) error {
 func (p *parser) newPlugin(section int, file string) (*plugin, error) {
 	kind, err := parsePlugin(file)
 	p.plugin = &plugin{kind: kind, option: p.option, at: Origin{p.file, p.line}, section: section, options: map[string]string{}}
+	if kind.whole != nil {
+		p.whole = append(p.whole, p.plugin)
+	}
 	return p.plugin, err
 }
 
@@ -127,6 +133,10 @@ func setPluginOption(t *target, v value) error {
 	switch _, twice := t.plugin.options[name]; {
 	case known && twice:
 		return problem("is given twice; it can have one value only")
+	case known && t.plugin.kind.check != nil:
+		if err := t.plugin.kind.check(name, v.text); err != nil {
+			return err
+		}
 	case !known && t.plugin.kind.name != "":
 		t.warn("%s has no such option; it is ignored", t.plugin.kind.name)
 	}
@@ -138,7 +148,7 @@ func setPluginOption(t *target, v value) error {
 func (p *parser) applyPlugins(l *Listener, own *security) {
 	for _, pl := range slices.Concat(own.plugins, p.security.plugins) {
 		switch {
-		case pl.kind.name == "": // that was told
+		case pl.kind.name == "", pl.kind.apply == nil: // that was told; it does nothing for a listener
 		case pl.options[pl.kind.needed] == "":
 			p.failAt(pl.at, pl.option, expected("plugin_opt_%s below it", pl.kind.needed))
 		default:

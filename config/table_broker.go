@@ -187,8 +187,8 @@ var globalOptions = []Option{
 		func(c *Config) *string { return &c.PIDFile }).fixed(),
 	{
 		Name: "plugin", Kind: Text, Scope: Security, Repeated: true, Aliases: []string{"auth_plugin"},
-		Doc: "One of Mosquitto's own plugins that are built in, by the name of its file, whatever stands before and behind that: mosquitto_dynamic_security, mosquitto_acl_file" +
-			" or mosquitto_password_file. Nothing is loaded. Any other one: the broker does not start, and its exit status is 13.",
+		Doc: "One of Mosquitto's own plugins that are built in, by the name of its file, whatever stands before and behind that: mosquitto_dynamic_security, mosquitto_acl_file," +
+			" mosquitto_password_file or mosquitto_persist_sqlite, which means persistence true. Nothing is loaded. Any other one: the broker does not start, and its exit status is 13.",
 		set: func(t *target, v value) error {
 			section := broker
 			if t.separate {
@@ -204,7 +204,9 @@ var globalOptions = []Option{
 	},
 	{
 		Name: "plugin_opt_*", Kind: Text, Aliases: []string{"auth_opt_*"},
-		Doc: "An option of the plugin above: config_file and password_init_file of dynamic security, as docs/dynamic-security.md says; acl_file; password_file.",
+		Doc: "An option of the plugin above: config_file and password_init_file of dynamic security, as docs/dynamic-security.md says; acl_file; password_file; of" +
+			" mosquitto_persist_sqlite sync, of which off means persistence_sync never unless that is set, and the others what it is; db_file, whose folder is persistence_location if that is not set;" +
+			" flush_period and page_size, which have no effect: everything is written as it happens.",
 		set: setPluginOption,
 	},
 	{
