@@ -45,6 +45,7 @@ func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.
 	rules := b.rechecks.Load()
 	if !fresh {
 		c.recheck(bt) // it may be somebody else, or under other rules, than when they were made
+		c.bridge(bt)
 	}
 	c.mu.Lock()
 	if !c.closed {

@@ -123,6 +123,9 @@ func (c *conn) subscribe(bt *batch, filter string, o mqtt.SubscribeOptions, id u
 	}
 	qos := min(o.QoS(), c.lo.maxQoS())
 	o = o&^3 | mqtt.SubscribeOptions(qos)
+	if c.client.Bridge {
+		o = o.Bridged()
+	}
 	s := store.Subscription{Filter: filter, Options: byte(o), ID: id}
 	added := b.subscribe(c.sub, s)
 	if b.rechecks.Load() != rules && !c.mayChange(bt, a) { // Recheck may have come too early to see it
@@ -190,6 +193,25 @@ func (b *Broker) subscribe(sub *subscriber, s store.Subscription) (added bool) {
 		b.counters.shared.Add(int64(sharedCount(s.Filter)))
 	}
 	return added
+}
+
+// bridge makes the subscriptions of a resumed session those of a bridge: they may be from a time when
+// its client had not set the bridge bit. They stay so if it leaves the bit out next time, as any
+// options stay until the client subscribes anew.
+func (c *conn) bridge(bt *batch) {
+	if !c.client.Bridge {
+		return
+	}
+	for _, filter := range c.sub.filters.all() {
+		s, ok := c.b.index.Get(filter, c.sub)
+		if o := mqtt.SubscribeOptions(s.Options); ok && o.Bridged() != o {
+			kept := store.Subscription{Filter: filter, Options: byte(o.Bridged()), ID: s.ID}
+			c.b.subscribe(c.sub, kept)
+			if c.sub.ref != 0 {
+				bt.stage().Subscribe(c.sub.ref, kept)
+			}
+		}
+	}
 }
 
 // unsubscribe takes a subscription out of the index and reports whether there was one.

@@ -56,7 +56,7 @@ type Config struct {
 	// MaxPacketSize is the largest packet that is accepted, in bytes.
 	MaxPacketSize uint32
 	// MessageSizeLimit is the largest payload that is accepted, in bytes; 0 for no
-	// limit but MaxPacketSize. A larger one is acknowledged and dropped.
+	// limit but MaxPacketSize. A larger one is acknowledged and dropped, and a larger will refused.
 	MessageSizeLimit uint32
 	// MaxKeepAlive is the largest keep alive that a client may ask for, in seconds;
 	// 0 for no limit.

@@ -35,6 +35,12 @@ func (o SubscribeOptions) NoLocal() bool { return o&optionNoLocal != 0 }
 // RetainAsPublished reports whether forwarded messages keep their RETAIN flag.
 func (o SubscribeOptions) RetainAsPublished() bool { return o&optionRetainAsPublished != 0 }
 
+// Bridged returns the options with no local and retain as published: what a subscription of a client
+// with the bridge bit means, which could not ask for them before 5.0; see [Connect].
+func (o SubscribeOptions) Bridged() SubscribeOptions {
+	return o | optionNoLocal | optionRetainAsPublished
+}
+
 // RetainHandling returns when retained messages are sent: 0 at each subscribe, 1 if
 // the subscription is new, 2 never.
 func (o SubscribeOptions) RetainHandling() byte { return byte(o & optionRetainHandling >> 4) }
