@@ -192,7 +192,8 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 	now := time.Now()
 	if sub.ref == 0 || c.expiry == 0 {
 		b.publishWill(w)
-		b.removeSession(sub)
+		b.removeSession(sub, c)
+		b.bequeath(0, c.orphans(), func() {})
 		return
 	}
 	if w != nil && (w.Delay == 0 || b.isClosed()) {
@@ -213,8 +214,19 @@ func (b *Broker) leave(sub *subscriber, c *conn) {
 	bt := b.newBatch()
 	defer bt.finish(nil)
 	c.keepRest(bt, retained)
+	c.markSent(bt)
 	bt.stage().Detach(sub.ref, now, c.expiry, willAt)
 	b.timers.set(sub, sub.away.next())
+}
+
+// markSent tells the store how far the queue was sent to an ended connection: what others have
+// staged of that may come too late.
+func (c *conn) markSent(bt *batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cursor > 0 {
+		bt.stage().SetSent(c.sub.ref, c.cursor)
+	}
 }
 
 // next is when the offline session has something due: its will or its end.
@@ -242,12 +254,16 @@ func (b *Broker) endSession(sub *subscriber) {
 	}
 }
 
-// removeSession is endSession, and removes it from the store.
-func (b *Broker) removeSession(sub *subscriber) {
+// removeSession is endSession, and removes it from the store. c is the connection that it ends
+// with, if it does.
+func (b *Broker) removeSession(sub *subscriber, c *conn) {
 	b.endSession(sub)
 	if sub.ref != 0 {
 		bt := b.newBatch()
 		defer bt.finish(nil)
+		if c != nil {
+			c.markSent(bt)
+		}
 		bt.stage().Remove(sub.ref)
 	}
 }
@@ -265,7 +281,7 @@ func (b *Broker) expire(sub *subscriber) {
 	now := time.Now()
 	if sub.expired(now) {
 		b.counters.expired.Add(1)
-		b.removeSession(sub)
+		b.removeSession(sub, nil)
 		return
 	}
 	if w := sub.away.will; w != nil && !now.Before(w.At) {

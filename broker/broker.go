@@ -22,7 +22,8 @@
 // where a layer such as TLS lies between, the goroutine parks in reads and runs the protocol on what it reads. Either way one owner at a time
 // reads a connection, and Shutdown waits for its end. Other goroutines exist only while its socket is full (drain), while it is held up by a store or ends, or while an
 // enhanced re-authentication runs.
-// The broker has three more: one for keep alive, one for timers (session expiry, delayed wills), one that sweeps retained messages.
+// The broker has four more: one for keep alive, one for timers (session expiry, delayed wills), one that sweeps retained messages, and one that
+// passes on what ended sessions leave behind (heirs.go).
 //
 // # Locks
 //
@@ -61,6 +62,7 @@ type Broker struct {
 	searches chan struct{} // has room for who searches retained messages in drain
 	registry registry
 	timers   timers
+	heirs    heirs
 	wheel    keepAliveWheel
 	lobby    lobby
 	engine   engine
@@ -100,11 +102,14 @@ func New(o Options) (*Broker, error) {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.registry.init()
 	b.timers.init()
+	b.heirs.init()
 	b.wheel.init()
-	if err := b.store.Start(b.wake, store.Recovery{Now: time.Now(), Session: b.recoverSession, Retained: b.recoverRetained}); err != nil {
+	r := store.Recovery{Now: time.Now(), Session: b.recoverSession, Retained: b.recoverRetained, Orphaned: b.bequeath}
+	if err := b.store.Start(b.wake, r); err != nil {
 		return nil, err
 	}
-	b.wg.Add(3)
+	b.wg.Add(4)
+	go b.runHeirs()
 	go b.runTimers()
 	go b.runKeepAlive()
 	go b.sweepRetained()
@@ -252,6 +257,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		}
 		<-done
 	}
+	b.passOnAll() // of sessions that have ended with this
 	b.engine.close()
 	return b.store.Close()
 }

@@ -152,7 +152,9 @@ func (cm *commit) release(bt *batch) {
 	}
 }
 
-// tellDrops counts and tells of what the store has dropped. A panic of the hook must not keep the acknowledgements, nor end the store's goroutine.
+// tellDrops counts and tells of what the store has dropped, and has passed on what came to a shared
+// subscription when its session had ended meanwhile. A panic of the hook must not keep the
+// acknowledgements, nor end the store's goroutine.
 func (cm *commit) tellDrops() {
 	defer func() {
 		if v := recover(); v != nil {
@@ -164,8 +166,11 @@ func (cm *commit) tellDrops() {
 		}
 	}()
 	for i := range cm.tx.Commands {
-		if cmd := &cm.tx.Commands[i]; cmd.Dropped {
+		switch cmd := &cm.tx.Commands[i]; {
+		case cmd.Dropped:
 			drop(cm.b, "", DropQueueFull, cmd.Delivery.Message.Topic)
+		case cmd.Void && cmd.Delivery.Group != "":
+			cm.b.bequeath(0, []store.Delivery{cmd.Delivery}, func() {})
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	}
 	if d.QoS > 0 {
 		binary.BigEndian.PutUint16(f.p[f.id:], d.PacketID)
-		c.sess.Sent(d, len(bt.message.payload), store.Sent)
+		c.sent(bt, d, len(bt.message.payload))
 	}
 	whole := len(f.p) == f.size
 	if out := c.output(); !whole || out.size > 0 && out.shares(len(bt.message.payload)) {
@@ -118,6 +118,23 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 		c.tellFrame(append(f.p[:f.head:f.head], bt.message.payload...))
 	}
 	return delivered
+}
+
+// sent notes that d, of bt.message or of its own, is in flight. c.mu is held.
+func (c *conn) sent(bt *batch, d *store.Delivery, size int) {
+	c.sess.Sent(d, size, store.Sent)
+	if d.Group == "" || d.QoS != 1 || c.sub.ref != 0 {
+		return
+	}
+	if d.Message == nil {
+		d.Message = bt.message.stored
+	}
+	if d.Message != nil {
+		c.sess.Keep(d, nil, nil)
+		return
+	}
+	m := bt.message.lent(bt.now)
+	c.sess.Keep(d, &m, bt.message.topic)
 }
 
 // tellFrame reports an encoded PUBLISH to the Sent event.
@@ -139,7 +156,7 @@ func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 		c.alias(p)
 	}
 	if d.QoS > 0 {
-		c.sess.Sent(d, len(p.Payload), store.Sent)
+		c.sent(bt, d, len(p.Payload))
 	}
 	bt.publishTo(c, p)
 	bt.sent++

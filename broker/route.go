@@ -32,15 +32,22 @@ func (m *message) kept(now time.Time) *store.Message {
 		body := make([]byte, 0, len(m.payload)+len(m.forwarded))
 		body = append(append(body, m.payload...), m.forwarded...)
 		n := len(m.payload)
-		m.stored = &store.Message{
-			Topic: string(m.topic), Payload: body[:n:n], Properties: body[n:],
-			ClientID: m.clientID, Username: m.username, Listener: m.listener, QoS: m.qos, Retain: m.retain,
-		}
-		if m.hasExpiry {
-			m.stored.Expires = now.Add(time.Duration(m.expiry) * time.Second)
-		}
+		s := m.lent(now)
+		s.Topic, s.Payload, s.Properties = string(m.topic), body[:n:n], body[n:]
+		m.stored = &s
 	}
 	return m.stored
+}
+
+// lent returns the message, but for its topic, as long as its slices are valid.
+func (m *message) lent(now time.Time) store.Message {
+	s := store.Message{
+		Payload: m.payload, Properties: m.forwarded, ClientID: m.clientID, Username: m.username, Listener: m.listener, QoS: m.qos, Retain: m.retain,
+	}
+	if m.hasExpiry {
+		s.Expires = now.Add(time.Duration(m.expiry) * time.Second)
+	}
+	return s
 }
 
 // use makes a kept message the one that is routed.
@@ -170,7 +177,7 @@ func (b *Broker) share(bt *batch, g *topic.Group[*subscriber]) (members bool) {
 			if s.Key.conn.Load() != nil != connected {
 				return false
 			}
-			fate := b.offer(bt, &s, true)
+			fate := b.offer(bt, &s, g.Shared())
 			if fate < dropCauses {
 				lost, loser = fate, s.Key.clientID()
 			}
@@ -188,15 +195,16 @@ func (b *Broker) share(bt *batch, g *topic.Group[*subscriber]) (members bool) {
 
 // deliver gives one subscription its copy of bt.message.
 func (b *Broker) deliver(bt *batch, s *topic.Subscription[*subscriber]) {
-	if fate := b.offer(bt, s, false); fate < dropCauses {
+	if fate := b.offer(bt, s, ""); fate < dropCauses {
 		drop(b, s.Key.clientID(), fate, bt.message.topic)
 	}
 }
 
-// offer gives one subscription its copy of bt.message, or says why it does not get it. choice says
-// that somebody else can have it instead: then what could only be dropped later is not taken.
+// offer gives one subscription its copy of bt.message, or says why it does not get it. group is
+// the shared subscription by which it comes, if it does: then somebody else can have it instead, and
+// what could only be dropped later is not taken.
 // [MQTT-3.1.2-5, MQTT-4.5.0-1, MQTT-4.6.0-5, -6, MQTT-4.8.2-3]
-func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], choice bool) DropCause {
+func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], group string) DropCause {
 	m, sub, o := &bt.message, s.Key, mqtt.SubscribeOptions(s.Options)
 	if o.NoLocal() && sub == m.from {
 		return skipped // [MQTT-3.8.3-3]
@@ -205,8 +213,8 @@ func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], choice boo
 	if bt.o.UpgradeOutgoingQoS {
 		qos = o.QoS()
 	}
-	d := store.Delivery{QoS: qos, SubscriptionID: s.ID, Retain: m.retain && o.RetainAsPublished()} // [MQTT-3.3.1-12, -13]
-	c := sub.conn.Load()
+	d := store.Delivery{Group: group, QoS: qos, SubscriptionID: s.ID, Retain: m.retain && o.RetainAsPublished()} // [MQTT-3.3.1-12, -13]
+	c, choice := sub.conn.Load(), group != ""
 	stored := sub.ref != 0 && (qos > 0 || c == nil && bt.o.QueueQoS0)
 	switch {
 	case c == nil:

@@ -76,6 +76,13 @@ type Recovery struct {
 	Now      time.Time // from when a session counts as detached whose connection the last process's end has cut
 	Session  func(Session) error
 	Retained func(*Message) error
+	// Orphaned is given, in parts and in order, what an ended session had in its queue of shared
+	// subscriptions, at the start what is left of that from before, and from then on whatever a
+	// session leaves behind: it may be called at any time after Start has begun, from any goroutine,
+	// without locks, and must not wait. When each delivery that was told is in a transaction that was
+	// given to Commit, with a Forget, done must be called; then come the next ones. A store that keeps
+	// nothing needs neither. nil: they end with their session.
+	Orphaned func(ref Ref, ds []Delivery, done func())
 }
 
 // Attach is a request for the session of a client.
@@ -167,6 +174,7 @@ const (
 type Delivery struct {
 	Ordinal        uint64 // its place in the session's queue, from 1 without gaps; the store assigns it
 	Message        *Message
+	Group          string // the shared subscription that it comes by, as it was subscribed; empty: by none
 	SubscriptionID uint32
 	PacketID       uint16 // from 1, in the order of ordinals, again from 1 after 65535; the store assigns it; 0 at QoS 0
 	QoS            byte

@@ -19,12 +19,14 @@ const (
 	Detach                    // the connection has ended: At, Expiry, WillAt (zero: the will is dropped or published)
 	ClearWill                 // the will was published or is not to be
 	Remove                    // the session ends, with all that it holds
+	Forget                    // the delivery Ordinal of an ended session, which Recovery.Orphaned was given, is done with
 )
 
 // Command is one change. Which fields count depends on Op.
 type Command struct {
 	Op           Op
 	Dropped      bool   // result of Enqueue: the queue was full
+	Void         bool   // result of Enqueue: there is no such session (any more)
 	PacketID     uint16 // Receive, Release
 	Expiry       uint32 // Detach, seconds
 	Ref          Ref
@@ -113,3 +115,6 @@ func (tx *Tx) ClearWill(ref Ref) { tx.add(ClearWill, ref) }
 
 // Remove stages the end of the session.
 func (tx *Tx) Remove(ref Ref) { tx.add(Remove, ref) }
+
+// Forget stages that a delivery of an ended session was given to somebody else, or to nobody.
+func (tx *Tx) Forget(ref Ref, ordinal uint64) { tx.add(Forget, ref).Ordinal = ordinal }

@@ -33,6 +33,7 @@ const indexFrom = 32
 
 // A target is a filter taken apart.
 type target struct {
+	whole  string
 	group  string // "" if the subscription is not shared
 	rest   string
 	shared bool
@@ -40,7 +41,7 @@ type target struct {
 
 func splitTarget(filter string) target {
 	group, rest, shared := SplitShare(filter)
-	return target{group, rest, shared}
+	return target{filter, group, rest, shared}
 }
 
 func newEntry[K comparable](t target, s Subscription[K]) entry[K] {
@@ -111,6 +112,17 @@ func (e *entry[K]) get(t target, key K) (s Subscription[K], ok bool) {
 		return m.subs[i], true
 	}
 	return s, false
+}
+
+// group returns the group of a shared subscription, nil if there is none.
+func (e *entry[K]) group(t target) *Group[K] {
+	if e.many == nil {
+		return nil
+	}
+	if i, ok := e.many.group(t.group); ok {
+		return e.many.groups[i]
+	}
+	return nil
 }
 
 // appendTo adds what is subscribed to m.
@@ -187,7 +199,7 @@ func (s *set[K]) group(name string) (int, bool) {
 func (s *set[K]) join(t target, sub Subscription[K]) bool {
 	i, ok := s.group(t.group)
 	if !ok {
-		s.groups = slices.Insert(s.groups, i, &Group[K]{name: t.group, filter: t.rest})
+		s.groups = slices.Insert(s.groups, i, &Group[K]{name: t.group, filter: t.rest, shared: t.whole})
 	}
 	return s.groups[i].join(sub)
 }

@@ -8,6 +8,7 @@ import "sync"
 type Group[K comparable] struct {
 	name   string
 	filter string
+	shared string // "$share/" name "/" filter
 
 	mu   sync.Mutex
 	ring *member[K] // whose turn it is; nil when the group is empty
@@ -26,6 +27,9 @@ func (g *Group[K]) Name() string { return g.name }
 
 // Filter returns the topic filter, without "$share/" and the share name.
 func (g *Group[K]) Filter() string { return g.filter }
+
+// Shared returns the whole shared subscription: "$share/", the share name, "/" and the filter.
+func (g *Group[K]) Shared() string { return g.shared }
 
 // Len returns the number of members.
 func (g *Group[K]) Len() int {

@@ -205,3 +205,25 @@ func TestPickFindsTheOnlyWillingMember(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestGroupIsFoundByItsSharedSubscription(t *testing.T) {
+	t.Parallel()
+	ix := NewIndex[string]()
+	for _, filter := range []string{"a/b", "a/+/#"} {
+		shared := "$share/g/" + filter
+		if ix.Group(shared) != nil {
+			t.Errorf("%s is there without a member", shared)
+		}
+		ix.Subscribe(filter, Subscription[string]{Key: "other"})
+		ix.Subscribe("$share/h/"+filter, Subscription[string]{Key: "other"})
+		ix.Subscribe(shared, Subscription[string]{Key: "c"})
+		g := ix.Group(shared)
+		if g == nil || g.Shared() != shared || g.Len() != 1 {
+			t.Fatalf("%s: %+v", shared, g)
+		}
+		ix.Unsubscribe(shared, "c")
+		if ix.Group(shared) != nil || ix.Group(filter) != nil {
+			t.Errorf("%s is there after its last member", shared)
+		}
+	}
+}

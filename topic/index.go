@@ -121,6 +121,29 @@ func (ix *Index[K]) Get(filter string, key K) (s Subscription[K], ok bool) {
 	return s, false
 }
 
+// Group returns the group of a shared subscription, nil if it has no member.
+func (ix *Index[K]) Group(shared string) *Group[K] {
+	to := splitTarget(shared)
+	if !to.shared {
+		return nil
+	}
+	if hasWildcard(to.rest) {
+		ix.wildMu.RLock()
+		defer ix.wildMu.RUnlock()
+		if e := ix.wild.find(to.rest); e != nil {
+			return e.group(to)
+		}
+		return nil
+	}
+	sh := &ix.exact[maphash.String(ix.seed, to.rest)%shards]
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if e, found := sh.filters.m[to.rest]; found {
+		return e.group(to)
+	}
+	return nil
+}
+
 // Match appends the subscriptions and the groups of all filters that match name to
 // m, in no particular order. It allocates only to enlarge m. It does not keep name.
 func (ix *Index[K]) Match(name []byte, m *Matches[K]) {

@@ -124,6 +124,13 @@ func (s *Store) applyTx(g *group, tx *store.Tx) error {
 			i += n - 1
 			continue
 		}
+		if c.Op == store.Forget {
+			if err := s.forget(g.batch, c.Ref, c.Ordinal); err != nil {
+				return err
+			}
+			g.sync = g.sync || tx.Wait
+			continue
+		}
 		sess := s.byRef[c.Ref]
 		if sess == nil {
 			continue
@@ -172,7 +179,7 @@ func (s *Store) apply(g *group, sess *session, c *store.Command) error {
 		return s.writeSession(g.batch, sess)
 	case store.Remove:
 		return s.remove(g, sess)
-	case store.Enqueue, store.Retain: // not here
+	case store.Enqueue, store.Retain, store.Forget: // not here
 	}
 	return nil
 }
@@ -215,7 +222,12 @@ func (s *Store) remove(g *group, sess *session) error {
 		g.effects = append(g.effects, effect{kind: detached, box: sess.box})
 	}
 	if sess.may || sess.box == nil || len(sess.received) > 0 {
-		if err := g.batch.Set(refKey(s.scratch[0], kindGarbage, sess.ref), nil, nil); err != nil {
+		uncertain := sess.uncertain
+		if sess.crashed && sess.box == nil {
+			uncertain = math.MaxUint64 // whatever there is
+		}
+		s.scratch[1] = binary.AppendUvarint(s.scratch[1][:0], uncertain)
+		if err := g.batch.Set(refKey(s.scratch[0], kindGarbage, sess.ref), s.scratch[1], nil); err != nil {
 			return err
 		}
 		g.garbage = true
@@ -234,6 +246,7 @@ func (s *Store) enqueue(g *group, cs []store.Command) (n int, err error) {
 		n++
 		sess := s.byRef[c.Ref]
 		if sess == nil {
+			c.Void = true
 			continue
 		}
 		box, err := s.box(sess)
@@ -254,7 +267,7 @@ func (s *Store) enqueue(g *group, cs []store.Command) (n int, err error) {
 		taken++
 		d := &c.Delivery
 		g.effects = append(g.effects, effect{kind: arrived, box: box, entry: entry{
-			ordinal: box.last, total: box.total, message: m, subID: d.SubscriptionID, id: box.lastID, qos: d.QoS, retain: d.Retain,
+			ordinal: box.last, total: box.total, message: m, group: d.Group, subID: d.SubscriptionID, id: box.lastID, qos: d.QoS, retain: d.Retain,
 		}})
 	}
 	return n, s.writeEntries(g, g.effects[len(g.effects)-taken:], m)
@@ -391,4 +404,21 @@ func deleteEntry(b *pebble.Batch, ref store.Ref, e *entry) error {
 		}
 	}
 	return b.SingleDelete(entryKey(key[:], kindEntry, ref, e.ordinal), nil)
+}
+
+// forget deletes an entry of an ended session.
+func (s *Store) forget(b *pebble.Batch, ref store.Ref, ordinal uint64) error {
+	key := entryKey(nil, kindEntry, ref, ordinal)
+	v, err := s.get(key)
+	if err != nil || v == nil {
+		return err
+	}
+	e, err := decodeEntry(ordinal, v, false)
+	if err != nil {
+		return damaged(key, err)
+	}
+	if err := deleteEntry(b, ref, &e); err != nil {
+		return err
+	}
+	return s.dropBody(b, e.body, 1)
 }

@@ -121,6 +121,7 @@ type entry struct {
 	total   uint64         // bytes of all messages up to this one since the queue began
 	body    uint64         // number of the message's body if others refer to it, too; 0: it lies in the entry
 	message *store.Message // nil: handed out, and not needed any more
+	group   string         // as in store.Delivery
 	subID   uint32
 	id      uint16 // the packet id given out last: at QoS 0 an earlier entry's
 	qos     byte
@@ -129,7 +130,11 @@ type entry struct {
 	settled bool
 }
 
-const flagShared = 1 << 3
+// Flags of an entry beside flagRetain. Entries without flagGroup are as they were before there was one.
+const (
+	flagShared = 1 << 3 // of a body
+	flagGroup  = 1 << 4
+)
 
 func appendEntry(b []byte, e *entry) []byte {
 	flags := e.qos
@@ -139,9 +144,15 @@ func appendEntry(b []byte, e *entry) []byte {
 	if e.body != 0 {
 		flags |= flagShared
 	}
+	if e.group != "" {
+		flags |= flagGroup
+	}
 	b = binary.AppendUvarint(append(b, flags), uint64(e.id))
 	b = binary.AppendUvarint(b, uint64(e.subID))
 	b = binary.AppendUvarint(b, e.total)
+	if e.group != "" {
+		b = append(binary.AppendUvarint(b, uint64(len(e.group))), e.group...)
+	}
 	if e.body != 0 {
 		return binary.AppendUvarint(b, e.body)
 	}
@@ -154,6 +165,9 @@ func decodeEntry(ordinal uint64, p []byte, withMessage bool) (entry, error) {
 	flags := d.byte()
 	e := entry{ordinal: ordinal, qos: flags & 3, retain: flags&flagRetain != 0}
 	e.id, e.subID, e.total = uint16(d.uint()), uint32(d.uint()), d.uint()
+	if flags&flagGroup != 0 {
+		e.group = string(d.bytes(d.uint()))
+	}
 	switch {
 	case flags&flagShared != 0:
 		e.body = d.uint()

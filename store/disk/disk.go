@@ -105,10 +105,11 @@ type Store struct {
 
 	boxes    table
 	wake     func([]any)
-	work     pipe[work]    // to the committer
-	groups   chan *group   // to the completer
-	reads    pipe[read]    // to the readers
-	garbage  chan struct{} // some session has left something behind
+	orphaned func(store.Ref, []store.Delivery, func()) // store.Recovery.Orphaned
+	work     pipe[work]                                // to the committer
+	groups   chan *group                               // to the completer
+	reads    pipe[read]                                // to the readers
+	garbage  chan struct{}                             // some session has left something behind
 	stop     chan struct{}
 	stopOnce sync.Once
 	tasks    sync.WaitGroup // committer and completer
@@ -224,7 +225,7 @@ func (s *Store) get(key []byte) ([]byte, error) {
 
 // Start implements store.Store.
 func (s *Store) Start(wake func([]any), r store.Recovery) error {
-	s.wake = wake
+	s.wake, s.orphaned = wake, r.Orphaned
 	if err := s.recover(r); err != nil {
 		return fmt.Errorf("store: %s: %w", s.dir, err)
 	}

@@ -19,11 +19,12 @@ const (
 	kindReleased     = 'L' // ref, ordinal: PUBREC came for it
 	kindBody         = 'B' // number: a message that several entries refer to
 	kindRetained     = 'R' // topic
-	kindGarbage      = 'G' // ref: ended, but not all that it held is deleted
+	kindGarbage      = 'G' // ref: ended, but not all that it held is deleted; up to which ordinal deliveries may have been sent without a trace
 )
 
-// ofSession are the kinds that the garbage of a session may consist of.
-var ofSession = [...]byte{kindSubscription, kindReceived, kindProgress, kindEntry, kindReleased}
+// ofSession are the kinds that the garbage of a session may consist of. How far its queue was sent is
+// known as long as something of that is there.
+var ofSession = [...]byte{kindEntry, kindSubscription, kindReceived, kindProgress, kindReleased}
 
 const (
 	refSize   = 1 + 8

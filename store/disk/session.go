@@ -189,7 +189,7 @@ func (b *mailbox) wants() bool {
 
 func (b *mailbox) delivery(e *entry) store.Delivery {
 	d := store.Delivery{
-		Ordinal: e.ordinal, Message: e.message, SubscriptionID: e.subID, QoS: e.qos, Retain: e.retain, State: e.state,
+		Ordinal: e.ordinal, Message: e.message, Group: e.group, SubscriptionID: e.subID, QoS: e.qos, Retain: e.retain, State: e.state,
 		Uncertain: e.state == store.Queued && e.ordinal <= b.uncertain,
 	}
 	if e.qos > 0 {

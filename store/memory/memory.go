@@ -19,6 +19,7 @@ const shards = 64
 // Store implements store.Store.
 type Store struct {
 	wake   func([]any)
+	orphan func(store.Ref, []store.Delivery, func())
 	seed   maphash.Seed
 	closed atomic.Bool
 	shards [shards]shard
@@ -45,9 +46,16 @@ func New() *Store {
 }
 
 // Start implements store.Store; there is nothing to recover.
-func (s *Store) Start(wake func([]any), _ store.Recovery) error {
-	s.wake = wake
+func (s *Store) Start(wake func([]any), r store.Recovery) error {
+	s.wake, s.orphan = wake, r.Orphaned
 	return nil
+}
+
+// orphaned hands over what a session has left behind, which nobody else has any more.
+func (s *Store) orphaned(old *session) {
+	if old != nil && old.grouped && s.orphan != nil {
+		s.orphan(old.ref, old.queue[old.head:], func() {})
+	}
 }
 
 // Full implements store.Store: memory is bounded elsewhere.
@@ -67,28 +75,31 @@ func (s *Store) Attach(a store.Attach, done func(store.Attached, error)) {
 	}
 	key := store.Key(a.ClientID, a.MountPoint)
 	n := maphash.String(s.seed, key) % shards
-	done(s.shards[n].attach(n, key, a), nil)
+	at, ended := s.shards[n].attach(n, key, a)
+	s.orphaned(ended)
+	done(at, nil)
 }
 
-func (sh *shard) attach(n uint64, key string, a store.Attach) store.Attached {
+// attach also returns the session that ended with that, nil: there was none.
+func (sh *shard) attach(n uint64, key string, a store.Attach) (at store.Attached, ended *session) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	old := sh.byKey[key]
 	if old != nil && (a.Clean || old.expired(a.Now)) {
 		sh.remove(old)
-		old = nil
+		old, ended = nil, old
 	}
 	if old != nil {
 		old.owner, old.expires, old.wakeable = a.Owner, time.Time{}, true
-		return store.Attached{Ref: old.ref, Present: true, Received: old.receivedIDs()}
+		return store.Attached{Ref: old.ref, Present: true, Received: old.receivedIDs()}, nil
 	}
 	if !a.Keep {
-		return store.Attached{}
+		return store.Attached{}, ended
 	}
 	sh.last++
 	sess := &session{key: key, ref: store.Ref(sh.last*shards + n), owner: a.Owner, wakeable: true}
 	sh.byKey[key], sh.byRef[sess.ref] = sess, sess
-	return store.Attached{Ref: sess.ref}
+	return store.Attached{Ref: sess.ref}, ended
 }
 
 func (sh *shard) remove(sess *session) {
@@ -111,15 +122,19 @@ func (s *Store) Commit(tx *store.Tx) {
 		}
 		sh := &s.shards[c.Ref%shards]
 		sh.mu.Lock()
-		if sess := sh.byRef[c.Ref]; sess != nil {
-			if sess.apply(c) {
-				tx.Owners = append(tx.Owners, sess.owner)
-			}
-			if c.Op == store.Remove {
-				sh.remove(sess)
-			}
+		sess := sh.byRef[c.Ref]
+		switch {
+		case sess == nil:
+			c.Void = c.Op == store.Enqueue
+		case c.Op == store.Remove:
+			sh.remove(sess)
+		case sess.apply(c):
+			tx.Owners = append(tx.Owners, sess.owner)
 		}
 		sh.mu.Unlock()
+		if c.Op == store.Remove {
+			s.orphaned(sess)
+		}
 	}
 	if len(tx.Owners) > 0 {
 		s.wake(tx.Owners)

@@ -19,6 +19,7 @@ type session struct {
 	// wakeable is whether the owner has seen all there was: set by a Next that
 	// returned less than it could, cleared when the owner is woken.
 	wakeable bool
+	grouped  bool // something of a shared subscription was in the queue
 
 	queue    []store.Delivery
 	head     int    // queue[:head] is settled and gone
@@ -67,7 +68,7 @@ func (s *session) apply(c *store.Command) (wake bool) {
 		if c.Expiry != store.ExpiryNever {
 			s.expires = c.At.Add(time.Duration(c.Expiry) * time.Second)
 		}
-	case store.Subscribe, store.Unsubscribe, store.ClearWill, store.Retain, store.Remove:
+	case store.Subscribe, store.Unsubscribe, store.ClearWill, store.Retain, store.Remove, store.Forget:
 		// Only asked for after a restart, which nothing here survives; Remove is the shard's.
 	}
 	return false
@@ -88,6 +89,7 @@ func (s *session) enqueue(c *store.Command) (wake bool) {
 		d.PacketID = s.lastID
 	}
 	s.queue = append(s.queue, d)
+	s.grouped = s.grouped || d.Group != ""
 	s.waiting++
 	s.bytes += size
 	wake = s.owner != nil && s.wakeable

@@ -27,6 +27,8 @@ func RunPersistent(t *testing.T, machine func() Machine) {
 		"EverythingSurvivesPowerCut": func(t *testing.T, m Machine) { testSurvives(t, m, cut) },
 		"NothingOfARemovedSession":   testRemovedIsGone,
 		"MaybeSentAfterCrash":        testUncertain,
+		"OrphansSurvive":             testOrphansSurvive,
+		"OrphansInDoubt":             testOrphansInDoubt,
 		"CrashAtAnyMoment":           testCrashes,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, machine()) })

@@ -40,6 +40,11 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 			test(t, f)
 		})
 	}
+	t.Run("Orphans", func(t *testing.T) {
+		f, _ := newFixture(t, open(t))
+		defer f.store.Close()
+		testOrphans(t, f)
+	})
 }
 
 // start is the time at which the tests of the suite begin.

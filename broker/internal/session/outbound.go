@@ -35,6 +35,9 @@ type used struct {
 	queuedBytes int64
 
 	aliases []string // by alias-1
+
+	kept  map[uint16]*kept // by packet id, see Keep
+	spare []*kept          // for use again
 }
 
 // use returns used, which there is from now on.
@@ -158,6 +161,7 @@ func (u *used) find(id uint16) *flight {
 }
 
 func (u *used) done(f *flight) {
+	u.unkeep(f.id)
 	f.state = store.Queued
 	u.count--
 	u.bytes -= int64(f.size)
