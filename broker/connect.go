@@ -331,11 +331,19 @@ func (c *conn) assignID(p *mqtt.Connect, connack *mqtt.Connack) error {
 	if p.Version == mqtt.V31 || c.lo.RefuseEmptyClientID || p.Version == mqtt.V311 && !p.CleanStart {
 		return errEmptyID
 	}
-	c.client.ID = c.lo.AutoIDPrefix + strings.ToLower(rand.Text())
+	c.client.ID = c.lo.AutoIDPrefix + uuid()
 	if p.Version == mqtt.V5 {
 		connack.Properties.SetAssignedClientID(c.client.ID) // [MQTT-3.1.3-7]
 	}
 	return nil
+}
+
+// uuid returns a random UUID (version 4 of RFC 9562) in capital letters, as Mosquitto writes them.
+func uuid() string {
+	var p [16]byte
+	_, _ = rand.Read(p[:]) // it never fails
+	p[6], p[8] = p[6]&0x0F|0x40, p[8]&0x3F|0x80
+	return fmt.Sprintf("%X-%X-%X-%X-%X", p[:4], p[4:6], p[6:8], p[8:10], p[10:])
 }
 
 // setKeepAlive settles the keep alive. A v5 client is told the maximum if it asks for more [MQTT-3.1.2-21]; no keep alive

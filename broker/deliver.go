@@ -100,6 +100,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	}
 	f := bt.frame(c.version, d)
 	if f.size > int(c.maxPacket) {
+		c.sess.Skip(d)
 		return DropTooLarge
 	}
 	if d.QoS > 0 {
@@ -150,6 +151,7 @@ func (c *conn) tellFrame(frame []byte) {
 func (c *conn) transmit(bt *batch, d *store.Delivery) bool {
 	p := &bt.out
 	if !c.address(p, d) {
+		c.sess.Skip(d)
 		return false
 	}
 	if c.version == mqtt.V5 {
@@ -306,6 +308,7 @@ func (c *conn) forward(bt *batch, d *store.Delivery) bool {
 	m := d.Message
 	// [MQTT-3.3.2-5] only while delivery has not started.
 	if d.State == store.Queued && m.Expired(bt.now) {
+		c.sess.Skip(d)
 		drop(c.b, c.client.ID, DropExpired, m.Topic)
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -402,4 +403,22 @@ func TestRecoveredSessionsKeepTheirSubscriptions(t *testing.T) {
 	if n := b.Stats().SharedSubscriptions; n != 5 {
 		t.Errorf("%d subscriptions were recovered, want 5", n)
 	}
+}
+
+// TestAssignedClientIDIsAUUID has ids as Mosquitto makes them up.
+func TestAssignedClientIDIsAUUID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, l := serve(t, broker.Options{})
+		shape := regexp.MustCompile(`^auto-[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}$`)
+		_, one := connect(t, l, clean(""))
+		_, two := connect(t, l, clean(""))
+		for _, ack := range []*mqtt.Connack{one, two} {
+			if id := ack.Properties.AssignedClientID; !shape.Match(id) {
+				t.Errorf("%q", id)
+			}
+		}
+		if string(one.Properties.AssignedClientID) == string(two.Properties.AssignedClientID) {
+			t.Error("two clients got the same id")
+		}
+	})
 }

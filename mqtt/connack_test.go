@@ -18,8 +18,8 @@ var connackCases = []wireCase{
 	{name: "refused", versions: only5, wire: "20 03 00 87 00", packet: &Connack{Reason: NotAuthorized}},
 	{
 		name: "every property", versions: only5,
-		wire: "20 46 00 00 43 22 000a 25 00 12 0002 'id' 13 001e 15 0001 'm' 16 0001 'd' 11 0000000a 24 01" +
-			" 27 00001000 21 0014 28 00 29 01 2a 00 1a 0001 'r' 1c 0001 's' 1f 0002 'ok' 26 0001 'k' 0001 'v' 26 0000 0000",
+		wire: "20 46 00 00 43 13 001e 22 000a 12 0002 'id' 15 0001 'm' 16 0001 'd' 25 00 11 0000000a" +
+			" 27 00001000 21 0014 24 01 28 00 29 01 2a 00 1a 0001 'r' 1c 0001 's' 1f 0002 'ok' 26 0001 'k' 0001 'v' 26 0000 0000",
 		packet: &Connack{Properties: props(func(p *Properties) {
 			p.SetTopicAliasMaximum(10)
 			p.SetRetainAvailable(false)
@@ -53,7 +53,7 @@ func TestConnackWritesEveryReasonAsReturnCode(t *testing.T) {
 	want := map[ReasonCode]byte{
 		Success: 0, UnsupportedProtocolVersion: 1, ClientIdentifierNotValid: 2, BadUserNameOrPassword: 4,
 		BadAuthenticationMethod: 4, NotAuthorized: 5, Banned: 5, TopicNameInvalid: 5, RetainNotSupported: 5,
-		QoSNotSupported: 5,
+		QoSNotSupported: 5, PacketTooLarge: 5,
 	}
 	for r := range 256 {
 		code, ok := want[ReasonCode(r)]

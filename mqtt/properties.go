@@ -1,6 +1,9 @@
 package mqtt
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // UserProperty is a name and a value.
 type UserProperty struct{ Name, Value []byte }
@@ -47,7 +50,8 @@ const (
 // of identifiers except in CONNACK. A copy of a Properties shares the memory of its
 // slices, which the next Decode into the original reuses.
 type Properties struct {
-	set                     uint64 // bitmap by PropertyID
+	set                     uint64   // bitmap by PropertyID
+	order                   [4]place // of those that are forwarded and come once, as they were set
 	PayloadFormat           byte
 	RequestProblemInfo      byte
 	RequestResponseInfo     byte
@@ -80,11 +84,29 @@ type Properties struct {
 // Has reports whether the property is present.
 func (p *Properties) Has(id PropertyID) bool { return p.set&(1<<id) != 0 }
 
+// place is where a property stands that is forwarded.
+type place struct {
+	users uint32 // user properties before it
+	id    PropertyID
+}
+
+// places returns the part of order that is in use.
+func (p *Properties) places() []place { return p.order[:bits.OnesCount64(p.set&forwardedOnce)] }
+
 // Set marks the property as present; its field is then written by Append.
-func (p *Properties) Set(id PropertyID) { p.set |= 1 << id }
+func (p *Properties) Set(id PropertyID) {
+	if forwardedOnce&(1<<id) != 0 && !p.Has(id) {
+		p.order[len(p.places())] = place{users: uint32(len(p.User)), id: id}
+	}
+	p.set |= 1 << id
+}
 
 // Clear removes the property.
 func (p *Properties) Clear(id PropertyID) {
+	places := p.places()
+	if i := slices.IndexFunc(places, func(at place) bool { return at.id == id }); i >= 0 {
+		copy(places[i:], places[i+1:])
+	}
 	p.set &^= 1 << id
 	switch id {
 	case PropSubscriptionID:
@@ -110,10 +132,22 @@ func (p *Properties) Reset() {
 // AppendForwarded appends the wire form of those properties of a PUBLISH or a will
 // that a server forwards unchanged, without a length in front: payload format
 // [MQTT-3.3.2-4], content type [MQTT-3.3.2-20], response topic [MQTT-3.3.2-15],
-// correlation data [MQTT-3.3.2-16] and user properties in their order
-// [MQTT-3.3.2-17, MQTT-3.3.2-18].
+// correlation data [MQTT-3.3.2-16] and user properties
+// [MQTT-3.3.2-17, MQTT-3.3.2-18]. All of them are in the order in which they came, or were set.
 func (p *Properties) AppendForwarded(dst []byte) []byte {
-	return p.appendFields(dst, forwardedProperties)
+	users := p.User
+	if !p.Has(PropUser) {
+		users = nil
+	}
+	n := 0
+	for _, at := range p.places() {
+		if to := min(int(at.users), len(users)); to > n {
+			dst = appendUsers(dst, users[n:to])
+			n = to
+		}
+		dst = p.appendField(dst, at.id)
+	}
+	return appendUsers(dst, users[n:])
 }
 
 // DecodeForwarded reads the properties of a PUBLISH from what AppendForwarded appended. They point into src. On an error p is not to be used.
@@ -193,15 +227,16 @@ var allowedProperties = [16]uint64{
 const (
 	ackProperties       = 1<<PropReasonString | 1<<PropUser
 	messageProperties   = forwardedProperties | 1<<PropMessageExpiry
-	forwardedProperties = 1<<PropPayloadFormat | 1<<PropContentType | 1<<PropResponseTopic |
-		1<<PropCorrelationData | 1<<PropUser
+	forwardedOnce       = 1<<PropPayloadFormat | 1<<PropContentType | 1<<PropResponseTopic | 1<<PropCorrelationData
+	forwardedProperties = forwardedOnce | 1<<PropUser
 )
 
-// connackOrder is the order of CONNACK's properties. The specification gives none a
-// meaning, but clients tested with Mosquitto alone may know only its order.
+// connackOrder is the order of CONNACK's properties: Mosquitto's, and behind them those that it does
+// not send. The specification gives none a meaning, but clients tested with Mosquitto alone may know
+// only its order.
 var connackOrder = [...]PropertyID{
-	PropTopicAliasMaximum, PropRetainAvailable, PropAssignedClientID, PropServerKeepAlive, PropAuthMethod,
-	PropAuthData, PropSessionExpiry, PropMaximumQoS, PropMaximumPacketSize, PropReceiveMaximum,
+	PropServerKeepAlive, PropTopicAliasMaximum, PropAssignedClientID, PropAuthMethod, PropAuthData,
+	PropRetainAvailable, PropSessionExpiry, PropMaximumPacketSize, PropReceiveMaximum, PropMaximumQoS,
 	PropWildcardAvailable, PropSubscriptionIDAvailable, PropSharedAvailable, PropResponseInfo,
 	PropServerReference, PropReasonString, PropUser,
 }
@@ -366,10 +401,15 @@ func (p *Properties) appendField(dst []byte, id PropertyID) []byte {
 	case kindText, kindBinary:
 		dst = appendBinary(append(dst, byte(id)), *p.bytesField(id))
 	case kindPair:
-		for i := range p.User {
-			dst = appendBinary(append(dst, byte(id)), p.User[i].Name)
-			dst = appendBinary(dst, p.User[i].Value)
-		}
+		dst = appendUsers(dst, p.User)
+	}
+	return dst
+}
+
+func appendUsers(dst []byte, users []UserProperty) []byte {
+	for i := range users {
+		dst = appendBinary(append(dst, byte(PropUser)), users[i].Name)
+		dst = appendBinary(dst, users[i].Value)
 	}
 	return dst
 }

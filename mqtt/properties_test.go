@@ -167,3 +167,30 @@ func TestAppendForwardedSkipsTheRest(t *testing.T) {
 		t.Errorf("%x", got)
 	}
 }
+
+// TestForwardedKeepsTheOrder has user properties before, between and behind the others.
+func TestForwardedKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	const expiry = "02 00000009 "
+	order := "26 0001 'a' 0001 '1' 09 0002 'cd' 26 0001 'a' 0001 '2' 26 0001 'b' 0000 03 0001 't' 01 01 26 0001 'a' 0001 '3'"
+	var p Properties
+	if err := p.DecodeForwarded(wire(expiry + order)); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.AppendForwarded(nil); !bytes.Equal(got, wire(order)) {
+		t.Errorf("got %x, want %x", got, wire(order))
+	}
+	p.Clear(PropContentType)
+	p.SetContentType("t") // an interceptor's goes to the end
+	p.SetCorrelationData([]byte("CD"))
+	want := wire("26 0001 'a' 0001 '1' 09 0002 'CD' 26 0001 'a' 0001 '2' 26 0001 'b' 0000 01 01 26 0001 'a' 0001 '3' 03 0001 't'")
+	if got := p.AppendForwarded(nil); !bytes.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+	p.Clear(PropUser)
+	p.AddUser("c", "4")
+	want = wire("26 0001 'c' 0001 '4' 09 0002 'CD' 01 01 03 0001 't'")
+	if got := p.AppendForwarded(nil); !bytes.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+}

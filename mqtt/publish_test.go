@@ -78,13 +78,13 @@ func TestPublishWritesForwardedBehindProperties(t *testing.T) {
 		t.Fatal(err)
 	}
 	forwarded := in.Properties.AppendForwarded(nil)
-	if want := wire("01 01 03 0001 'c' 26 0001 'b' 0001 '1' 26 0001 'a' 0001 '2'"); !bytes.Equal(forwarded, want) {
+	if want := wire("26 0001 'b' 0001 '1' 03 0001 'c' 26 0001 'a' 0001 '2' 01 01"); !bytes.Equal(forwarded, want) {
 		t.Fatalf("AppendForwarded:\n got %x\nwant %x", forwarded, want)
 	}
 	out := &Publish{Topic: in.Topic, Payload: []byte("x"), Forwarded: forwarded}
 	out.Properties.SetMessageExpiry(50)
 	out.Properties.AddSubscriptionID(7)
-	want := wire("30 20 0001 't' 1b 02 00000032 0b 07 01 01 03 0001 'c' 26 0001 'b' 0001 '1' 26 0001 'a' 0001 '2' 'x'")
+	want := wire("30 20 0001 't' 1b 02 00000032 0b 07 26 0001 'b' 0001 '1' 03 0001 'c' 26 0001 'a' 0001 '2' 01 01 'x'")
 	if got := out.Append(nil, V5); !bytes.Equal(got, want) {
 		t.Errorf("5.0:\n got %x\nwant %x", got, want)
 	}

@@ -111,6 +111,14 @@ func (o *Outbound) Sent(d *store.Delivery, size int, state store.State) {
 	o.lastID = d.PacketID
 }
 
+// Skip uses up the packet id of a delivery that is dropped when its turn to be sent has come, as
+// Mosquitto does.
+func (o *Outbound) Skip(d *store.Delivery) {
+	if d.QoS > 0 {
+		o.lastID = d.PacketID
+	}
+}
+
 // Outcome is what an acknowledgement means.
 type Outcome struct {
 	Ordinal uint64
