@@ -6,9 +6,11 @@ import (
 	"bufio"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -79,18 +81,69 @@ func TestClientsRefuseAServerThatIsNotTheirs(t *testing.T) {
 	}
 }
 
-// An intermediate authority stands between the root, which clients know, and the server's certificate.
+// An intermediate authority stands between the root, which clients know, and the server's
+// certificate. Clients are sent the same chain as by Debian's mosquitto, wherever it is.
 func TestIntermediateAuthorityIsSent(t *testing.T) {
 	t.Parallel()
+	program := testenv.Program(t, "mosquitto", "mosquitto")
 	p := newPKI(t)
 	between := issue(t, p.dir, "between", p.ca, isAuthority)
 	server := issue(t, p.dir, "leaf", between, forServer)
-	chained, alone := testenv.FreePort(t), testenv.FreePort(t)
 	authorities := writeFile(t, filepath.Join(p.dir, "authorities"), slices.Concat(p.ca.text(), between.text()))
-	startBroker(t, "allow_anonymous true", listen(chained), "certfile "+server.chain(between), "keyfile "+server.pem,
-		listen(alone), "certfile "+server.file, "keyfile "+server.pem, "cafile "+authorities)
-	mosquitto(t, chained, p.trust()...).roundTrip()
-	mosquitto(t, alone, p.trust()...).roundTrip()
+	chained := server.chain(between)
+	files := [][]string{
+		{"certfile " + chained},
+		{"certfile " + server.file, "cafile " + authorities},
+		{"certfile " + server.file, "cafile " + between.file},
+		{"certfile " + chained, "cafile " + authorities},
+	}
+	ours, theirs := []string{"allow_anonymous true"}, []string{"allow_anonymous true", "user root"}
+	var ports, others []int
+	for _, lines := range files {
+		ports, others = append(ports, testenv.FreePort(t)), append(others, testenv.FreePort(t))
+		lines = append(lines, "keyfile "+server.pem)
+		ours = slices.Concat(ours, []string{listen(ports[len(ports)-1])}, lines)
+		theirs = slices.Concat(theirs, []string{listen(others[len(others)-1])}, lines)
+	}
+	startBroker(t, ours...)
+	startPeer(t, program, others, theirs)
+	for i, lines := range files {
+		mosquitto(t, ports[i], p.trust()...).roundTrip()
+		got, want := p.chainOf(t, ports[i]), p.chainOf(t, others[i])
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: sent %v, Mosquitto sends %v", lines, got, want)
+		}
+	}
+}
+
+// chainOf returns the names of the certificates that a broker sends.
+func (p *pki) chainOf(t *testing.T, port int) (names []string) {
+	c := p.dialTLS(t, port)
+	defer c.Close()
+	for _, cert := range c.ConnectionState().PeerCertificates {
+		names = append(names, cert.Subject.CommonName)
+	}
+	return names
+}
+
+// startPeer starts Debian's mosquitto, and waits until it listens on its ports.
+func startPeer(t *testing.T, program string, ports []int, lines []string) {
+	t.Helper()
+	conf := writeFile(t, filepath.Join(t.TempDir(), "mosquitto.conf"), []byte(strings.Join(lines, "\n")+"\n"))
+	cmd := exec.Command(program, "-c", conf)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for until := time.Now().Add(patience); len(ports) > 0; runtime.Gosched() {
+		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]))
+		if err == nil {
+			nc.Close()
+			ports = ports[1:]
+		} else if time.Now().After(until) {
+			t.Fatalf("mosquitto does not listen: %v", err)
+		}
+	}
 }
 
 func TestCiphersAreThoseOfTheFile(t *testing.T) {
