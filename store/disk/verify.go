@@ -20,7 +20,7 @@ var ErrDamaged = errors.New("the store is damaged")
 // Pebble ends a log at the first record that is not whole, as it must: a power cut leaves such an end. Damage in the middle would
 // look the same, and silently cost all that is behind it. Pebble tells the two apart by what later blocks of 32 KiB say was synced; here the
 // last block is looked at as well, and the list of tables, for which Pebble does not ask. What cannot be told is damage to the very last
-// record of a file.
+// record of a file, and to the one before if the last one was written at the moment when that was synced.
 
 // The layout of Pebble's records, as the package record describes it: checksum, length, kind, and in logs its number and how far it was
 // synced when the record was written.
