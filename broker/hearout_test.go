@@ -219,3 +219,37 @@ func TestIdleConnectionIsToldOfTakeover(t *testing.T) {
 		})
 	}
 }
+
+// exchange sends a packet and waits for the answer.
+func exchange(t *testing.T, nc net.Conn, p mqtt.Packet) {
+	t.Helper()
+	if _, err := nc.Write(p.Append(nil, mqtt.V5)); err != nil {
+		t.Fatal(err)
+	}
+	next(t, nc, new([]byte))
+}
+
+// next reads a packet. in is what has been read and not returned.
+func next(t *testing.T, nc net.Conn, in *[]byte) mqtt.Packet {
+	t.Helper()
+	for {
+		frame, rest, err := mqtt.Split(*in, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frame != nil {
+			*in = rest
+			p, err := mqtt.Decode(mqtt.V5, frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		buf := make([]byte, 4096)
+		n, err := nc.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*in = append(*in, buf[:n]...)
+	}
+}
