@@ -28,6 +28,7 @@ type backlog struct {
 	staged   bool   // messages are on their way into the store's queue
 	until    uint64 // the ordinal of the last one there: the next follow when it has been sent
 	full     bool   // the queue had no room: the client must take something first
+	takes    int    // how often it has
 	search   bool   // drain is to go on with a long search, and nobody else
 }
 
@@ -46,6 +47,7 @@ type stagedRetained struct {
 	c        *conn
 	cursor   *retainedCursor
 	serial   uint64 // cursor's: it may have begun anew
+	takes    int    // the backlog's
 	from, to int    // among the transaction's commands
 }
 
@@ -156,7 +158,7 @@ func (c *conn) sendRetained(bt *batch) {
 		clear(found)
 		if to := bt.commands(); to > from {
 			bl.staged = true
-			bt.commit.staged = append(bt.commit.staged, stagedRetained{c, cur, cur.serial, from, to})
+			bt.commit.staged = append(bt.commit.staged, stagedRetained{c, cur, cur.serial, bl.takes, from, to})
 		}
 		switch {
 		case !room && (bl.opening == 0 || bt.commands() == chunk):
@@ -242,7 +244,7 @@ func arrived(staged []stagedRetained, tx *store.Tx) {
 			cmd := &tx.Commands[i]
 			if cmd.Dropped && !back {
 				s.cursor.Back(cmd.Delivery.Message.Topic)
-				back, bl.full = true, true
+				back, bl.full = true, bl.takes == s.takes // else there may be room meanwhile
 			}
 			cmd.Dropped = false // it comes again
 			bl.until = max(bl.until, cmd.Ordinal)
@@ -255,6 +257,7 @@ func arrived(staged []stagedRetained, tx *store.Tx) {
 func (c *conn) taken() {
 	if bl := c.backlog(); bl != nil {
 		bl.full = false
+		bl.takes++
 	}
 }
 

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -271,4 +272,61 @@ func TestSubscribeAndUnsubscribeTogetherGetWhatIsRetained(t *testing.T) {
 	if n := b.Stats().RetainedPending; n != 0 {
 		t.Errorf("%d subscriptions wait", n)
 	}
+}
+
+// lateStore keeps the answers to transactions that drop something back until they are let go.
+type lateStore struct {
+	store.Store
+	late chan func()
+}
+
+func (s *lateStore) Commit(tx *store.Tx) {
+	done := tx.Done
+	tx.Done = func(err error) {
+		tx.Done = done
+		if slices.ContainsFunc(tx.Commands, func(c store.Command) bool { return c.Dropped }) {
+			s.late <- func() { done(err) }
+			return
+		}
+		done(err)
+	}
+	s.Store.Commit(tx)
+}
+
+// TestTheSearchGoesOnThoughTheQueueIsEmptyBeforeItIsKnownThatItWasFull has a client take all of its
+// queue before the answer of the store comes that there was no room.
+func TestTheSearchGoesOnThoughTheQueueIsEmptyBeforeItIsKnownThatItWasFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &lateStore{Store: memory.New(), late: make(chan func(), 1)}
+		_, l := serve(t, broker.Options{Store: s, Limits: broker.Limits{MaxQueuedMessages: 4, MaxInflight: 1}})
+		retain(t, l, 5)
+		sub, _ := connect(t, l, stored("sub"))
+		sub.send(subscribeAll(2, func(i int) string { return [...]string{"r/#", "live"}[i] }))
+		sub.read()
+		waits := sub.message() // and the next one is in the queue
+		pub, _ := connect(t, l, clean("pub"))
+		for range 3 {
+			_ = pub.publish("live", "x") // the queue is full
+		}
+		for _, want := range []string{"r/1/x", "live", "live", "live", "r/2/x"} {
+			sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: waits.PacketID})
+			if waits = sub.message(); string(waits.Topic) != want {
+				t.Fatalf("got %s, want %s", waits.Topic, want)
+			}
+		}
+		sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: waits.PacketID})
+		synctest.Wait()
+		(<-s.late)() // there was no room for r/3/x
+		synctest.Wait()
+		sub.send(&mqtt.Pingreq{}) // it would be answered first
+		for _, want := range []string{"r/3/x", "r/4/x"} {
+			if waits = sub.message(); string(waits.Topic) != want {
+				t.Errorf("got %s, want %s", waits.Topic, want)
+			}
+			if want == "r/3/x" {
+				sub.read() // PINGRESP
+			}
+			sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: waits.PacketID})
+		}
+	})
 }
