@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/uniomq/unio/broker/internal/session"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/topic"
 )
@@ -64,8 +65,10 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 		return err
 	}
 	p.Topic = c.mount(bt, p.Topic)
+	var digest uint64 // before an Interceptor changes p
 	if p.QoS == 2 {
-		duplicate, err := c.sess.Accept(p, int(c.owed.Load())+bt.owed)
+		digest = session.Digest(p)
+		duplicate, err := c.sess.Accept(p.PacketID, digest, int(c.owed.Load())+bt.owed)
 		if err != nil {
 			return err
 		}
@@ -91,7 +94,7 @@ func (c *conn) handlePublish(frame []byte, bt *batch) error {
 			code = mqtt.NoMatchingSubscribers
 		}
 	}
-	c.owe(bt, p, code)
+	c.owe(bt, p, digest, code)
 	return nil
 }
 
@@ -235,7 +238,7 @@ func (bt *batch) load(c *conn, p *mqtt.Publish) {
 // owe notes the acknowledgement of a PUBLISH. It leaves when the batch is committed. Before v5 a refusal
 // cannot be told, and is acknowledged [MQTT-3.3.5-2 in 3.1.1].
 // [MQTT-2.2.1-5, MQTT-2.3.1-6, MQTT-3.3.4-1, MQTT-4.3.2-2, -5, MQTT-4.3.3-8]
-func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
+func (c *conn) owe(bt *batch, p *mqtt.Publish, digest uint64, code mqtt.ReasonCode) {
 	switch p.QoS {
 	case 1:
 		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code, why: bt.because()})
@@ -246,11 +249,12 @@ func (c *conn) owe(bt *batch, p *mqtt.Publish, code mqtt.ReasonCode) {
 		}
 		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code, why: bt.because()})
 		if code.Failed() && c.version == mqtt.V5 {
-			return // [MQTT-4.3.3-9] the packet id is free again
+			c.free(bt, p.PacketID) // [MQTT-4.3.3-9] it is free again
+			return
 		}
-		c.sess.Receive(p.PacketID)
+		c.sess.Receive(p.PacketID, digest)
 		if c.sub.ref != 0 {
-			bt.stage().Receive(c.sub.ref, p.PacketID)
+			bt.stage().Receive(c.sub.ref, p.PacketID, digest)
 		}
 	}
 }
@@ -263,13 +267,18 @@ func (c *conn) handlePubrel(frame []byte, bt *batch) error {
 		return err
 	}
 	c.received(a)
-	if c.sess.Release(a.PacketID) && c.sub.ref != 0 {
-		bt.stage().Release(c.sub.ref, a.PacketID)
-	}
+	c.free(bt, a.PacketID)
 	// [MQTT-4.3.3-11] Success for an id that is not known, too, as in Mosquitto: its PUBCOMP was lost,
 	// and there are clients that take 0x92 for the failure of a message that was delivered.
 	bt.acks = append(bt.acks, ack{kind: mqtt.PUBCOMP, id: a.PacketID})
 	return nil
+}
+
+// free forgets the packet id of a QoS 2 message from the client, if there is one.
+func (c *conn) free(bt *batch, id uint16) {
+	if c.sess.Release(id) && c.sub.ref != 0 {
+		bt.stage().Release(c.sub.ref, id)
+	}
 }
 
 // handleAck takes what a client answers to a message that it was sent, and sends on what waited for that.

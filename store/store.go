@@ -102,9 +102,11 @@ const ExpiryNever = 0xFFFFFFFF
 
 // Attached is the answer to Attach.
 type Attached struct {
-	Ref      Ref      // zero: nothing is stored for this client
-	Present  bool     // an existing session was resumed
-	Received []uint16 // packet ids of QoS 2 messages received and not yet released
+	Ref     Ref  // zero: nothing is stored for this client
+	Present bool // an existing session was resumed
+	// Received are the QoS 2 messages received and not yet released: by packet id, what Tx.Receive was
+	// given as their digest. 0: it is not known.
+	Received map[uint16]uint64
 }
 
 // Session is a stored session as Start recovers it; its client is not connected.

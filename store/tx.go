@@ -29,6 +29,7 @@ type Command struct {
 	Void         bool   // result of Enqueue: there is no such session (any more)
 	PacketID     uint16 // Receive, Release
 	Expiry       uint32 // Detach, seconds
+	Digest       uint64 // Receive
 	Ref          Ref
 	Ordinal      uint64 // result of Enqueue: the delivery's place, 0 if it was dropped
 	Delivery     Delivery
@@ -86,8 +87,12 @@ func (tx *Tx) SetReleased(ref Ref, ordinal uint64) { tx.add(SetReleased, ref).Or
 // Settle stages that a delivery is done with.
 func (tx *Tx) Settle(ref Ref, ordinal uint64) { tx.add(Settle, ref).Ordinal = ordinal }
 
-// Receive stages that a QoS 2 message with the packet id came from the client.
-func (tx *Tx) Receive(ref Ref, id uint16) { tx.add(Receive, ref).PacketID = id }
+// Receive stages that a QoS 2 message with the packet id came from the client, replacing one that has
+// it. digest tells the message from others; the store keeps it as it is.
+func (tx *Tx) Receive(ref Ref, id uint16, digest uint64) {
+	c := tx.add(Receive, ref)
+	c.PacketID, c.Digest = id, digest
+}
 
 // Release stages that the client has released the packet id.
 func (tx *Tx) Release(ref Ref, id uint16) { tx.add(Release, ref).PacketID = id }

@@ -179,7 +179,7 @@ func TestMessageKeepsWhatItHas(t *testing.T) {
 	c, _ := planned(t, db, migrate.Options{Listener: func(port uint16) string { return fmt.Sprintf("[::]:%d", port) }})
 	want := &store.Message{
 		Topic: "$x/y", Payload: []byte("p"), QoS: 1, Retain: true, ClientID: "pub", Username: "anna", Listener: "[::]:1884",
-		Expires: time.Unix(future, 0), Properties: []byte("\x03\x00\x04text\x26\x00\x01k\x00\x01v"),
+		Expires: time.Unix(future, 0), Properties: []byte("\x26\x00\x01k\x00\x01v\x03\x00\x04text"),
 	}
 	if len(c.Retained) != 1 || !reflect.DeepEqual(c.Retained[0], want) {
 		t.Errorf("got  %+v\nwant %+v", c.Retained[0], want)

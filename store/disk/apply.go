@@ -2,6 +2,7 @@ package disk
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"time"
 
@@ -49,7 +50,7 @@ func (s *Store) applyAttach(g *group, a *attach) error {
 		if _, err := s.box(sess); err != nil {
 			return err
 		}
-		a.at.Present, a.at.Received = true, sess.receivedIDs()
+		a.at.Present, a.at.Received = true, maps.Clone(sess.received)
 	}
 	a.at.Ref, a.box = sess.ref, sess.box
 	sess.attached, sess.crashed, sess.expires, sess.expiry, sess.will = true, false, time.Time{}, a.Expiry, a.Will
@@ -159,10 +160,11 @@ func (s *Store) apply(g *group, sess *session, c *store.Command) error {
 		return s.settle(g.batch, sess, c.Ordinal)
 	case store.Receive:
 		if sess.received == nil {
-			sess.received = make(map[uint16]struct{})
+			sess.received = make(map[uint16]uint64)
 		}
-		sess.received[c.PacketID] = struct{}{}
-		return g.batch.Set(receivedKey(key, sess.ref, c.PacketID), nil, nil)
+		sess.received[c.PacketID] = c.Digest
+		var digest [8]byte
+		return g.batch.Set(receivedKey(key, sess.ref, c.PacketID), binary.BigEndian.AppendUint64(digest[:0], c.Digest), nil)
 	case store.Release:
 		delete(sess.received, c.PacketID)
 		return g.batch.Delete(receivedKey(key, sess.ref, c.PacketID), nil)

@@ -13,7 +13,7 @@ const (
 	kindCounter      = 'N' // numbers below it may be in use, for refs and bodies
 	kindSession      = 'S' // ref
 	kindSubscription = 'U' // ref, filter
-	kindReceived     = 'I' // ref, packet id: QoS 2 from the client, not yet released
+	kindReceived     = 'I' // ref, packet id; digest, or nothing: QoS 2 from the client, not yet released
 	kindProgress     = 'P' // ref: how far the queue was sent
 	kindEntry        = 'Q' // ref, ordinal: a delivery
 	kindReleased     = 'L' // ref, ordinal: PUBREC came for it

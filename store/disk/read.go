@@ -237,14 +237,18 @@ func (s *Store) recoverSessions(r store.Recovery) error {
 			}
 		}
 		s.byKey[sess.key], s.byRef[sess.ref] = sess, sess
-		err = received.of(sess.ref, func(key, _ []byte) error {
+		err = received.of(sess.ref, func(key, value []byte) error {
 			if len(key) != refSize+2 {
 				return errMalformed
 			}
 			if sess.received == nil {
-				sess.received = make(map[uint16]struct{})
+				sess.received = make(map[uint16]uint64)
 			}
-			sess.received[binary.BigEndian.Uint16(key[refSize:])] = struct{}{}
+			var digest uint64 // 0: of a time when none was kept, or imported
+			if len(value) == 8 {
+				digest = binary.BigEndian.Uint64(value)
+			}
+			sess.received[binary.BigEndian.Uint16(key[refSize:])] = digest
 			return nil
 		})
 		if err != nil {

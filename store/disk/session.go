@@ -19,7 +19,7 @@ type session struct {
 	may       bool   // may hold more than its own record: see remove
 	uncertain uint64 // deliveries up to this ordinal may have been sent without a trace
 	will      *store.Will
-	received  map[uint16]struct{}
+	received  map[uint16]uint64
 	box       *mailbox // nil until its queue is needed
 }
 
@@ -29,14 +29,6 @@ func (s *session) expired(now time.Time) bool { return !s.expires.IsZero() && !n
 func (s *session) kept() store.Session {
 	id, point := store.SplitKey(s.key)
 	return store.Session{Ref: s.ref, ClientID: id, MountPoint: point, Expiry: s.expiry, ExpiresAt: s.expires, Will: s.will}
-}
-
-func (s *session) receivedIDs() []uint16 {
-	var ids []uint16
-	for id := range s.received {
-		ids = append(ids, id)
-	}
-	return ids
 }
 
 // mailbox is a queue as far as it is in memory: the totals always, entries only while a connection has the session, and of

@@ -7,6 +7,7 @@ package memory
 
 import (
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +92,7 @@ func (sh *shard) attach(n uint64, key string, a store.Attach) (at store.Attached
 	}
 	if old != nil {
 		old.owner, old.expires, old.wakeable = a.Owner, time.Time{}, true
-		return store.Attached{Ref: old.ref, Present: true, Received: old.receivedIDs()}, nil
+		return store.Attached{Ref: old.ref, Present: true, Received: maps.Clone(old.received)}, nil
 	}
 	if !a.Keep {
 		return store.Attached{}, ended

@@ -28,19 +28,11 @@ type session struct {
 	sent     uint64 // deliveries up to this ordinal have been sent
 	waiting  int    // deliveries above sent
 	bytes    int64  // their size
-	received map[uint16]struct{}
+	received map[uint16]uint64
 }
 
 func (s *session) expired(now time.Time) bool {
 	return !s.expires.IsZero() && !now.Before(s.expires)
-}
-
-func (s *session) receivedIDs() []uint16 {
-	var ids []uint16
-	for id := range s.received {
-		ids = append(ids, id)
-	}
-	return ids
 }
 
 // apply carries out one command and reports whether the owner must be woken.
@@ -58,9 +50,9 @@ func (s *session) apply(c *store.Command) (wake bool) {
 		s.settle(c.Ordinal)
 	case store.Receive:
 		if s.received == nil {
-			s.received = make(map[uint16]struct{})
+			s.received = make(map[uint16]uint64)
 		}
-		s.received[c.PacketID] = struct{}{}
+		s.received[c.PacketID] = c.Digest
 	case store.Release:
 		delete(s.received, c.PacketID)
 	case store.Detach:

@@ -83,7 +83,7 @@ func observe(f *fixture, r *recovered) (string, error) {
 		for _, sub := range s.Subscriptions {
 			ms.subscriptions[sub.Filter] = sub.Options
 		}
-		for _, id := range at.Received {
+		for id := range at.Received {
 			ms.received[id] = true
 		}
 		queue, err := f.queue(at.Ref)
@@ -137,7 +137,7 @@ func (p *program) step() {
 			tx.Release(s.ref, id)
 		} else {
 			s.received[id] = true
-			tx.Receive(s.ref, id)
+			tx.Receive(s.ref, id, p.r.Uint64())
 		}
 	case 7:
 		filter := fmt.Sprint("f", p.r.IntN(5))

@@ -2,8 +2,9 @@ package storetest
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,8 +82,8 @@ func testSurvives(t *testing.T, m Machine, end func(Machine) Machine) {
 		tx.Subscribe(at.Ref, store.Subscription{Filter: "a/#", Options: 2, ID: 268435455})
 		tx.Subscribe(at.Ref, store.Subscription{Filter: "gone", Options: 1})
 		tx.Unsubscribe(at.Ref, "gone")
-		tx.Receive(at.Ref, 7)
-		tx.Receive(at.Ref, 8)
+		tx.Receive(at.Ref, 7, 1)
+		tx.Receive(at.Ref, 8, math.MaxUint64)
 		tx.Release(at.Ref, 7)
 		tx.Retain(message)
 		tx.Retain(&store.Message{Topic: "cleared", Payload: []byte("x")})
@@ -122,7 +123,7 @@ func testSurvives(t *testing.T, m Machine, end func(Machine) Machine) {
 	}
 	same(t, r.retained["a/b"], message)
 	at = f.attach(store.Attach{ClientID: "c"})
-	if !at.Present || !slices.Equal(at.Received, []uint16{8}) {
+	if !at.Present || !maps.Equal(at.Received, map[uint16]uint64{8: math.MaxUint64}) {
 		t.Errorf("attached %+v", at)
 	}
 	f.want(at.Ref, 0, 8, "2/2/2/2:payload", "3/3/2/1:payload", "4/4/2/0:payload")

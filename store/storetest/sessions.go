@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"errors"
-	"slices"
+	"maps"
 	"testing"
 	"time"
 
@@ -66,16 +66,16 @@ func testExpired(t *testing.T, f *fixture) {
 func testReceived(t *testing.T, f *fixture) {
 	ref := f.session("c")
 	f.commit(func(tx *store.Tx) {
-		tx.Receive(ref, 7)
-		tx.Receive(ref, 65535)
-		tx.Receive(ref, 9)
+		tx.Receive(ref, 7, 1)
+		tx.Receive(ref, 65535, 2)
+		tx.Receive(ref, 9, 3)
+		tx.Receive(ref, 9, 4) // another message
 		tx.Release(ref, 7)
 		tx.Release(ref, 1)
 	})
 	at := f.attach(store.Attach{ClientID: "c"})
-	slices.Sort(at.Received)
-	if !slices.Equal(at.Received, []uint16{9, 65535}) {
-		t.Fatalf("received ids are %v, want 9 and 65535", at.Received)
+	if want := map[uint16]uint64{9: 4, 65535: 2}; !maps.Equal(at.Received, want) {
+		t.Fatalf("received are %v, want %v", at.Received, want)
 	}
 }
 
@@ -89,7 +89,7 @@ func testStaleRefs(t *testing.T, f *fixture) {
 	}
 	f.commit(func(tx *store.Tx) {
 		tx.Enqueue(old, delivery(1, "void"), store.Limit{})
-		tx.Receive(old, 1)
+		tx.Receive(old, 1, 1)
 		tx.Detach(old, start, 0, time.Time{})
 		tx.Remove(old)
 	})

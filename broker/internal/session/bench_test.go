@@ -17,10 +17,10 @@ func BenchmarkInbound(b *testing.B) {
 		if p.PacketID == 0 {
 			p.PacketID = 1
 		}
-		if duplicate, err := s.Accept(&p, 0); duplicate || err != nil {
+		if duplicate, err := s.Accept(p.PacketID, Digest(&p), 0); duplicate || err != nil {
 			b.Fatal(duplicate, err)
 		}
-		s.Receive(p.PacketID)
+		s.Receive(p.PacketID, Digest(&p))
 		if !s.Release(p.PacketID) {
 			b.Fatal("unknown")
 		}

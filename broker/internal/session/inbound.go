@@ -1,6 +1,10 @@
 package session
 
-import "github.com/uniomq/unio/mqtt"
+import (
+	"hash/crc32"
+
+	"github.com/uniomq/unio/mqtt"
+)
 
 // Inbound is what the session knows of the messages that its client sends.
 type Inbound struct {
@@ -10,8 +14,19 @@ type Inbound struct {
 }
 
 type learned struct {
-	aliases  [][]byte            // by alias-1; nil until one is used
-	received map[uint16]struct{} // QoS 2: acknowledged with PUBREC, not yet released; nil until used
+	aliases  [][]byte // by alias-1; nil until one is used
+	received Received // nil until used
+}
+
+// Received are the QoS 2 messages that are acknowledged with PUBREC and not yet released: their
+// digests by packet id. 0 is that of a message of which nothing but the packet id is known.
+type Received map[uint16]uint64
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Digest tells a message from another one that has its packet id, by topic and payload.
+func Digest(p *mqtt.Publish) uint64 {
+	return uint64(crc32.Checksum(p.Topic, castagnoli))<<32 | uint64(crc32.Checksum(p.Payload, castagnoli))
 }
 
 // learn returns learned, which there is from now on.
@@ -22,8 +37,7 @@ func (in *Inbound) learn() *learned {
 	return in.learned
 }
 
-// received are the packet ids of QoS 2 messages that are acknowledged with PUBREC and not yet released.
-func (in *Inbound) received() map[uint16]struct{} {
+func (in *Inbound) received() Received {
 	if in.learned == nil {
 		return nil
 	}
@@ -60,10 +74,14 @@ func (in *Inbound) Resolve(p *mqtt.Publish) error {
 
 // Accept checks a QoS 2 message against the Receive Maximum, given how many PUBACKs are owed, and reports
 // whether it came before. It does not remember the packet id: that is Receive's.
+//
+// Until the packet id is released it should mean the same message, with DUP or without. But a client
+// that has lost what it knew begins anew with the same ids, and what it sends then must not be
+// swallowed: another topic or payload is another message, as in Mosquitto.
 // [MQTT-4.3.3-2]
-func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error) {
-	if _, ok := in.received()[p.PacketID]; ok {
-		return true, nil // [MQTT-4.3.3-10] the same message until it is released
+func (in *Inbound) Accept(id uint16, digest uint64, owed int) (duplicate bool, err error) {
+	if known, ok := in.received()[id]; ok {
+		return known == digest || known == 0, nil // [MQTT-4.3.3-10]
 	}
 	if in.Full(owed) { // [MQTT-3.3.4-9] v5: the client must not exceed it. Mosquitto lets it pass.
 		return false, mqtt.ReceiveMaximumExceeded
@@ -74,16 +92,13 @@ func (in *Inbound) Accept(p *mqtt.Publish, owed int) (duplicate bool, err error)
 // Full reports whether the client has used up its Receive Maximum, given how many PUBACKs are owed.
 func (in *Inbound) Full(owed int) bool { return owed+len(in.received()) >= int(in.limit) }
 
-// Receive remembers the packet id of a QoS 2 message that is routed: until it is released, the
-// same id means the same message.
-func (in *Inbound) Receive(id uint16) { in.receive(id) }
-
-func (in *Inbound) receive(id uint16) {
+// Receive remembers a QoS 2 message that is routed, instead of one that had its packet id.
+func (in *Inbound) Receive(id uint16, digest uint64) {
 	l := in.learn()
 	if l.received == nil {
-		l.received = make(map[uint16]struct{})
+		l.received = make(Received)
 	}
-	l.received[id] = struct{}{}
+	l.received[id] = digest
 }
 
 // Release forgets the packet id and reports whether it was known.

@@ -59,31 +59,47 @@ func TestTopicAliasesAreCopied(t *testing.T) {
 
 func TestReceiveMaximumCountsBothQoS(t *testing.T) {
 	s := New(Config{ReceiveMaximum: 3})
-	two := &mqtt.Publish{QoS: 2, PacketID: 7}
-	if dup, err := s.Accept(two, 2); dup || err != nil {
+	if dup, err := s.Accept(7, 1, 2); dup || err != nil {
 		t.Fatalf("the third is allowed: %v %v", dup, err)
 	}
-	s.Receive(7)
-	if dup, err := s.Accept(two, 9); !dup || err != nil {
+	s.Receive(7, 1)
+	if dup, err := s.Accept(7, 1, 9); !dup || err != nil {
 		t.Fatalf("the same message again counts no more: %v %v", dup, err)
 	}
 	if !s.Full(2) || s.Full(1) {
 		t.Fatal("the third fills the window")
 	}
-	if _, err := s.Accept(&mqtt.Publish{QoS: 2, PacketID: 8}, 2); !errors.Is(err, mqtt.ReceiveMaximumExceeded) {
+	if _, err := s.Accept(8, 1, 2); !errors.Is(err, mqtt.ReceiveMaximumExceeded) {
 		t.Fatalf("the fourth: %v", err)
 	}
 	if !s.Release(7) || s.Release(7) {
 		t.Fatal("an id is released once")
 	}
-	if dup, err := s.Accept(two, 0); dup || err != nil {
+	if dup, err := s.Accept(7, 1, 0); dup || err != nil {
 		t.Fatalf("a released id is a new message: %v %v", dup, err)
 	}
 }
 
 func TestReceivedIDsAreResumed(t *testing.T) {
-	s := New(Config{ReceiveMaximum: 10, Received: []uint16{3}})
-	if dup, err := s.Accept(&mqtt.Publish{QoS: 2, PacketID: 3}, 0); !dup || err != nil {
-		t.Fatalf("got %v %v, want a duplicate", dup, err)
+	s := New(Config{ReceiveMaximum: 10, Received: Received{3: 0, 4: 7}})
+	for _, c := range []struct {
+		id     uint16
+		digest uint64
+		want   bool
+	}{{3, 7, true}, {4, 7, true}, {4, 8, false}, {5, 7, false}} { // of 3 nothing is known but its id
+		if dup, err := s.Accept(c.id, c.digest, 0); dup != c.want || err != nil {
+			t.Errorf("id %d, digest %d: %v %v, want %v", c.id, c.digest, dup, err, c.want)
+		}
+	}
+}
+
+func TestDigestTellsMessagesApart(t *testing.T) {
+	seen := map[uint64]string{}
+	for _, m := range [][2]string{{"t", ""}, {"t", "x"}, {"x", "t"}, {"tx", ""}, {"t", "xx"}, {"t", "y"}, {"u", "x"}} {
+		d := Digest(&mqtt.Publish{Topic: []byte(m[0]), Payload: []byte(m[1])})
+		if other, ok := seen[d]; ok || d == 0 {
+			t.Errorf("%q has the digest %x, as %q", m, d, other)
+		}
+		seen[d] = m[0] + " " + m[1]
 	}
 }

@@ -17,7 +17,7 @@ import "github.com/uniomq/unio/store"
 // Config is what CONNECT and the broker's limits agreed on.
 type Config struct {
 	ReceiveMaximum   int         // QoS 1 and 2 messages that the client may have unacknowledged
-	Received         []uint16    // packet ids of QoS 2 messages received before the session was resumed
+	Received         Received    // QoS 2 messages received before the session was resumed
 	AliasMaximum     uint16      // topic aliases that the client may use
 	Window           int         // QoS 1 and 2 messages that it may be sent unacknowledged
 	WindowBytes      int64       // payload bytes of these beyond which no other is sent; 0: none
@@ -37,8 +37,8 @@ func New(c Config) *Session {
 		Inbound:  Inbound{limit: int32(c.ReceiveMaximum), aliasMaximum: c.AliasMaximum},
 		Outbound: Outbound{window: int32(c.Window), windowBytes: c.WindowBytes, aliasMaximum: c.SendAliasMaximum, limit: c.Queue},
 	}
-	for _, id := range c.Received {
-		s.receive(id)
+	if len(c.Received) > 0 {
+		s.learn().received = c.Received
 	}
 	return s
 }
