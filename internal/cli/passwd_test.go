@@ -200,15 +200,15 @@ func TestFilesOfMosquittoPasswdAreRead(t *testing.T) {
 	}
 	theirs("-c", "-b", file, "joe", "óne")
 	theirs("-H", "sha512", "-b", file, "anne", "two")
-	theirs("-H", "sha512-pbkdf2", "-b", file, "bob", "")
-	accepts(t, file, map[string]string{"joe": "óne", "anne": "two", "bob": ""})
+	theirs("-H", "sha512-pbkdf2", "-b", file, "bob", "three")
+	accepts(t, file, map[string]string{"joe": "óne", "anne": "two", "bob": "three"})
 	// And it goes on with a file of ours.
 	if status, _, errs := unioPasswd("-b", file, "eve", "four"); status != cli.StatusOK {
 		t.Fatal(errs)
 	}
 	theirs("-D", file, "anne")
 	theirs("-b", file, "joe", "five")
-	accepts(t, file, map[string]string{"joe": "five", "bob": "", "eve": "four"})
+	accepts(t, file, map[string]string{"joe": "five", "bob": "three", "eve": "four"})
 }
 
 func TestMosquittoAcceptsFilesOfPasswd(t *testing.T) {
