@@ -1,9 +1,6 @@
 package mqtt
 
-import (
-	"math/bits"
-	"slices"
-)
+import "math/bits"
 
 // UserProperty is a name and a value.
 type UserProperty struct{ Name, Value []byte }
@@ -50,8 +47,8 @@ const (
 // of identifiers except in CONNACK. A copy of a Properties shares the memory of its
 // slices, which the next Decode into the original reuses.
 type Properties struct {
-	set                     uint64   // bitmap by PropertyID
-	order                   [4]place // of those that are forwarded and come once, as they were set
+	set                     uint64 // bitmap by PropertyID
+	order                   uint64 // a place for each that is forwarded and comes once, the last lowest
 	PayloadFormat           byte
 	RequestProblemInfo      byte
 	RequestResponseInfo     byte
@@ -84,28 +81,39 @@ type Properties struct {
 // Has reports whether the property is present.
 func (p *Properties) Has(id PropertyID) bool { return p.set&(1<<id) != 0 }
 
-// place is where a property stands that is forwarded.
-type place struct {
-	users uint32 // user properties before it
-	id    PropertyID
-}
+// A place is where a property stands that is forwarded and comes once: its identifier, in 4 bits, and
+// how many user properties come before it, in 12; behind more, the order is not kept.
+type place uint16
 
-// places returns the part of order that is in use.
-func (p *Properties) places() []place { return p.order[:bits.OnesCount64(p.set&forwardedOnce)] }
+const maxUsersBefore = 1<<12 - 1
+
+func (at place) id() PropertyID { return PropertyID(at & 0x0F) }
+
+// places returns the places in order.
+func (p *Properties) places() (list [4]place, n int) {
+	n = bits.OnesCount64(p.set & forwardedOnce)
+	for i := range n {
+		list[i] = place(p.order >> (16 * (n - 1 - i)))
+	}
+	return list, n
+}
 
 // Set marks the property as present; its field is then written by Append.
 func (p *Properties) Set(id PropertyID) {
-	if forwardedOnce&(1<<id) != 0 && !p.Has(id) {
-		p.order[len(p.places())] = place{users: uint32(len(p.User)), id: id}
+	if forwardedOnce&^p.set&(1<<id) != 0 {
+		p.order = p.order<<16 | uint64(min(len(p.User), maxUsersBefore))<<4 | uint64(id)
 	}
 	p.set |= 1 << id
 }
 
 // Clear removes the property.
 func (p *Properties) Clear(id PropertyID) {
-	places := p.places()
-	if i := slices.IndexFunc(places, func(at place) bool { return at.id == id }); i >= 0 {
-		copy(places[i:], places[i+1:])
+	list, n := p.places()
+	p.order = 0
+	for _, at := range list[:n] {
+		if at.id() != id {
+			p.order = p.order<<16 | uint64(at)
+		}
 	}
 	p.set &^= 1 << id
 	switch id {
@@ -140,12 +148,13 @@ func (p *Properties) AppendForwarded(dst []byte) []byte {
 		users = nil
 	}
 	n := 0
-	for _, at := range p.places() {
-		if to := min(int(at.users), len(users)); to > n {
+	list, places := p.places()
+	for _, at := range list[:places] {
+		if to := min(int(at>>4), len(users)); to > n {
 			dst = appendUsers(dst, users[n:to])
 			n = to
 		}
-		dst = p.appendField(dst, at.id)
+		dst = p.appendField(dst, at.id())
 	}
 	return appendUsers(dst, users[n:])
 }

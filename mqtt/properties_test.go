@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 )
@@ -192,5 +193,27 @@ func TestForwardedKeepsTheOrder(t *testing.T) {
 	want = wire("26 0001 'c' 0001 '4' 09 0002 'CD' 01 01 03 0001 't'")
 	if got := p.AppendForwarded(nil); !bytes.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
+	}
+}
+
+// TestForwardedLosesNothing has more user properties than their places are kept for.
+func TestForwardedLosesNothing(t *testing.T) {
+	t.Parallel()
+	var p, back Properties
+	for i := range 2 * maxUsersBefore {
+		p.AddUser(fmt.Sprint(i), "")
+	}
+	p.SetContentType("t")
+	p.AddUser("last", "")
+	if err := back.DecodeForwarded(p.AppendForwarded(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.User {
+		if len(back.User) != len(p.User) || string(back.User[i].Name) != string(p.User[i].Name) {
+			t.Fatalf("%d user properties, want %d; number %d", len(back.User), len(p.User), i)
+		}
+	}
+	if string(back.ContentType) != "t" {
+		t.Errorf("content type %q", back.ContentType)
 	}
 }
