@@ -3,6 +3,7 @@
 package broker_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/uniomq/unio/broker"
@@ -24,5 +25,30 @@ func TestMessageAllocatesNothing(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPacketsThatSpanReadsNeedNoNewBuffer sends many small messages in few writes, so that nearly
+// each read ends within one.
+func TestPacketsThatSpanReadsNeedNoNewBuffer(t *testing.T) {
+	_, l := serve(t, broker.Options{})
+	c, _ := connect(t, l, clean("c"))
+	const rounds, round = 32, 256 << 10
+	publish := mqtt.Publish{Topic: []byte("t"), Payload: make([]byte, 100)}
+	var packets []byte
+	for len(packets) < round {
+		packets = publish.Append(packets, mqtt.V5)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		if _, err := c.nc.Write(packets); err != nil {
+			t.Fatal(err)
+		}
+		c.quiet()
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > rounds*round*3/2 { // the test's own connection takes as many
+		t.Errorf("%d bytes of memory were allocated for %d bytes that came", n, rounds*round)
 	}
 }

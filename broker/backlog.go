@@ -142,7 +142,7 @@ func (c *conn) sendRetained(bt *batch) {
 	if bl == nil || bl.staged || bl.full || bl.search || c.cursor < bl.until {
 		return
 	}
-	chunk := bt.commands() + chunkOf(bt.o.MaxQueuedMessages)
+	chunk := bt.commands() + chunkOf(bt.o.queueLimit())
 	for i := 0; i < len(bl.cursors); {
 		cur := bl.cursors[i]
 		if bt.steps <= 0 {
@@ -220,12 +220,16 @@ func (c *conn) wants(bt *batch, cur *retainedCursor, r *retainedMessage) (qos by
 	return min(m.QoS, o.QoS()), true
 }
 
-// chunkOf is how many messages go into a queue with that limit at a time.
-func chunkOf(limit int) int {
-	if limit == 0 {
+// chunkOf is how many messages go into a queue with that limit at a time. With a limit of bytes it is
+// one: a large message that is refused must not be overtaken by a smaller one.
+func chunkOf(limit store.Limit) int {
+	switch {
+	case limit.Bytes > 0:
+		return 1
+	case limit.Messages == 0:
 		return retainedChunk
 	}
-	return min(retainedChunk, max(limit/2, 1))
+	return min(retainedChunk, max(limit.Messages/2, 1))
 }
 
 // arrived takes note of what has become of the messages that a transaction was to put into queues:

@@ -330,3 +330,29 @@ func TestTheSearchGoesOnThoughTheQueueIsEmptyBeforeItIsKnownThatItWasFull(t *tes
 		}
 	})
 }
+
+// TestRetainedMessagesComeOnceUnderALimitOfBytes has one that is larger than the queue takes beside others.
+func TestRetainedMessagesComeOnceUnderALimitOfBytes(t *testing.T) {
+	_, l := serve(t, broker.Options{Limits: broker.Limits{MaxQueuedBytes: 2000}})
+	pub, _ := connect(t, l, clean("pub"))
+	const all = 20
+	for i := range all {
+		size := 10
+		if i == 3 {
+			size = 3000
+		}
+		pub.send(&mqtt.Publish{QoS: 1, PacketID: 1, Retain: true, Topic: fmt.Appendf(nil, "r/%02d", i), Payload: make([]byte, size)})
+		pub.read()
+	}
+	sub, _ := connect(t, l, stored("sub"))
+	sub.send(subscribeAll(1, func(int) string { return "#" }))
+	sub.read()
+	for i := range all {
+		m := sub.message()
+		if want := fmt.Sprintf("r/%02d", i); string(m.Topic) != want {
+			t.Fatalf("message %d is of %s, want %s", i, m.Topic, want)
+		}
+		sub.send(&mqtt.Ack{Kind: mqtt.PUBACK, PacketID: m.PacketID})
+	}
+	sub.quiet()
+}

@@ -312,6 +312,8 @@ func (c *conn) keep(p []byte) {
 	case len(p) == len(c.in): // all of it is there already
 	case c.unread && len(c.in) > 0:
 		c.in = p // goOn goes on with it at once
+	case cap(c.in) <= 2*readSize:
+		c.in = append(c.in[:0], p...)
 	default:
 		c.in = append([]byte(nil), p...) // what was handled is not held any longer
 	}
