@@ -35,7 +35,7 @@ func conf(dir string, port int, more ...string) (string, error) {
 
 func unioPeer() *peer {
 	return &peer{
-		name: "unio", setup: "`max_queued_messages 0`, `set_tcp_nodelay true`; persistence off, as by default",
+		name: "unio", setup: "`max_queued_messages 0`, `max_subscriptions 0`, `set_tcp_nodelay true`; persistence off, as by default",
 		prepare: func(ctx context.Context, l *lab, p *peer) error {
 			p.binary = l.unio
 			out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
@@ -43,7 +43,7 @@ func unioPeer() *peer {
 			return err
 		},
 		command: func(_ *lab, p *peer, dir string, port int) ([]string, []string, error) {
-			file, err := conf(dir, port)
+			file, err := conf(dir, port, "max_subscriptions 0", "max_shared_subscriptions 0") // as Mosquitto has it
 			return []string{p.binary, "-c", file}, nil, err
 		},
 	}
