@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -146,8 +147,9 @@ func TestReloadAsksTheDatabaseAgain(t *testing.T) {
 	if _, code := login(t, s, "bob", "other"); code != mqtt.Success {
 		t.Errorf("bob with the new password: %v", code)
 	}
-	want := []string{"login_failed bob", "reload", "revoked bob", "login_failed bob"}
-	if got := audited(t, trail); !slices.Equal(got, want) {
+	// The client is told before the line is written, and may be back by then: the order is not certain.
+	want := []string{"login_failed bob", "login_failed bob", "reload", "revoked bob"}
+	if got := slices.Sorted(slices.Values(audited(t, trail))); !slices.Equal(got, want) {
 		t.Errorf("audit log %q, want %q", got, want)
 	}
 	broken := *cfg
@@ -210,6 +212,9 @@ func TestOneWrongPasswordFromClosedSocketsIsBanned(t *testing.T) {
 	packet := c.Append(nil, c.Version)
 	for end := time.Now().Add(deadline); len(s.Bans()) == 0 && time.Now().Before(end); {
 		conn, err := net.Dial("unix", s.Addrs()[0].String())
+		if errors.Is(err, syscall.EAGAIN) {
+			continue // more wait than the socket takes
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
