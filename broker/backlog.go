@@ -59,7 +59,7 @@ const (
 	restSteps = 64 << 10
 	// retainedChunk is how many messages are found, or put into a queue, at a time.
 	retainedChunk = 64
-	// backlogBuffer is how many bytes of retained messages are put into a connection's output at a time.
+	// backlogBuffer is how many bytes of retained messages are put into an output at a time.
 	backlogBuffer = 64 << 10
 )
 
@@ -87,8 +87,9 @@ func (c *conn) expect(filter, rest string, o mqtt.SubscribeOptions, id uint32) {
 	*cur = retainedCursor{Cursor: topic.NewCursor(rest), filter: filter, options: o, id: id, serial: c.b.serial.Load()}
 }
 
-// ending notes that a subscription ends that may have retained messages left, which are sent up to
-// UNSUBACK: clients that send SUBSCRIBE and UNSUBSCRIBE together get what is there. It reports whether there may be some.
+// ending notes that a subscription ends that may have retained messages left, and reports whether
+// there may be some. They are sent up to UNSUBACK: clients that send SUBSCRIBE and UNSUBSCRIBE
+// together get what is there.
 func (c *conn) ending(filter string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,7 +182,7 @@ func (c *conn) sendFound(bt *batch, cur *retainedCursor, found []*retainedMessag
 		if !ok {
 			continue
 		}
-		d := store.Delivery{Message: m, SubscriptionID: cur.id, QoS: qos, Retain: true} // [MQTT-3.3.1-8]
+		d := cur.delivery(m, qos)
 		if c.sub.ref != 0 && qos > 0 {
 			if bt.commands() == chunk {
 				cur.Back(m.Topic)
@@ -214,10 +215,12 @@ func (c *conn) wants(bt *batch, cur *retainedCursor, r *retainedMessage) (qos by
 		drop(c.b, c.client.ID, DropUnauthorized, m.Topic)
 		return 0, false
 	}
-	if bt.o.UpgradeOutgoingQoS {
-		return o.QoS(), true
-	}
-	return min(m.QoS, o.QoS()), true
+	return bt.o.deliveryQoS(m.QoS, o), true
+}
+
+// delivery is what the subscription gets of a retained message [MQTT-3.3.1-8].
+func (cur *retainedCursor) delivery(m *store.Message, qos byte) store.Delivery {
+	return store.Delivery{Message: m, SubscriptionID: cur.id, QoS: qos, Retain: true}
 }
 
 // chunkOf is how many messages go into a queue with that limit at a time. With a limit of bytes it is
@@ -292,8 +295,7 @@ func (c *conn) keepRest(bt *batch, left []*retainedCursor) {
 			found, more = c.b.retained.Next(&cur.Cursor, bt.found[:0], &steps)
 			for _, r := range found {
 				if qos, ok := c.wants(bt, cur, r); ok && qos > 0 {
-					d := store.Delivery{Message: r.message, SubscriptionID: cur.id, QoS: qos, Retain: true}
-					bt.stage().Enqueue(c.sub.ref, d, bt.o.queueLimit())
+					bt.stage().Enqueue(c.sub.ref, cur.delivery(r.message, qos), bt.o.queueLimit())
 				}
 			}
 			clear(found)

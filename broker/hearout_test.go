@@ -37,12 +37,15 @@ func (l bareListener) Accept() (net.Conn, error) {
 	return bare{nc.(*net.TCPConn)}, nil
 }
 
-// doorways are the ways in which connections are read.
-var doorways = []struct {
+// doorway is a way in which connections are read.
+type doorway struct {
 	name   string
 	o      Options
 	listen func(t *testing.T) (net.Listener, func() (net.Conn, error))
-}{
+}
+
+// doorways are the ways in which connections are read.
+var doorways = []doorway{
 	{"event loops", Options{}, func(t *testing.T) (net.Listener, func() (net.Conn, error)) { return listenTCP(t, false) }},
 	{"goroutines", Options{GoroutinePerConnection: true}, func(t *testing.T) (net.Listener, func() (net.Conn, error)) { return listenTCP(t, false) }},
 	{"layers", Options{}, func(t *testing.T) (net.Listener, func() (net.Conn, error)) { return listenTCP(t, true) }},
@@ -65,8 +68,9 @@ func listenTCP(t *testing.T, layered bool) (net.Listener, func() (net.Conn, erro
 }
 
 // open serves a broker until the test ends, and returns what connects to it.
-func open(t *testing.T, o Options, l net.Listener, dial func() (net.Conn, error)) (*Broker, func() net.Conn) {
+func (d doorway) open(t *testing.T, o Options) (*Broker, func() net.Conn) {
 	t.Helper()
+	l, dial := d.listen(t)
 	b, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -124,8 +128,7 @@ func TestTakeoverHearsOut(t *testing.T) {
 			h := &heardOut{stop: make(chan struct{})}
 			o := d.o
 			o.Interceptors = []Interceptor{h}
-			l, dial := d.listen(t)
-			b, connect := open(t, o, l, dial)
+			b, connect := d.open(t, o)
 			watch := connect()
 			exchange(t, watch, &mqtt.Connect{ClientID: "watch", CleanStart: true})
 			exchange(t, watch, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "#"}}})
@@ -180,8 +183,7 @@ func TestTakeoverDoesNotHearOutForEver(t *testing.T) {
 	t.Parallel()
 	for _, d := range doorways {
 		t.Run(d.name, func(t *testing.T) {
-			l, dial := d.listen(t)
-			_, connect := open(t, d.o, l, dial)
+			_, connect := d.open(t, d.o)
 			old := connect()
 			exchange(t, old, &mqtt.Connect{ClientID: "c", CleanStart: true})
 			flood := []byte(strings.Repeat(string((&mqtt.Publish{Topic: []byte("t")}).Append(nil, mqtt.V5)), 1000))
@@ -207,8 +209,7 @@ func TestIdleConnectionIsToldOfTakeover(t *testing.T) {
 	t.Parallel()
 	for _, d := range doorways {
 		t.Run(d.name, func(t *testing.T) {
-			l, dial := d.listen(t)
-			_, connect := open(t, d.o, l, dial)
+			_, connect := d.open(t, d.o)
 			old := connect()
 			exchange(t, old, &mqtt.Connect{ClientID: "c", CleanStart: true})
 			again := connect()

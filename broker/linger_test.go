@@ -40,8 +40,7 @@ func TestClientInTheMiddleOfSendingReadsWhy(t *testing.T) {
 				o := d.o
 				o.MaxPacketSize = 2000
 				o.Authenticator = banning{}
-				l, dial := d.listen(t)
-				b, connect := open(t, o, l, dial)
+				b, connect := d.open(t, o)
 				nc := connect()
 				if k.want == mqtt.AdministrativeAction {
 					if _, err := nc.Write(k.send[:2000]); err != nil {
@@ -119,8 +118,7 @@ func TestLingeringEnds(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				l, dial := d.listen(t)
-				b, connect := open(t, d.o, l, dial)
+				b, connect := d.open(t, d.o)
 				nc := connect()
 				exchange(t, nc, &mqtt.Connect{ClientID: "c", CleanStart: true})
 				b.Disconnect("c", mqtt.AdministrativeAction)
@@ -148,8 +146,7 @@ func TestLingeringEndsWithTheBroker(t *testing.T) {
 	t.Parallel()
 	for _, d := range sockets {
 		t.Run(d.name, func(t *testing.T) {
-			l, dial := d.listen(t)
-			b, connect := open(t, d.o, l, dial)
+			b, connect := d.open(t, d.o)
 			nc := connect()
 			exchange(t, nc, &mqtt.Connect{ClientID: "c", CleanStart: true})
 			b.Disconnect("c", mqtt.AdministrativeAction)
@@ -169,8 +166,7 @@ func TestOnlySoManyLinger(t *testing.T) {
 	t.Parallel()
 	for _, d := range sockets {
 		t.Run(d.name, func(t *testing.T) {
-			l, dial := d.listen(t)
-			b, connect := open(t, d.o, l, dial)
+			b, connect := d.open(t, d.o)
 			b.mu.Lock()
 			others := make([]*conn, maxLingering)
 			for i := range others {

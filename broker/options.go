@@ -85,6 +85,14 @@ func def[T comparable](v *T, d T) {
 	}
 }
 
+// deliveryQoS is the QoS at which a subscription gets a message [MQTT-3.8.4-8].
+func (l *Limits) deliveryQoS(published byte, o mqtt.SubscribeOptions) byte {
+	if l.UpgradeOutgoingQoS {
+		return o.QoS()
+	}
+	return min(published, o.QoS())
+}
+
 func (l *Limits) queueLimit() store.Limit {
 	return store.Limit{Messages: l.MaxQueuedMessages, Bytes: l.MaxQueuedBytes}
 }

@@ -8,10 +8,10 @@ import (
 
 // SetRoom says how many bytes more may be taken, until the next call, by what waits for clients and
 // by what is stored for them. When they are used up, a message at QoS 0 is dropped for a client
-// behind which more than 32 KiB waits, one at QoS 1 or 2 for a client whose window is full, and
-// whatever would have to be stored is refused, and a client that sends a packet
-// of more than 64 KiB is disconnected with QuotaExceeded. Clients that keep up notice nothing, and new ones are
-// let in. Negative: there is no limit, which is how it begins.
+// behind which more than 32 KiB waits, and one at QoS 1 or 2 for a client whose window is full. What
+// would have to be stored is refused. A client that sends a packet of more than 64 KiB is disconnected
+// with QuotaExceeded. Clients that keep up notice nothing, and new ones are let in. Negative: there is
+// no limit, which is how it begins.
 func (b *Broker) SetRoom(bytes int64) {
 	if bytes < 0 {
 		bytes = math.MaxInt64

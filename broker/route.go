@@ -209,10 +209,7 @@ func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], group stri
 	if o.NoLocal() && sub == m.from {
 		return skipped // [MQTT-3.8.3-3]
 	}
-	qos := min(m.qos, o.QoS()) // [MQTT-3.8.4-8]
-	if bt.o.UpgradeOutgoingQoS {
-		qos = o.QoS()
-	}
+	qos := bt.o.deliveryQoS(m.qos, o)
 	d := store.Delivery{Group: group, QoS: qos, SubscriptionID: s.ID, Retain: m.retain && o.RetainAsPublished()} // [MQTT-3.3.1-12, -13]
 	c, choice := sub.conn.Load(), group != ""
 	stored := sub.ref != 0 && (qos > 0 || c == nil && bt.o.QueueQoS0)
