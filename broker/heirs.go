@@ -114,10 +114,7 @@ func (b *Broker) inherit(bt *batch, d *store.Delivery) {
 	if g == nil {
 		return
 	}
-	for i := range bt.frames {
-		bt.frames[i].ok = false
-	}
-	bt.matches.Reset()
+	bt.another()
 	bt.message.use(d.Message, bt.now)
 	b.share(bt, g)
 }

@@ -50,6 +50,14 @@ func (m *message) lent(now time.Time) store.Message {
 	return s
 }
 
+// another forgets what belongs to the message that was routed before: encoded frames and matches.
+func (bt *batch) another() {
+	for i := range bt.frames {
+		bt.frames[i].ok = false
+	}
+	bt.matches.Reset()
+}
+
 // use makes a kept message the one that is routed.
 func (m *message) use(s *store.Message, now time.Time) {
 	*m = message{
@@ -79,10 +87,7 @@ func (b *Broker) publish(bt *batch) int {
 	if m.retain && !bt.o.RefuseRetained { // before matching: a subscriber that comes in between gets it twice rather than not at all
 		b.retain(bt, m)
 	}
-	for i := range bt.frames {
-		bt.frames[i].ok = false
-	}
-	bt.matches.Reset()
+	bt.another()
 	b.index.Match(m.topic, &bt.matches)
 	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
 		bt.once()
@@ -256,10 +261,7 @@ func (b *Broker) PublishTo(clientID string, m *store.Message) (bool, error) {
 	bt := b.newBatch()
 	defer bt.finish(nil)
 	bt.message.use(m, bt.now)
-	for i := range bt.frames {
-		bt.frames[i].ok = false
-	}
-	bt.matches.Reset()
+	bt.another()
 	b.index.Match(bt.message.topic, &bt.matches)
 	bt.matches.Subs = slices.DeleteFunc(bt.matches.Subs, func(s topic.Subscription[*subscriber]) bool { return s.Key.clientID() != clientID })
 	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
