@@ -17,7 +17,8 @@ import (
 // time: the first of them with the subscription, in one transaction, and the next when these have
 // been sent. When the connection ends, as many of the rest as the queue takes go there.
 //
-// A search that is long leaves the event loop: drain goes on with it, and one does so at a time.
+// A search that is long leaves the event loop: drain goes on with it, on half of the processors at
+// most.
 
 // backlog is the subscriptions of a connection whose retained messages are not all on their way.
 // conn.mu guards it.

@@ -61,7 +61,7 @@ func TestOneSubscribeIsNoBomb(t *testing.T) {
 		t.Errorf("%d subscriptions wait for retained messages", n)
 	}
 	_ = bomb.nc.Close()
-	for b.Stats().Connections > 1 {
+	for end := time.Now().Add(10 * time.Second); b.Stats().Connections > 1 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if n := b.Stats().RetainedPending; n != 0 {
