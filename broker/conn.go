@@ -366,12 +366,7 @@ func (c *conn) end(cause error) {
 	c.over = true // nobody uses the descriptor: shut may close it
 	c.mu.Unlock()
 	c.shut(cause)
-	c.mu.Lock()
-	writing := c.writing
-	c.mu.Unlock()
-	if !writing { // else drain hangs up when it has written what is left
-		c.hangUp()
-	}
+	c.flush(true) // whoever has shut it may not have come to write why; who writes hangs up
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done = true
@@ -411,8 +406,15 @@ func (c *conn) closeCause() error {
 // for a v5 client and a cause with a reason code, a DISCONNECT. The first cause counts. It does
 // not wait for the read loop.
 // [MQTT-3.14.0-1, MQTT-3.14.2-2, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1]
-func (c *conn) shut(cause error) {
+func (c *conn) shut(cause error) { c.shutBy(cause, false) }
+
+// shutBy is shut. From outside the read loop it also fences that: not before, since the loop would
+// then see an end, and shut the connection for that, before the cause is known.
+func (c *conn) shutBy(cause error, outside bool) {
 	c.mu.Lock()
+	if outside {
+		c.fenced.Store(true)
+	}
 	if c.closed {
 		if errors.Is(cause, errDisconnect) && !c.fenced.Load() { // abort came before, from who writes
 			c.cause = cause // [MQTT-3.1.2-10] the client had said goodbye all the same
@@ -443,9 +445,8 @@ func (c *conn) shut(cause error) {
 // interrupt is shut from outside the read loop, which it wakes even if the socket stays open for a while
 // because its client reads slowly.
 func (c *conn) interrupt(cause error) {
-	c.fenced.Store(true)
-	c.shut(cause) // before the read loop sees an end, which would be the cause then
-	c.rouse(0)    // behind shut: from there on adopt leaves nc
+	c.shutBy(cause, true)
+	c.rouse(0) // behind that: from there on adopt leaves nc
 }
 
 // tell reports a packet that was appended to the Sent event.

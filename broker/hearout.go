@@ -42,20 +42,20 @@ func (c *conn) heard(n int) error {
 }
 
 // rouse has the owner of the read loop look at fenced and allowance. Where it cannot be told
-// whether there is something to read, that takes grace at most.
+// whether there is something to read, that takes grace at most. A connection that lingers already
+// has a deadline of its own.
 func (c *conn) rouse(grace time.Duration) {
 	c.mu.Lock()
-	nc, event, raw := c.nc, c.event, c.raw
-	c.mu.Unlock()
-	if event != nil && c.accepted.Load() {
+	defer c.mu.Unlock()
+	switch {
+	case c.lingers:
+	case c.event != nil && c.accepted.Load():
 		c.call()
-		return
+	case c.raw == nil && grace > 0:
+		_ = c.nc.SetReadDeadline(time.Now().Add(grace))
+	default:
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 	}
-	at := time.Unix(1, 0)
-	if raw == nil && grace > 0 {
-		at = time.Now().Add(grace)
-	}
-	_ = nc.SetReadDeadline(at)
 }
 
 // endOf is the cause of an end that the read loop has seen.

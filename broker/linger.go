@@ -24,8 +24,8 @@ func (c *conn) release() {
 	}
 }
 
-// linger closes the socket, at once or in a while. It may be called more than once. Where no event
-// loop has the connection, it waits.
+// linger closes the socket, at once or in a while. It may be called more than once, by anybody: it
+// does not wait. Where no event loop has the connection, a goroutine does.
 func (c *conn) linger() {
 	c.mu.Lock()
 	if !c.told || !c.released || c.lingers || c.raw == nil {
@@ -41,8 +41,10 @@ func (c *conn) linger() {
 	if c.watchLingering() {
 		return
 	}
-	c.discard()
-	c.lingered()
+	c.b.wg.Go(func() {
+		c.discard()
+		c.lingered()
+	})
 }
 
 // lingered is the end of lingering.
