@@ -57,15 +57,17 @@ type conn struct {
 	over    bool // the read loop has ended
 	done    bool // that is known to all
 	told    bool // why it ends, so that it lingers
-	// released says that its owner is done with it, lingers that the socket is left to linger.
-	released, lingers bool
-	held              bool // something waits for the buffer, which was full, and no acknowledgement will come for it
-	doom              mqtt.ReasonCode
-	mu                sync.Mutex
-	out               *output // to be written; nil: nothing
-	cause             error   // why it was closed
-	cursor            uint64  // ordinal of the newest delivery pulled from the store
-	waits             *waits  // nil: nothing of that yet
+	// released says that its owner is done with it, lingers that the socket is left to linger,
+	// left that Shutdown does not wait for it any more.
+	released, lingers, left bool
+
+	held   bool // something waits for the buffer, which was full, and no acknowledgement will come for it
+	doom   mqtt.ReasonCode
+	mu     sync.Mutex
+	out    *output // to be written; nil: nothing
+	cause  error   // why it was closed
+	cursor uint64  // ordinal of the newest delivery pulled from the store
+	waits  *waits  // nil: nothing of that yet
 }
 
 // extra is what few clients bring along.

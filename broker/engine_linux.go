@@ -395,7 +395,6 @@ func (c *conn) endLingering() {
 
 // depart is the end of a connection of the engine.
 func (c *conn) depart(cause error) {
-	defer c.b.wg.Done()
 	defer c.release()
 	defer c.b.forget(c)
 	defer c.contain(&cause, nil) // hooks

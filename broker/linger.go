@@ -13,14 +13,27 @@ const (
 	maxLingering = 1000
 )
 
-// release gives up the socket, which the owner of the read loop uses no more.
+// release gives up the connection, which the owner of the read loop uses no more.
 func (c *conn) release() {
 	c.mu.Lock()
 	c.released = true
 	writing := c.writing
 	c.mu.Unlock()
-	if !writing { // else drain does it, behind its last write
+	if !writing { // else the writer does both, after its last write
 		c.linger()
+		c.leave()
+	}
+}
+
+// leave ends what Shutdown waits for, when neither the owner nor a writer has the connection. A
+// writer may be anybody, also the store's completer, for which Shutdown does not wait otherwise.
+func (c *conn) leave() {
+	c.mu.Lock()
+	leaves := c.released && !c.writing && !c.left
+	c.left = c.left || leaves
+	c.mu.Unlock()
+	if leaves {
+		c.b.wg.Done()
 	}
 }
 
@@ -33,7 +46,9 @@ func (c *conn) linger() {
 		return // hangUp closes it, or has closed it
 	}
 	c.lingers = true
+	c.b.wg.Add(1)
 	c.mu.Unlock()
+	defer c.b.wg.Done()
 	if !c.b.addLingering(c) {
 		_ = c.nc.Close()
 		return

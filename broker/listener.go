@@ -88,7 +88,6 @@ func (c *conn) run() {
 		return
 	}
 	c.unwatch()
-	defer b.wg.Done()
 	defer c.release()
 	defer b.forget(c)
 	defer c.contain(&err, nil)

@@ -99,21 +99,26 @@ func (c *conn) flush(last bool) {
 	next := c.attempt()
 	search := next.out == nil && c.held && !c.closed
 	c.writing = next.out != nil || search
-	c.mu.Unlock()
 	if search {
 		c.b.wg.Add(1)
+		c.mu.Unlock()
 		go c.drain(nil, nil)
 		return
 	}
+	c.mu.Unlock()
 	for round := 1; next.out != nil; round++ {
 		n, more := c.tryWrite(next)
 		c.mu.Lock()
-		c.written(next.out, n)
+		if c.out != next.out { // abort came meanwhile
+			c.mu.Unlock()
+			return
+		}
+		c.out.advance(n)
 		busy := round >= flushRounds && c.buffered() > 0 // others go on appending: this may be an event loop, which has more to do
 		if more || busy || c.held && !c.closed {         // drain also takes what waited for room
 			p := next.out.next()
-			c.mu.Unlock()
 			c.b.wg.Add(1)
+			c.mu.Unlock()
 			go c.drain(next.out, p)
 			return
 		}
@@ -135,6 +140,7 @@ const flushRounds = 8
 // waits for whoever uses the descriptor, and the loop uses it while it runs the protocol, so that two
 // connections that close each other would wait for ever.
 func (c *conn) hangUp() {
+	defer c.leave()
 	c.goodbye()
 	c.mu.Lock()
 	over, told, lingers := c.over && !c.writing || c.raw == nil, c.told && c.raw != nil, c.lingers

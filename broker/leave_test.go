@@ -1,0 +1,106 @@
+//go:build unix
+
+package broker
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/store"
+)
+
+// stuck is a layer whose next write, once told so, waits for the test.
+type stuck struct {
+	*net.TCPConn
+	stick        atomic.Bool
+	writing, let chan struct{}
+}
+
+func (c *stuck) TryRead(sock io.Reader, p []byte) (int, error) { return sock.Read(p) }
+
+func (c *stuck) TryWrite(sock io.Writer, p []byte) (int, error) {
+	if c.stick.CompareAndSwap(true, false) {
+		close(c.writing)
+		<-c.let
+	}
+	return sock.Write(p)
+}
+
+func (*stuck) TryClose(io.Writer) {}
+
+// sticking is a listener whose connections are stuck.
+type sticking struct {
+	net.Listener
+	accepted chan *stuck
+}
+
+func (l sticking) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s := &stuck{TCPConn: c.(*net.TCPConn), writing: make(chan struct{}), let: make(chan struct{})}
+	l.accepted <- s
+	return s, nil
+}
+
+// TestShutdownWaitsForWhoWrites has the embedder write to a client that leaves meanwhile: nothing
+// but that write has the connection then.
+func TestShutdownWaitsForWhoWrites(t *testing.T) {
+	t.Parallel()
+	inner, dial := listenTCP(t, false)
+	l := sticking{inner, make(chan *stuck, 1)}
+	gone := make(chan struct{})
+	b, err := New(Options{Events: Events{Disconnected: func(*Client, error) { close(gone) }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(l) }()
+	nc, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := <-l.accepted
+	exchange(t, nc, &mqtt.Connect{ClientID: "c", CleanStart: true})
+	exchange(t, nc, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "t"}}})
+	for c := b.registry.find("c").conn.Load(); c.isWriting(); { // SUBACK was written, and that may not be known yet
+		runtime.Gosched()
+	}
+	layer.stick.Store(true)
+	written := make(chan error, 1)
+	go func() { written <- b.Publish(&store.Message{Topic: "t"}) }()
+	<-layer.writing
+	_ = nc.Close()
+	<-gone
+	down := make(chan error, 1)
+	go func() { down <- b.Shutdown(context.Background()) }()
+	if err := <-served; err != ErrClosed {
+		t.Error(err)
+	}
+	select {
+	case err := <-down:
+		t.Error("Shutdown has returned before the write")
+		down <- err
+	case <-time.After(50 * time.Millisecond): // enough to do so
+	}
+	close(layer.let)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+}
+
+func (c *conn) isWriting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writing
+}
