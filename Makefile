@@ -7,7 +7,8 @@ GO_PACKAGES = $$(go list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 ROUNDS ?= 100
-.PHONY: help build test race lint fmt fuzz benchcheck compare growth durable second conformance interop windows crash check
+PLATFORMS = windows/amd64 darwin/arm64 freebsd/amd64 linux/386 linux/arm
+.PHONY: help build test race lint platforms fmt fuzz benchcheck compare growth durable second conformance interop windows crash check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,8 +24,12 @@ race: ## run all tests with the race detector, the interoperability tests agains
 
 lint: ## look for formatting, vet, and linter findings
 	@out=$$($(TOOL) gofumpt -l $(GO_PACKAGES)); test -z "$$out" || { echo "not gofumpt-clean:"; echo "$$out"; exit 1; }
+	@other=$$(git ls-files '*node_modules/*' | head -1); test -z "$$other" || { echo "other people's files are committed: $$other"; exit 1; }
 	go vet ./...
 	$(TOOL) golangci-lint run ./...
+
+platforms: ## vet what is built for other systems and processors
+	@for p in $(PLATFORMS); do echo "go vet for $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet ./... || exit 1; done
 
 fmt: ## format the code
 	$(TOOL) golangci-lint fmt ./...
@@ -60,4 +65,4 @@ crash: build ## kill the broker ROUNDS (100) times, then cut its power as often:
 	go run ./internal/crash -rounds $(ROUNDS)
 	go run ./internal/crash -rounds $(ROUNDS) -power
 
-check: lint race conformance interop ## everything that .ci/run asks for besides go test ./...
+check: lint platforms race conformance interop ## everything that .ci/run asks for besides go test ./...
