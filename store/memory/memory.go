@@ -55,7 +55,7 @@ func (s *Store) Start(wake func([]any), r store.Recovery) error {
 // orphaned hands over what a session has left behind, which nobody else has any more.
 func (s *Store) orphaned(old *session) {
 	if old != nil && old.grouped && s.orphan != nil {
-		s.orphan(old.ref, old.queue[old.head:], func() {})
+		s.orphan(old.ref, old.all(), func() {})
 	}
 }
 

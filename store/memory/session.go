@@ -4,13 +4,14 @@ import (
 	"math"
 	"time"
 
+	"github.com/uniomq/unio/internal/fifo"
 	"github.com/uniomq/unio/store"
 )
 
 // session is one client's mailbox. Its shard's mutex guards it.
 //
-// The queue is a slice of deliveries with consecutive ordinals, so that an
-// ordinal is an index; a settled one stays as a gap, without message, until all before it are settled.
+// The queue is of deliveries with consecutive ordinals, so that an ordinal is an index; a settled one
+// stays as a gap, without message, until all before it are settled.
 type session struct {
 	key     string
 	ref     store.Ref
@@ -21,8 +22,7 @@ type session struct {
 	wakeable bool
 	grouped  bool // something of a shared subscription was in the queue
 
-	queue    []store.Delivery
-	head     int    // queue[:head] is settled and gone
+	queue    fifo.Queue[store.Delivery]
 	last     uint64 // ordinal of the newest delivery ever
 	lastID   uint16 // packet id of the newest delivery at QoS 1 or 2
 	sent     uint64 // deliveries up to this ordinal have been sent
@@ -80,7 +80,7 @@ func (s *session) enqueue(c *store.Command) (wake bool) {
 		s.lastID = s.lastID%math.MaxUint16 + 1
 		d.PacketID = s.lastID
 	}
-	s.queue = append(s.queue, d)
+	s.queue.Push(d)
 	s.grouped = s.grouped || d.Group != ""
 	s.waiting++
 	s.bytes += size
@@ -94,14 +94,27 @@ func (s *session) enqueue(c *store.Command) (wake bool) {
 // at returns the unsettled delivery with the ordinal, or nil.
 func (s *session) at(ordinal uint64) *store.Delivery {
 	i := s.index(ordinal)
-	if ordinal > s.last || i < s.head || s.queue[i].Message == nil {
+	if ordinal > s.last || i < 0 {
 		return nil
 	}
-	return &s.queue[i]
+	d := s.queue.At(i)
+	if d.Message == nil {
+		return nil
+	}
+	return d
+}
+
+// all is what the queue holds, gaps included.
+func (s *session) all() []store.Delivery {
+	all := make([]store.Delivery, s.queue.Len())
+	for i := range all {
+		all[i] = *s.queue.At(i)
+	}
+	return all
 }
 
 // index is where the ordinal stands, or would stand, in the queue.
-func (s *session) index(ordinal uint64) int { return len(s.queue) - 1 - int(s.last-ordinal) }
+func (s *session) index(ordinal uint64) int { return s.queue.Len() - 1 - int(s.last-ordinal) }
 
 func (s *session) setSent(ordinal uint64) {
 	for o := s.sent + 1; o <= min(ordinal, s.last); o++ {
@@ -125,37 +138,26 @@ func (s *session) settle(ordinal uint64) {
 	}
 	s.setSent(ordinal)
 	*d = store.Delivery{Ordinal: ordinal}
-	for s.head < len(s.queue) && s.queue[s.head].Message == nil {
-		s.head++
-	}
-	switch {
-	case s.head == len(s.queue) && cap(s.queue) > 32:
-		s.queue, s.head = nil, 0 // an empty mailbox holds no memory
-	case s.head == len(s.queue):
-		s.queue, s.head = s.queue[:0], 0
-	case s.head > 32 && s.head > len(s.queue)/2:
-		n := copy(s.queue, s.queue[s.head:])
-		clear(s.queue[n:])
-		s.queue, s.head = s.queue[:n], 0
+	for s.queue.Len() > 0 && s.queue.At(0).Message == nil {
+		s.queue.Pop()
 	}
 }
 
 func (s *session) next(after uint64, dst []store.Delivery) []store.Delivery {
-	first := s.head
-	if after >= s.last {
-		first = len(s.queue)
-	} else if i := s.index(after + 1); i > first {
-		first = i
+	first := s.queue.Len()
+	if after < s.last {
+		first = max(s.index(after+1), 0)
 	}
-	for i := first; i < len(s.queue); i++ {
-		if s.queue[i].Message == nil {
+	for i := first; i < s.queue.Len(); i++ {
+		d := s.queue.At(i)
+		if d.Message == nil {
 			continue
 		}
 		if len(dst) == cap(dst) {
 			s.wakeable = false // the owner comes again without being woken
 			return dst
 		}
-		dst = append(dst, s.queue[i])
+		dst = append(dst, *d)
 	}
 	s.wakeable = true
 	return dst

@@ -80,8 +80,8 @@ func (o *Outbound) Orphans() (all []store.Delivery) {
 			all = append(all, k.take())
 		}
 	}
-	for i := range u.queue[u.first:] {
-		if d := &u.queue[u.first+i]; d.Group != "" {
+	for i := range u.queue.Len() {
+		if d := u.queue.At(i); d.Group != "" {
 			all = append(all, *d)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"sort"
 
+	"github.com/uniomq/unio/internal/fifo"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
@@ -30,8 +31,7 @@ type used struct {
 	count   int // flights that are not gaps
 	bytes   int64
 
-	queue       []store.Delivery // waits for the window; only of sessions that are not stored
-	first       int              // queue[:first] is gone
+	queue       fifo.Queue[store.Delivery] // waits for the window; only of sessions that are not stored
 	queuedBytes int64
 
 	aliases []string // by alias-1
@@ -192,7 +192,7 @@ func (o *Outbound) Push(d *store.Delivery) bool {
 	if o.limit.Messages > 0 && n >= o.limit.Messages || o.limit.Bytes > 0 && n > 0 && u.queuedBytes+size > o.limit.Bytes {
 		return false
 	}
-	u.queue = append(u.queue, *d)
+	u.queue.Push(*d)
 	u.queuedBytes += size
 	return true
 }
@@ -202,7 +202,7 @@ func (o *Outbound) Waiting() int {
 	if o.used == nil {
 		return 0
 	}
-	return len(o.used.queue) - o.used.first
+	return o.used.queue.Len()
 }
 
 // Front is the delivery that has waited longest, nil if none waits. It is valid until the next Pop or Push.
@@ -210,22 +210,16 @@ func (o *Outbound) Front() *store.Delivery {
 	if o.Waiting() == 0 {
 		return nil
 	}
-	return &o.used.queue[o.used.first]
+	return o.used.queue.At(0)
 }
 
 // Pop removes the delivery that Front returned.
 func (o *Outbound) Pop() {
 	u := o.used
-	u.queuedBytes -= u.queue[u.first].Message.Size()
-	u.queue[u.first] = store.Delivery{}
-	u.first++
-	switch {
-	case u.first == len(u.queue):
-		u.queue, u.first = nil, 0 // waiting is the exception: no memory is held for it
-	case u.first >= 64 && u.first > len(u.queue)/2:
-		n := copy(u.queue, u.queue[u.first:])
-		clear(u.queue[n:])
-		u.queue, u.first = u.queue[:n], 0
+	u.queuedBytes -= u.queue.At(0).Message.Size()
+	u.queue.Pop()
+	if u.queue.Len() == 0 {
+		u.queue = fifo.Queue[store.Delivery]{} // waiting is the exception: no memory is held for it
 	}
 }
 

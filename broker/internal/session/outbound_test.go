@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/uniomq/unio/mqtt"
@@ -188,7 +189,7 @@ func TestLongQueueGivesMemoryBackInOrder(t *testing.T) {
 		}
 		s.Pop()
 	}
-	if s.used.queue != nil {
+	if !reflect.ValueOf(s.used.queue).IsZero() {
 		t.Fatal("an empty queue holds memory")
 	}
 }
