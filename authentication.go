@@ -254,18 +254,26 @@ func (s *Server) revoke(c *broker.Client) {
 	}
 }
 
-// denial returns why a client may not do something, and tells the audit log.
-func (s *Server) denial(a broker.Access) string {
-	why := s.acl.Reason(a)
+// denied tells the audit log what a client may not do, and why.
+func (s *Server) denied(a broker.Access) {
+	if !s.who.audit.on() {
+		return
+	}
 	attrs := append(describe(a.Client), slog.String("action", acl.ActionName(a.Action)), slog.String("topic", string(a.Topic)))
-	s.who.audit.write("denied", append(attrs, slog.String("reason", why))...)
-	return why
+	s.who.audit.write("denied", append(attrs, slog.String("reason", s.acl.Reason(a)))...)
 }
 
 // auditLog is the audit log in force, which a reload may replace.
 type auditLog struct {
 	mu sync.RWMutex // guards l; held while an event is written
 	l  *audit.Log
+}
+
+// on reports whether events are written.
+func (a *auditLog) on() bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.l != nil
 }
 
 func (a *auditLog) write(event string, attrs ...slog.Attr) {

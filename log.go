@@ -1,15 +1,19 @@
 package unio
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/files"
+	"github.com/uniomq/unio/internal/logqueue"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
@@ -19,6 +23,9 @@ const logFileMode = 0o600
 
 // Log is a log in Mosquitto's form, to the destinations that a configuration names.
 // What it logs and where may change while it is used.
+//
+// Nobody waits for a destination: lines wait in memory, 1 MiB for each, and a goroutine writes them.
+// Lines that find no room, or that a destination refuses, are lost. The log says so when it goes on.
 type Log struct {
 	*slog.Logger
 	handler *mosqlog.Handler
@@ -32,10 +39,10 @@ type Log struct {
 // Destinations are where a log may go: files and the like that are open, and not yet
 // or not any more in use.
 type Destinations struct {
-	cfg   config.Log
-	file  *os.File // nil for none
-	made  bool     // root has made it
-	sinks []mosqlog.Sink
+	cfg     config.Log
+	file    *os.File // nil for none
+	made    bool     // root has made it
+	outlets []outlet
 	// lent has what is open here and is closed there; nil: all is d's own.
 	lent *Destinations
 	// kept says why the file that was asked for is not the one that is open.
@@ -43,6 +50,17 @@ type Destinations struct {
 	// unreachable says why the log goes to standard error instead of to syslog.
 	unreachable error
 }
+
+// outlet is one destination.
+type outlet struct {
+	sink    mosqlog.Sink
+	queue   *logqueue.Queue // sink, if lines wait there; nil: they do not
+	closer  io.Closer       // after the queue; nil: nothing is to be closed
+	console bool            // standard output or standard error
+}
+
+// closeTimeout is how long a destination that takes nothing is waited for at its end.
+const closeTimeout = 5 * time.Second
 
 // OpenLog opens the log that a configuration asks for.
 func OpenLog(cfg config.Log) (*Log, error) {
@@ -65,7 +83,7 @@ func (l *Log) Open(cfg config.Log) (*Destinations, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if last := l.current; err != nil && last.file != nil && last.cfg.File == cfg.File {
-		return &Destinations{cfg: cfg, file: last.file, sinks: last.sinks, lent: last, kept: err}, nil
+		return &Destinations{cfg: cfg, file: last.file, outlets: last.outlets, lent: last, kept: err}, nil
 	}
 	return d, err
 }
@@ -73,31 +91,54 @@ func (l *Log) Open(cfg config.Log) (*Destinations, error) {
 func (l *Log) open(cfg config.Log) (*Destinations, error) {
 	d := &Destinations{cfg: cfg}
 	if cfg.Stdout {
-		d.sinks = append(d.sinks, mosqlog.Lines(os.Stdout))
+		d.add(l, outlet{sink: mosqlog.Lines(os.Stdout), console: true}, "stdout")
 	}
 	stderr := cfg.Stderr
 	if cfg.Syslog {
 		sink, err := openSyslog(cfg.Facility)
 		if err == nil {
-			d.sinks = append(d.sinks, sink)
+			closer, _ := sink.(io.Closer)
+			d.add(l, outlet{sink: sink, closer: closer}, "syslog")
 		} else {
 			d.unreachable, stderr = err, true
 		}
 	}
 	if stderr {
-		d.sinks = append(d.sinks, mosqlog.Lines(os.Stderr))
+		d.add(l, outlet{sink: mosqlog.Lines(os.Stderr), console: true}, "stderr")
 	}
 	if cfg.Topic {
-		d.sinks = append(d.sinks, &l.topics)
+		d.outlets = append(d.outlets, outlet{sink: &l.topics}) // it has a queue of its own
 	}
 	if cfg.File != "" {
 		var err error
 		if d.file, d.made, err = files.Append(cfg.File, logFileMode); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the log: %w", err), d.Close())
 		}
-		d.sinks = append(d.sinks, mosqlog.Lines(d.file))
+		d.add(l, outlet{sink: mosqlog.Lines(d.file), closer: d.file}, "file "+cfg.File)
 	}
 	return d, nil
+}
+
+// add puts a queue before an outlet. name is its log_dest.
+func (d *Destinations) add(l *Log, o outlet, name string) {
+	o.queue = logqueue.New(o.sink, func(lines int, cause error) {
+		why := "it takes lines too slowly"
+		if cause != nil {
+			why = cause.Error()
+		}
+		l.Warn(fmt.Sprintf("log_dest %s: %d lines were lost: %s", name, lines, why))
+	})
+	o.sink = o.queue
+	d.outlets = append(d.outlets, o)
+}
+
+// sinks are what the log's handler is to write to.
+func (d *Destinations) sinks() []mosqlog.Sink {
+	sinks := make([]mosqlog.Sink, len(d.outlets))
+	for i, o := range d.outlets {
+		sinks[i] = o.sink
+	}
+	return sinks
 }
 
 // Use makes the log go to d, and closes what it went to. What Open could not open is logged.
@@ -105,9 +146,9 @@ func (l *Log) Use(d *Destinations) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.detached {
-		d.forgetConsole()
+		_ = closeOutlets(d.forgetConsole()) // nothing waits there
 	}
-	l.handler.Set(d.cfg, d.sinks...)
+	l.handler.Set(d.cfg, d.sinks()...)
 	last := l.current
 	l.current = d
 	if d.unreachable != nil {
@@ -144,8 +185,9 @@ func (l *Log) Detach() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.detached = true
-	l.current.forgetConsole()
-	l.handler.Set(l.current.cfg, l.current.sinks...)
+	console := l.current.forgetConsole()
+	l.handler.Set(l.current.cfg, l.current.sinks()...)
+	_ = closeOutlets(console) // what a console does not take is told nobody
 }
 
 // GiveTo makes a file that the log made belong to a user, who is to open it again.
@@ -171,15 +213,32 @@ func (l *Log) Close() error {
 	return l.current.Close()
 }
 
-// forgetConsole leaves out standard output and standard error.
-func (d *Destinations) forgetConsole() {
-	kept := make([]mosqlog.Sink, 0, len(d.sinks))
-	for _, sink := range d.sinks {
-		if sink != mosqlog.Lines(os.Stdout) && sink != mosqlog.Lines(os.Stderr) {
-			kept = append(kept, sink)
+// forgetConsole takes away standard output and standard error, and returns them.
+func (d *Destinations) forgetConsole() (console []outlet) {
+	var kept []outlet
+	for _, o := range d.outlets {
+		if o.console {
+			console = append(console, o)
+		} else {
+			kept = append(kept, o)
 		}
 	}
-	d.sinks = kept
+	d.outlets = kept
+	return console
+}
+
+// Flush waits until each destination has what was logged before, or until ctx ends.
+func (l *Log) Flush(ctx context.Context) error {
+	l.mu.Lock()
+	outlets := l.current.outlets
+	l.mu.Unlock()
+	var errs []error
+	for _, o := range outlets {
+		if o.queue != nil {
+			errs = append(errs, o.queue.Flush(ctx))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close closes what is open. A log does so with what it does not use any more.
@@ -187,14 +246,25 @@ func (d *Destinations) Close() error {
 	if d.lent != nil {
 		return nil
 	}
-	var errs []error
-	for _, sink := range d.sinks {
-		if c, ok := sink.(interface{ Close() error }); ok {
-			errs = append(errs, c.Close())
-		}
+	return closeOutlets(d.outlets)
+}
+
+// closeOutlets writes what waits, all outlets at once, and closes them.
+func closeOutlets(outlets []outlet) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	errs := make([]error, len(outlets))
+	var all sync.WaitGroup
+	for i, o := range outlets {
+		all.Go(func() {
+			if o.queue != nil {
+				errs[i] = o.queue.Close(ctx)
+			}
+			if o.closer != nil {
+				errs[i] = errors.Join(errs[i], o.closer.Close())
+			}
+		})
 	}
-	if d.file != nil {
-		errs = append(errs, d.file.Close())
-	}
+	all.Wait()
 	return errors.Join(errs...)
 }

@@ -23,8 +23,12 @@ func logTo(t *testing.T, cfg config.Log) *Log {
 	return log
 }
 
-func fileHas(t *testing.T, path, want string) {
+// fileHas looks at what a log has written to a file.
+func fileHas(t *testing.T, log *Log, path, want string) {
 	t.Helper()
+	if err := log.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != want {
 		t.Errorf("%s has %q, %v; want %q", filepath.Base(path), text, err, want)
 	}
@@ -44,7 +48,7 @@ func TestOpenLogAppendsToItsFile(t *testing.T) {
 		}
 		log.Info("nothing is logged after Close")
 	}
-	fileHas(t, path, "first\nsecond\n")
+	fileHas(t, logTo(t, config.Log{}), path, "first\nsecond\n")
 	if _, err := OpenLog(config.Log{Types: config.LogAll, File: t.TempDir()}); err == nil {
 		t.Error("a folder was opened as a log")
 	}
@@ -63,8 +67,8 @@ func TestReopenFollowsARotatedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Info("new")
-	fileHas(t, path+".1", "old\nold as well\n")
-	fileHas(t, path, "new\n")
+	fileHas(t, log, path+".1", "old\nold as well\n")
+	fileHas(t, log, path, "new\n")
 }
 
 func TestALogThatCannotBeOpenedLeavesTheOldOne(t *testing.T) {
@@ -75,7 +79,7 @@ func TestALogThatCannotBeOpenedLeavesTheOldOne(t *testing.T) {
 		t.Error("no error")
 	}
 	log.Info("line")
-	fileHas(t, path, "line\n")
+	fileHas(t, log, path, "line\n")
 }
 
 func TestALogThatCannotBeOpenedAnewGoesOnWhereItWent(t *testing.T) {
@@ -108,13 +112,13 @@ func TestALogThatCannotBeOpenedAnewGoesOnWhereItWent(t *testing.T) {
 	}
 	log.Info("line")
 	said := "Error: open the log: open " + path + ": is a directory; the log goes on where it went, to the file that is open even if that has another name now\n"
-	fileHas(t, path+".1", said+said+"line\nline\n")
+	fileHas(t, log, path+".1", said+said+"line\nline\n")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	use(config.Log{Types: config.LogAll, File: path})
 	log.Info("new")
-	fileHas(t, path, "new\n")
+	fileHas(t, log, path, "new\n")
 }
 
 func TestTheLogIsPublishedByKind(t *testing.T) {

@@ -106,7 +106,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 		failed: make(chan error, 1), done: make(chan struct{}),
 	}
 	s.inForce.Store(cfg)
-	s.observer.TellDenials(s.denial)
+	s.observer.TellDenials(s.acl.Reason)
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	s.memoryLimit.Store(cfg.MemoryLimit)
 	return s, nil
@@ -116,7 +116,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
 		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control},
-		Events: s.observer.Events(cfg.Log.Types&config.LogDebug != 0),
+		Events: broker.Tee(s.observer.Events(cfg.Log.Types&config.LogDebug != 0), broker.Events{Denied: s.denied}),
 	}
 	if cfg.ExplainToClient {
 		o.Explain = s.acl.Reason

@@ -189,7 +189,7 @@ func (c *conn) sendFound(bt *batch, cur *retainedCursor, found []*retainedMessag
 				cur.Back(m.Topic)
 				return false
 			}
-			bt.stage().Enqueue(c.sub.ref, d, bt.o.queueLimit())
+			bt.enqueue(c.sub, d)
 			continue
 		}
 		full := c.buffered() >= min(backlogBuffer, bt.maxBuffered())
@@ -296,7 +296,7 @@ func (c *conn) keepRest(bt *batch, left []*retainedCursor) {
 			found, more = c.b.retained.Next(&cur.Cursor, bt.found[:0], &steps)
 			for _, r := range found {
 				if qos, ok := c.wants(bt, cur, r); ok && qos > 0 {
-					bt.stage().Enqueue(c.sub.ref, cur.delivery(r.message, qos), bt.o.queueLimit())
+					bt.enqueue(c.sub, cur.delivery(r.message, qos))
 				}
 			}
 			clear(found)

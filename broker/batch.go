@@ -214,6 +214,12 @@ func (bt *batch) commands() int {
 	return len(bt.commit.tx.Commands)
 }
 
+// enqueue stages a delivery to a stored session.
+func (bt *batch) enqueue(sub *subscriber, d store.Delivery) {
+	bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
+	bt.commit.queued = append(bt.commit.queued, sub)
+}
+
 // stage returns the batch's store transaction.
 func (bt *batch) stage() *store.Tx {
 	if bt.commit == nil {

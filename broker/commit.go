@@ -25,8 +25,9 @@ type commit struct {
 	tx       store.Tx
 	c        *conn // owed the acks; nil: nobody
 	acks     []ack
-	owed     int         // PUBACKs among acks
-	retained []retaining // by tx
+	owed     int           // PUBACKs among acks
+	queued   []*subscriber // whose session each Enqueue of tx is for
+	retained []retaining   // by tx
 	staged   []stagedRetained
 	done     bool // guarded by c.mu: the acks may go, as soon as those before them have gone
 
@@ -165,10 +166,18 @@ func (cm *commit) tellDrops() {
 			cm.b.panicked(client, v, nil)
 		}
 	}()
+	queued := cm.queued
 	for i := range cm.tx.Commands {
-		switch cmd := &cm.tx.Commands[i]; {
+		cmd := &cm.tx.Commands[i]
+		if cmd.Op != store.Enqueue {
+			continue
+		}
+		sub := queued[0]
+		queued = queued[1:]
+		switch {
 		case cmd.Dropped:
-			drop(cm.b, "", DropQueueFull, cmd.Delivery.Message.Topic)
+			clientID, _ := store.SplitKey(sub.key)
+			drop(cm.b, clientID, DropQueueFull, cmd.Delivery.Message.Topic)
 		case cmd.Void && cmd.Delivery.Group != "":
 			cm.b.bequeath(0, []store.Delivery{cmd.Delivery}, func() {})
 		}
@@ -179,6 +188,8 @@ func (cm *commit) free() {
 	cm.tx.Reset()
 	clear(cm.acks)
 	cm.acks = cm.acks[:0]
+	clear(cm.queued)
+	cm.queued = cm.queued[:0]
 	clear(cm.retained)
 	cm.retained = cm.retained[:0]
 	cm.staged = nil

@@ -138,24 +138,3 @@ type Blocking interface {
 // ErrTaken is what an Interceptor returns of a message that was for itself: it goes to nobody, is not retained, and is acknowledged
 // as accepted. No other Interceptor is asked. If the error wraps a mqtt.ReasonCode besides, the connection then ends with that.
 var ErrTaken = errors.New("broker: message taken by an interceptor")
-
-// Events tells an observer what happens. A nil func costs one branch. They are called in the
-// goroutine in which it happens, so they must not block.
-type Events struct {
-	Opened       func(remote, local net.Addr)             // a connection was accepted
-	Connected    func(c *Client)                          // CONNACK with success was sent
-	Refused      func(c *Client, cause error)             // CONNECT was refused, or none came; c.ID may be empty
-	Disconnected func(c *Client, cause error)             // nil: the client sent DISCONNECT; io.EOF: it just went
-	Subscribed   func(c *Client, filter string, qos byte) // granted
-	Unsubscribed func(c *Client, filter string)           //
-	Received     func(c *Client, p mqtt.Packet)           // p is valid during the call
-	Sent         func(c *Client, p mqtt.Packet)           // p is valid during the call
-	Dropped      func(clientID string, cause DropCause, topic string)
-	// Denied is called for each question that the Authorizer has answered with no. a.Topic is valid during the call.
-	Denied func(a Access)
-	// Limited is called for each subscription that a limit has refused, with QuotaExceeded.
-	Limited func(c *Client, filter string, cause error)
-	// Panicked is called for a panic that was contained: only this connection was closed. packet is what was being
-	// handled; nil: nothing, or a packet with secrets.
-	Panicked func(c *Client, value any, packet, stack []byte)
-}

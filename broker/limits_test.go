@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,7 +110,15 @@ func TestSlowConsumerIsBoundedAndCostsNobodyElse(t *testing.T) {
 func TestQueueOfAWindowThatStaysClosedIsBounded(t *testing.T) {
 	for name, p := range map[string]mqtt.Connect{"in memory": clean("sub"), "stored": stored("sub")} {
 		t.Run(name, func(t *testing.T) {
-			b, l := serve(t, broker.Options{Limits: broker.Limits{MaxInflight: 2, MaxQueuedMessages: 3}})
+			var dropped atomic.Int32 // that name the client
+			b, l := serve(t, broker.Options{
+				Limits: broker.Limits{MaxInflight: 2, MaxQueuedMessages: 3},
+				Events: broker.Events{Dropped: func(clientID string, cause broker.DropCause, topic string) {
+					if clientID == "sub" && cause == broker.DropQueueFull && topic == "t" {
+						dropped.Add(1)
+					}
+				}},
+			})
 			sub, _ := connect(t, l, p)
 			sub.subscribe("t")
 			pub, _ := connect(t, l, clean("pub"))
@@ -120,6 +129,9 @@ func TestQueueOfAWindowThatStaysClosedIsBounded(t *testing.T) {
 			}
 			if n := b.Stats().Dropped[broker.DropQueueFull]; n != 5 {
 				t.Errorf("%d were dropped, want 5: two are in flight and three wait", n)
+			}
+			if n := dropped.Load(); n != 5 {
+				t.Errorf("%d drops were told with the client", n)
 			}
 			for i := range 5 { // the newest were dropped
 				m := sub.message()

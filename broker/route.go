@@ -232,7 +232,7 @@ func (b *Broker) offer(bt *batch, s *topic.Subscription[*subscriber], group stri
 		return c.send(bt, &d)
 	}
 	d.Message = bt.kept()
-	bt.stage().Enqueue(sub.ref, d, bt.o.queueLimit())
+	bt.enqueue(sub, d)
 	return delivered
 }
 

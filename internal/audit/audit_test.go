@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,8 +13,11 @@ import (
 )
 
 // events reads the events of a file.
-func events(t *testing.T, path string) []map[string]any {
+func events(t *testing.T, l *Log, path string) []map[string]any {
 	t.Helper()
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +49,7 @@ func TestEventsAreLinesOfJSON(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit")
 		l := open(t, path)
 		l.Write("login_failed", slog.String("long", strings.Repeat("ä", 1000)), slog.String("user", "joe\n\x01\""), slog.String("client", ""), slog.Int("attempts", 3))
-		got := events(t, path)
+		got := events(t, l, path)
 		if len(got) != 1 || got[0]["event"] != "login_failed" || got[0]["user"] != "joe\n\x01\"" || got[0]["attempts"] != 3.0 || got[0]["time"] != "2000-01-01T00:00:00Z" || len(got[0]) != 5 || len(got[0]["long"].(string)) > maxText+3 {
 			t.Errorf("events %v", got)
 		}
@@ -68,7 +72,7 @@ func TestReopenFollowsARotatedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Write("c")
-	if before, after := events(t, path+".1"), events(t, path); len(before) != 2 || len(after) != 1 || after[0]["event"] != "c" {
+	if before, after := events(t, l, path+".1"), events(t, l, path); len(before) != 2 || len(after) != 1 || after[0]["event"] != "c" {
 		t.Errorf("before %v, after %v", before, after)
 	}
 	if err := os.Remove(path); err != nil {
@@ -88,14 +92,35 @@ func TestAFloodIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit")
 		l := open(t, path)
-		for range maxEvents + 7 {
-			l.Write("x")
+		for i := range maxEvents + 7 {
+			l.Write("x", slog.Int("client", i))
 		}
 		time.Sleep(time.Second)
 		l.Write("last")
-		got := events(t, path)
+		got := events(t, l, path)
 		if len(got) != maxEvents+1 || got[maxEvents]["event"] != "last" || got[maxEvents]["events_left_out"] != 7.0 {
 			t.Errorf("%d events, the last is %v", len(got), got[len(got)-1])
+		}
+	})
+}
+
+// TestOneClientDoesNotHideAnother has a client that is denied more than the log takes in a second.
+func TestOneClientDoesNotHideAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit")
+		l := open(t, path)
+		for range 700 {
+			l.Write("denied", slog.String("client", "loud"), slog.String("address", "192.0.2.1:1"))
+		}
+		l.Write("denied", slog.String("client", "quiet"), slog.String("address", "192.0.2.1:2"))
+		l.Write("revoked", slog.String("client", "loud"))
+		for i := range 700 {
+			l.Write("login_failed", slog.String("client", ""), slog.String("address", fmt.Sprint("192.0.2.1:", i)))
+		}
+		got := events(t, l, path)
+		if len(got) != 2*maxEach+2 || got[maxEach]["client"] != "quiet" || got[maxEach]["events_left_out"] != 640.0 || got[maxEach+1]["event"] != "revoked" {
+			t.Errorf("%d events; after the loud client's came %v", len(got), got[min(maxEach, len(got)):])
 		}
 	})
 }

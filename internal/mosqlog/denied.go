@@ -6,19 +6,23 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/internal/budget"
 )
 
-// TellDenials makes the observer log what is denied to clients, with why, which says by what rule and is called for each denial that
-// is told, even if the log leaves notices out. TellDenials is called before Events.
+// TellDenials makes the observer log what is denied to clients, with why, which says by what rule and
+// is called for each denial that is told, even if the log leaves notices out. TellDenials is called
+// before Events.
 func (o *Observer) TellDenials(why func(broker.Access) string) { o.why = why }
 
-// denials bounds the lines on denials. A client that tries the same again and again, or subscribes to more than it may
-// receive, gets a line a minute.
+// denials bounds the lines on denials. A client that tries the same again and again, or subscribes to
+// more than it may receive, gets a line a minute. What one client is denied does not hide what
+// another one is.
 type denials struct {
-	mu    sync.Mutex
-	since time.Time           // the beginning of the minute
-	told  map[denial]struct{} // in it
-	left  int                 // denials that were not told since the last line
+	budget *budget.Budget[denial] // by client and action
+
+	mu    sync.Mutex // guards what follows
+	since time.Time  // the beginning of the minute
+	told  map[denial]struct{}
 }
 
 // A denial is what is told once. For a delivery that is not its topic: there may be as many as there are messages.
@@ -28,8 +32,15 @@ type denial struct {
 	topic  string
 }
 
-// deniedLines bounds the lines on denials in a minute.
-const deniedLines = 600
+// deniedEach bounds the lines on denials of one kind to one client in a minute, deniedAll all of them.
+const (
+	deniedEach = 60
+	deniedAll  = 6000
+)
+
+func newDenials() denials {
+	return denials{budget: &budget.Budget[denial]{Each: deniedEach, All: deniedAll, Period: time.Minute}}
+}
 
 // enter reports whether a denial is to be told, and how many were not since the last one that was.
 func (d *denials) enter(now time.Time, what denial) (ok bool, left int) {
@@ -38,14 +49,15 @@ func (d *denials) enter(now time.Time, what denial) (ok bool, left int) {
 	if d.told == nil || now.Sub(d.since) >= time.Minute {
 		d.since, d.told = now, map[denial]struct{}{}
 	}
-	if _, told := d.told[what]; told || len(d.told) >= deniedLines {
-		d.left++
+	if _, told := d.told[what]; told || len(d.told) >= deniedAll {
+		d.budget.Refuse(1)
 		return false, 0
 	}
-	what.topic = strings.Clone(what.topic)
-	d.told[what] = struct{}{}
-	left, d.left = d.left, 0
-	return true, left
+	if ok, left = d.budget.Take(now, denial{client: what.client, action: what.action}); ok {
+		what.topic = strings.Clone(what.topic)
+		d.told[what] = struct{}{}
+	}
+	return ok, left
 }
 
 // denied logs what a client may not do.

@@ -32,7 +32,7 @@ type Observer struct {
 // NewObserver returns an observer that logs to log. connectionMessages is the option
 // of that name.
 func NewObserver(log *slog.Logger, connectionMessages bool) *Observer {
-	o := &Observer{log: log}
+	o := &Observer{log: log, denials: newDenials(), limits: newDenials()}
 	o.messages.Store(connectionMessages)
 	return o
 }
