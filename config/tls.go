@@ -65,6 +65,7 @@ func (p *parser) check() {
 			{t.PSKHint != "" && (certificates || acme), "psk_hint", expected("no certfile for the same listener: it has either certificates or pre-shared keys")},
 			{t.PSKHint != "" && l.Protocol == HTTPAPI, "psk_hint", expected("certfile and keyfile for protocol http_api: no HTTP client speaks TLS with pre-shared keys")},
 			{t.PSKHint != "" && t.PSKFile == "", "psk_hint", expected("psk_file as well")},
+			{t.PSKHint != "" && t.Version == "tlsv1.3", "tls_version", expectedTLS("tlsv1.2 with psk_hint: pre-shared keys are for TLS 1.2 alone")},
 			{certificates && acme, "acme_domain", expected("no certfile for the same listener: its certificate comes from one of the two")},
 			{t.RequireCertificate && !t.On() && !proxyTLS, "require_certificate", expected("certfile and keyfile as well: without them clients cannot show a certificate")},
 			{t.RequireCertificate && (certificates || acme) && t.CAFile == "" && t.CAPath == "", "require_certificate", expectedTLS("cafile or capath as well, to check certificates with")},

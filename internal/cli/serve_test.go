@@ -168,6 +168,11 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 			cli.StatusInvalid, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
 		},
 		{
+			"pre-shared keys for TLS 1.3 alone",
+			[]string{"-c", file(t, "listener 8883", "psk_hint x", "psk_file /z", "tls_version tlsv1.3")},
+			cli.StatusFailure, ":4: tls_version: expected tlsv1.2 with psk_hint",
+		},
+		{
 			"revocation lists of nobody",
 			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "crlfile /z")},
 			cli.StatusFailure, ":4: crlfile: expected cafile or capath as well",
