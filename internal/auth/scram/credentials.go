@@ -126,7 +126,7 @@ type File struct {
 	users      map[string]Credentials
 	key        []byte // of the salts of unknown users
 	stable     bool   // key is the file's secret
-	iterations int    // of unknown users
+	iterations int    // of unknown users: those of the first user, which stay while others come and go
 }
 
 // Load reads a file. Its error is a config.Errors with all mistakes.
@@ -168,6 +168,9 @@ func parse(path, text string) (*File, error) {
 		case f.users[user] != nil:
 			wrong("user %q is there twice", user)
 		default:
+			if len(f.users) == 0 {
+				f.iterations = c[0].Iters
+			}
 			f.users[user] = c
 		}
 	}
@@ -193,19 +196,14 @@ func (f *File) Warnings() []string {
 }
 
 // prepareDecoys sees to it that an unknown user gets an answer like a known one: the same salt each time, by the file's secret or, without
-// one, as long as the file stays as it is, and as many iterations as most have.
+// one, as long as the file stays as it is.
 func (f *File) prepareDecoys() {
-	var lines []string
-	count := map[int]int{}
-	for user, c := range f.users {
-		lines = append(lines, user+":"+c.String())
-		count[c[0].Iters]++
-		if count[c[0].Iters] > count[f.iterations] {
-			f.iterations = c[0].Iters
-		}
-	}
 	if f.stable {
 		return
+	}
+	var lines []string
+	for user, c := range f.users {
+		lines = append(lines, user+":"+c.String())
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))

@@ -116,6 +116,26 @@ func TestUnknownUsersLookLikeKnownOnes(t *testing.T) {
 	}
 }
 
+// TestIterationsOfUnknownUsersStay checks that they do when users with others come.
+func TestIterationsOfUnknownUsersStay(t *testing.T) {
+	t.Parallel()
+	text := ""
+	for i, user := range []string{"joe", "ann", "eve"} {
+		c, err := NewCredentials(minIterations+min(i, 1), []byte("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += user + ":" + c.String() + "\n"
+		f, err := parse("f", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, _ := f.find("bob", 0); c.Iters != minIterations {
+			t.Errorf("with %s there are %d iterations, and were %d", user, c.Iters, minIterations)
+		}
+	}
+}
+
 // TestSaltsOfUnknownUsersStay checks that they do while users come and go, as those of known users do.
 func TestSaltsOfUnknownUsersStay(t *testing.T) {
 	t.Parallel()
