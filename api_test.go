@@ -227,17 +227,18 @@ func TestRulesForAllTopicsDoNotOpenTheHTTPAPI(t *testing.T) {
 	}
 }
 
-func TestWhatDeniesTheFileOfAFolderDeniesTheFolder(t *testing.T) {
+func TestWhatDeniesAFolderOrItsFileDeniesBoth(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cfg := withAPI(t, dir)
-	for _, folder := range []string{"admin", "open"} {
+	for _, folder := range []string{"admin", "open", "shut"} {
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, folder, "index.html"), folder)
 	}
-	write(t, filepath.Join(dir, "acl"), "user ann\ntopic read /#\ntopic deny /admin/index.html\nuser joe\ntopic read /\n")
+	write(t, filepath.Join(dir, "acl"), "user ann\ntopic read /#\ntopic deny /admin/index.html\n"+
+		"user joe\ntopic read /\ntopic read /shut/#\ntopic deny /shut/\n")
 	api := apiOf(t, start(t, cfg, nil), 1, nil)
 	for request, want := range map[string]int{
 		"GET /admin/index.html ann:secret": 401, "GET /admin/ ann:secret": 401, "HEAD /admin/ ann:secret": 401,
@@ -246,6 +247,7 @@ func TestWhatDeniesTheFileOfAFolderDeniesTheFolder(t *testing.T) {
 		"GET /admin/index.html. ann:secret": 404, "GET /admin/Index.html ann:secret": 404, "GET /Admin/ ann:secret": 404,
 		"GET /open/ ann:secret": 200, "GET /open/index.html ann:secret": 200, "GET / ann:secret": 200,
 		"GET / joe:other": 200, "GET /index.html joe:other": 401, "GET /open/ joe:other": 401,
+		"GET /shut/ joe:other": 401, "GET /shut/index.html joe:other": 401, "GET /shut/index.htm joe:other": 404, "GET /shut/index.html ann:secret": 200,
 	} {
 		words := strings.Fields(request)
 		if status, body := api(words[0]+" "+words[1], words[2]); status != want {

@@ -126,11 +126,23 @@ func (s *Server) may(r *http.Request, pattern string) bool {
 	if !s.allowed(broker.Access{Client: c, Action: broker.ActionConnect}) || !s.allowed(a) {
 		return false
 	}
-	if a.Spelled > 0 || !strings.HasSuffix(r.URL.Path, "/") {
+	other := otherName(r.URL.Path)
+	if a.Spelled > 0 || other == "" {
 		return true
 	}
-	a.Topic, a.Alias = []byte(r.URL.Path+httpfiles.Index), true
+	a.Topic, a.Alias = []byte(other), true
 	return s.allowed(a)
+}
+
+// otherName is the other path of the file that is served for a folder; of others there is none.
+func otherName(urlPath string) string {
+	if strings.HasSuffix(urlPath, "/") {
+		return urlPath + httpfiles.Index
+	}
+	if folder, ok := strings.CutSuffix(urlPath, "/"+httpfiles.Index); ok {
+		return folder + "/"
+	}
+	return ""
 }
 
 // Spelled is the number of levels of a path that a rule has to spell out to open it
