@@ -75,6 +75,9 @@ func read(r io.Reader, version int) (*Header, error) {
 		return &Header{}, nil // version 1: UNKNOWN
 	}
 	out := &Header{Source: h.SourceAddr, Destination: h.DestinationAddr}
+	if a, ok := h.SourceAddr.(*net.UnixAddr); ok && a.Name == "" {
+		out.Source = &net.UnixAddr{Name: "@", Net: a.Net} // as package net calls a client without a path
+	}
 	if a, ok := h.DestinationAddr.(*net.UnixAddr); ok && a.Name == "" {
 		out.Destination = nil
 	}

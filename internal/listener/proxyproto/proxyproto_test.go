@@ -105,7 +105,8 @@ func TestHeadersAreReadToTheLastByteAndNoFurther(t *testing.T) {
 		"2, short unix":             {2, short("/run/x\x00"), "/run/x", "", nil},
 		"2, short unix without end": {2, short("/run/x"), "/run/x", "", nil},
 		"2, short unix, padded":     {2, short("/run/x" + strings.Repeat("\x00", 102)), "/run/x", "", nil},
-		"2, short unix, no path":    {2, short("\x00"), "", "", nil},
+		"2, short unix, no path":    {2, short("\x00"), "@", "", nil},
+		"2, unix, no paths":         {2, short(strings.Repeat("\x00", maxAddrV2)), "@", "", nil},
 		"2, short unix, TLS":        {2, short("/run/x\x00" + tlvs(ssl(t, tlvparse.PP2SSL{Client: 1, TLV: []proxyproto.TLV{version}}))), "/run/x", "", &TLS{Version: "TLSv1.2"}},
 		"2, short unix, checksum":   {2, withChecksum(short("/run/x\x00\x03\x00\x04\x00\x00\x00\x00"), 0), "/run/x", "", nil},
 		"2, TLS": {2, v2(t, client, server, sub(proxyproto.PP2_TYPE_ALPN, "mqtt"), full), "192.0.2.7:1234", "198.51.100.1:8883", &TLS{
