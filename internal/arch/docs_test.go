@@ -78,3 +78,20 @@ func TestReadmeCommandIsWhatCIRuns(t *testing.T) {
 		}
 	}
 }
+
+// release is the heading of a release in CHANGELOG.md, as in "## 1.2.0".
+var release = regexp.MustCompile(`(?m)^## [0-9]`)
+
+// A fault that no release had is nobody's but ours: who reads CHANGELOG.md never met it.
+func TestChangelogMendsNothingThatWasNeverReleased(t *testing.T) {
+	t.Parallel()
+	text := loadTree(t).read(t, "CHANGELOG.md")
+	if release.MatchString(text) {
+		return
+	}
+	for i, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "- [BUGFIX]") {
+			t.Errorf("CHANGELOG.md:%d: nothing was released yet: say what holds, as [FEATURE], or leave it out: %.60s...", i+1, line)
+		}
+	}
+}
