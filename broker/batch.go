@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/uniomq/unio/broker/internal/netio"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/topic"
@@ -125,6 +126,9 @@ func (r *round) take(bt *batch) {
 	}
 }
 
+// Flush implements netio.Round.
+func (r *round) Flush() { r.flush() }
+
 // flush writes what has been collected. r may be nil.
 func (r *round) flush() {
 	if r == nil {
@@ -137,8 +141,8 @@ func (r *round) flush() {
 // append puts a frame into the output of c, whose mu is held.
 func (bt *batch) append(c *conn, frame []byte) {
 	out := c.output()
-	out.add(frame)
-	if out.size > blockSize {
+	out.Add(frame)
+	if out.Size() > netio.BlockSize {
 		bt.grown += int64(len(frame))
 	}
 	bt.touch(c, len(frame))
@@ -148,8 +152,8 @@ func (bt *batch) append(c *conn, frame []byte) {
 // nobody changes any more.
 func (bt *batch) share(c *conn, head, payload []byte) {
 	out := c.output()
-	out.add(head)
-	out.share(payload)
+	out.Add(head)
+	out.Share(payload)
 	bt.grown += waitingCost
 	bt.touch(c, len(head)+len(payload))
 }
@@ -159,16 +163,16 @@ func (bt *batch) share(c *conn, head, payload []byte) {
 // [MQTT-3.1.2-24]
 func (bt *batch) packet(c *conn, p mqtt.Packet) bool {
 	out := c.output()
-	dst := out.begin(packetRoom)
+	dst := out.Begin(packetRoom)
 	n := len(dst)
 	dst = p.Append(dst, c.version)
 	size := len(dst) - n
 	if size > int(c.maxPacket) {
-		out.end(dst[:n])
+		out.End(dst[:n])
 		bt.doomAfter(c, mqtt.PacketTooLarge)
 		return false
 	}
-	out.end(dst)
+	out.End(dst)
 	bt.touch(c, size)
 	c.tell(p)
 	return true
@@ -192,7 +196,7 @@ func (bt *batch) end(c *conn, why mqtt.ReasonCode) {
 
 // touch notes that c got a packet of n bytes of output.
 func (bt *batch) touch(c *conn, n int) {
-	c.out.ended()
+	c.out.Ended()
 	bt.bytesSent += int64(n)
 	bt.packetsSent++
 	bt.mark(c)

@@ -18,7 +18,7 @@
 //
 // # Goroutines
 //
-// A connection has one goroutine up to CONNACK, from its first bytes on if the broker has accepted it itself (accept_linux.go). From then on, on Linux, a few event loops read all bare sockets (engine_linux.go); elsewhere, and
+// A connection has one goroutine up to CONNACK, from its first bytes on if the broker has accepted it itself (SocketListener). From then on, on Linux, a few event loops read all bare sockets (engine.go); elsewhere, and
 // where a layer such as TLS lies between, the goroutine parks in reads and runs the protocol on what it reads. Either way one owner at a time
 // reads a connection, and Shutdown waits for its end. Other goroutines exist only while its socket is full (drain), while it is held up by a store or ends, or while an
 // enhanced re-authentication runs.
@@ -42,6 +42,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/uniomq/unio/broker/internal/netio"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/memory"
@@ -65,7 +66,7 @@ type Broker struct {
 	heirs    heirs
 	wheel    keepAliveWheel
 	lobby    lobby
-	engine   engine
+	engine   netio.Engine
 	counters counters
 	door     door
 	slow     slow
@@ -97,6 +98,7 @@ func New(o Options) (*Broker, error) {
 		b.store = memory.New()
 	}
 	b.options.Store(&o)
+	b.engine.NewRound = func() netio.Round { return new(round) }
 	b.SetRoom(-1)
 	b.searches = make(chan struct{}, searches())
 	b.ctx, b.cancel = context.WithCancel(context.Background())
@@ -258,7 +260,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		<-done
 	}
 	b.passOnAll() // of sessions that have ended with this
-	b.engine.close()
+	b.engine.Close()
 	return b.store.Close()
 }
 

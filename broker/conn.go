@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/uniomq/unio/broker/internal/netio"
 	"github.com/uniomq/unio/broker/internal/session"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -21,8 +22,8 @@ type conn struct {
 	b      *Broker
 	nc     net.Conn
 	raw    syscall.RawConn // nil: not a socket, or not known yet; see write.go
-	layer  *layer          // nil: MQTT lies directly on the socket
-	event  *eventConn      // nil: not a socket of the engine; see engine_linux.go
+	layer  *netio.Layer    // nil: MQTT lies directly on the socket
+	event  *netio.Socket   // nil: not a socket of the engine; see engine.go
 	ln     *listener
 	lo     *ListenerOptions // of ln, when the connection was accepted
 	client *Client          // for hooks and events; complete when sub is set
@@ -48,6 +49,8 @@ type conn struct {
 	unread         bool // in has packets that were not handled, because of throttle, or are for goOn
 	again          bool // the first of them was looked at, and told of, in the event loop
 	placed         bool // takes one of MaxConnections: in ln.count and counters.connections
+	waiting        bool // has said nothing yet, and an event loop owns it
+	lingering      bool // nothing but its socket is left, and an event loop owns it
 
 	// mu guards what follows, and the Outbound half of sess.
 	dirty   bool // some batch will flush this connection
@@ -60,14 +63,17 @@ type conn struct {
 	// released says that its owner is done with it, lingers that the socket is left to linger,
 	// left that Shutdown does not wait for it any more.
 	released, lingers, left bool
+	// parked says that no loop watches its socket, and that unpause resumes it, farewell that its layer
+	// has said goodbye.
+	parked, farewell bool
 
 	held   bool // something waits for the buffer, which was full, and no acknowledgement will come for it
 	doom   mqtt.ReasonCode
 	mu     sync.Mutex
-	out    *output // to be written; nil: nothing
-	cause  error   // why it was closed
-	cursor uint64  // ordinal of the newest delivery pulled from the store
-	waits  *waits  // nil: nothing of that yet
+	out    *netio.Output // to be written; nil: nothing
+	cause  error         // why it was closed
+	cursor uint64        // ordinal of the newest delivery pulled from the store
+	waits  *waits        // nil: nothing of that yet
 }
 
 // extra is what few clients bring along.
@@ -154,9 +160,9 @@ func (c *conn) loopWaiting() error {
 	for {
 		full, err := c.readInto(small)
 		for full && err == nil {
-			rb := readBuffers.Get().(*[]byte)
+			rb := netio.Buffers.Get().(*[]byte)
 			full, err = c.readInto(*rb)
-			readBuffers.Put(rb)
+			netio.Buffers.Put(rb)
 		}
 		if err != nil {
 			return err
@@ -222,8 +228,8 @@ func (c *conn) pause(while func() bool) {
 
 // unpause lets a paused read loop look again. mu is held.
 func (c *conn) unpause() {
-	if c.event != nil && c.event.parked {
-		c.event.parked = false
+	if c.parked {
+		c.parked = false
 		go c.goOn()
 	}
 	if w := c.waits; w != nil && w.resumed != nil {
@@ -231,15 +237,6 @@ func (c *conn) unpause() {
 		w.resumed = nil
 	}
 }
-
-// readBuffers are held only while there is something to read.
-var readBuffers = sync.Pool{New: func() any {
-	p := make([]byte, readSize)
-	return &p
-}}
-
-// readSize is how many bytes are read at once.
-const readSize = 16 << 10
 
 // data handles the packets in p, behind what was left over from earlier reads.
 func (c *conn) data(p []byte, bt *batch) error {
@@ -314,7 +311,7 @@ func (c *conn) keep(p []byte) {
 	case len(p) == len(c.in): // all of it is there already
 	case c.unread && len(c.in) > 0:
 		c.in = p // goOn goes on with it at once
-	case cap(c.in) <= 2*readSize:
+	case cap(c.in) <= 2*netio.ReadSize:
 		c.in = append(c.in[:0], p...)
 	default:
 		c.in = append([]byte(nil), p...) // what was handled is not held any longer
@@ -435,7 +432,7 @@ func (c *conn) shutBy(cause error, outside bool) {
 		d := mqtt.Disconnect{Reason: code}
 		setReason(&d.Properties, cause, c.maxPacket)
 		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
-			c.output().add(p)
+			c.output().Add(p)
 			c.told = true
 			c.tell(&d)
 		}

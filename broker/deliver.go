@@ -3,6 +3,7 @@ package broker
 import (
 	"encoding/binary"
 
+	"github.com/uniomq/unio/broker/internal/netio"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
@@ -34,7 +35,7 @@ func (bt *batch) frame(v mqtt.Version, d *store.Delivery) *frame {
 		bt.prepare(&bt.message, d)
 		f.p = bt.out.AppendHead(f.p[:0], v)
 		f.head, f.size = len(f.p), len(f.p)+len(bt.out.Payload)
-		if n := len(bt.out.Payload); n < shareSize || n < shareAlone && bt.alone() {
+		if n := len(bt.out.Payload); n < netio.ShareSize || n < netio.ShareAlone && bt.alone() {
 			f.p = append(f.p, bt.out.Payload...)
 		}
 		f.ok, f.id = true, 0
@@ -90,7 +91,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	}
 	if c.lo.MountPoint != "" || c.version == mqtt.V5 && (d.SubscriptionID != 0 || c.sess.UsesAliases()) {
 		bt.prepare(&bt.message, d)
-		if c.output().shares(len(bt.out.Payload)) {
+		if c.output().Shares(len(bt.out.Payload)) {
 			bt.out.Payload = bt.kept().Payload
 		}
 		if !c.transmit(bt, d) {
@@ -108,7 +109,7 @@ func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 		c.sent(bt, d, len(bt.message.payload))
 	}
 	whole := len(f.p) == f.size
-	if out := c.output(); !whole || out.size > 0 && out.shares(len(bt.message.payload)) {
+	if out := c.output(); !whole || out.Size() > 0 && out.Shares(len(bt.message.payload)) {
 		bt.share(c, f.p[:f.head], bt.kept().Payload)
 	} else {
 		bt.append(c, f.p)
@@ -189,11 +190,11 @@ func (c *conn) fits(bt *batch, d *store.Delivery) bool {
 func (bt *batch) publishTo(c *conn, p *mqtt.Publish) {
 	out := c.output()
 	size := p.Size(c.version)
-	if n := len(p.Payload); out.shares(n) {
-		out.end(p.AppendHead(out.begin(size-n), c.version))
-		out.share(p.Payload)
+	if n := len(p.Payload); out.Shares(n) {
+		out.End(p.AppendHead(out.Begin(size-n), c.version))
+		out.Share(p.Payload)
 	} else {
-		out.end(p.Append(out.begin(size), c.version))
+		out.End(p.Append(out.Begin(size), c.version))
 	}
 	bt.touch(c, size)
 	c.tell(p)

@@ -57,14 +57,14 @@ func TestRoundWritesOnceForSeveral(t *testing.T) {
 		for !registered(c) { // a moment behind CONNACK
 			runtime.Gosched()
 		}
-		c.event.loop.remove(c) // what comes is left to this test
+		c.event.Unwatch() // what comes is left to this test
 		if _, err := nc.Write((&mqtt.Publish{Topic: []byte(topic), Payload: []byte(payload)}).Append(nil, mqtt.V5)); err != nil {
 			t.Fatal(err)
 		}
 		for received := b.Stats().Received; b.Stats().Received == received; {
-			c.readEvent(1, &r)
+			c.Event(1, &r)
 		}
-		if err := c.event.loop.add(c); err != nil {
+		if err := c.event.Watch(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,7 +135,7 @@ func serveSockets(t *testing.T, o Options, accepts bool) (b *Broker, dial func()
 // TestWithoutEventLoops: the system gave none. Connections work, and whoever closes them is heard.
 func TestWithoutEventLoops(t *testing.T) {
 	b, dial := serveSockets(t, Options{}, true)
-	b.engine.started.Do(func() {})
+	b.engine.Loops = -1
 	first := dial()
 	exchange(t, first, &mqtt.Connect{ClientID: "id", CleanStart: true})
 	exchange(t, first, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "t"}}})
@@ -155,10 +155,5 @@ func registered(c *conn) bool {
 	c.mu.Lock()
 	event := c.event
 	c.mu.Unlock()
-	if event == nil {
-		return false
-	}
-	event.loop.mu.Lock()
-	defer event.loop.mu.Unlock()
-	return int(event.fd) < len(event.loop.conns) && event.loop.conns[event.fd] == c
+	return event != nil && event.Watched()
 }

@@ -1,6 +1,10 @@
 package broker
 
-import "context"
+import (
+	"context"
+
+	"github.com/uniomq/unio/broker/internal/netio"
+)
 
 // loginKey is where the context of an authentication has its connection.
 type loginKey struct{}
@@ -19,6 +23,6 @@ func (c *conn) gone() bool {
 		return false
 	}
 	gone := false
-	err := c.raw.Control(func(fd uintptr) { gone = sysHungUp(fd) })
+	err := c.raw.Control(func(fd uintptr) { gone = netio.HungUp(fd) })
 	return gone || err != nil
 }

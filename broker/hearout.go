@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/uniomq/unio/broker/internal/netio"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -26,7 +27,7 @@ const hearOutGrace = 10 * time.Millisecond
 // hearOut has the read loop handle what there is to read, and then end. It returns when it has, or
 // when that takes too long.
 func (c *conn) hearOut(ctx context.Context) {
-	c.allowance.Store(hearOutBytes - readSize + 1) // one read more may come when a byte is left of it
+	c.allowance.Store(hearOutBytes - netio.ReadSize + 1) // one read more may come when a byte is left of it
 	c.rouse(hearOutGrace)
 	ctx, cancel := context.WithTimeout(ctx, hearOutTime)
 	defer cancel()
@@ -50,7 +51,7 @@ func (c *conn) rouse(grace time.Duration) {
 	switch {
 	case c.lingers:
 	case c.event != nil && c.accepted.Load():
-		c.call()
+		c.event.Call()
 	case c.raw == nil && grace > 0:
 		_ = c.nc.SetReadDeadline(time.Now().Add(grace))
 	default:

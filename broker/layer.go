@@ -7,6 +7,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/uniomq/unio/broker/internal/netio"
 )
 
 // LayeredConn is a net.Conn with a protocol between a socket and MQTT, such as TLS or WebSocket, that can do without
@@ -76,7 +78,7 @@ func (c *conn) open(deadline time.Time, g *guest) error {
 			c.withExtra().identifyErr = err
 		}
 	}
-	if sc, ok := c.nc.(syscall.Conn); ok && rawIO {
+	if sc, ok := c.nc.(syscall.Conn); ok && netio.Raw {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.mu.Lock()
 			c.setRaw(raw)
@@ -108,88 +110,21 @@ func (c *conn) harmless(err error) bool {
 	return c.lo.Harmless != nil && errors.As(err, &handshakeError{}) && c.lo.Harmless(err)
 }
 
-// layer is a LayeredConn with what it reads from and writes to.
-type layer struct {
-	LayeredConn
-	in   socketReader
-	out  socketWriter
-	left bool // TryClose was called; guarded by conn.mu
-
-	// The writer owns what follows.
-	p     []byte
-	n     int
-	full  bool                  // what TryWrite has said
-	write func(fd uintptr) bool // bound once, so that a write does not allocate
-}
-
-// socketReader and socketWriter are a socket while its descriptor is held.
-type (
-	socketReader struct{ fd uintptr }
-	socketWriter struct{ fd uintptr }
-)
-
-func (s *socketReader) Read(p []byte) (int, error) {
-	for {
-		n, err := sysRead(s.fd, p)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		}
-		return n, nil
-	}
-}
-
-// Write writes until the socket takes no more.
-func (s *socketWriter) Write(p []byte) (n int, err error) {
-	for n < len(p) {
-		m, err := sysWrite(s.fd, p[n:])
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil {
-			return n, err
-		}
-		n += m
-	}
-	return n, nil
-}
-
 // setRaw makes the socket known. mu is held.
 func (c *conn) setRaw(raw syscall.RawConn) {
 	c.raw = raw
 	if lc, ok := c.nc.(LayeredConn); ok {
-		c.layer = &layer{LayeredConn: lc}
-		c.layer.write = c.layer.writeOnce
+		c.layer = netio.NewLayer(lc)
 	}
-}
-
-// tryWrite makes one attempt and returns how much of p was taken, and whether there is more to be done.
-func (l *layer) tryWrite(raw syscall.RawConn, p []byte) (n int, more bool) {
-	l.p, l.n, l.full = p, 0, false
-	err := raw.Write(l.write)
-	l.p = nil
-	return l.n, err != nil || l.n < len(p) || l.full
-}
-
-func (l *layer) writeOnce(fd uintptr) bool {
-	l.out.fd = fd
-	n, err := l.TryWrite(&l.out, l.p)
-	l.n, l.full = n, err != nil // full, or broken: drain finds out
-	return true
 }
 
 // readableLayer is readable for a layered connection.
 func (c *conn) readableLayer(fd uintptr) error {
-	rb := readBuffers.Get().(*[]byte)
-	defer readBuffers.Put(rb)
+	rb := netio.Buffers.Get().(*[]byte)
+	defer netio.Buffers.Put(rb)
 	defer c.flushLayer()
-	c.layer.in.fd = fd
 	for {
-		n, err := c.layer.TryRead(&c.layer.in, *rb)
+		n, err := c.layer.Read(fd, *rb)
 		if n > 0 {
 			if err := c.consume((*rb)[:n]); err != nil {
 				return err
@@ -207,7 +142,7 @@ func (c *conn) readableLayer(fd uintptr) error {
 // flushLayer lets the layer write what it has of its own.
 func (c *conn) flushLayer() {
 	c.mu.Lock()
-	c.output().poke = true // it may be empty: the layer is asked all the same, if need be by who writes now
+	c.output().Poke() // it may be empty: the layer is asked all the same, if need be by who writes now
 	c.mu.Unlock()
 	c.flush(false)
 }
@@ -215,18 +150,13 @@ func (c *conn) flushLayer() {
 // goodbye has the layer say goodbye, once.
 func (c *conn) goodbye() {
 	c.mu.Lock()
-	l := c.layer
-	if l == nil || l.left || c.writing {
+	if c.layer == nil || c.farewell || c.writing {
 		c.mu.Unlock()
 		return
 	}
-	l.left, c.writing = true, true
+	c.farewell, c.writing = true, true
 	c.mu.Unlock()
-	_ = c.raw.Write(func(fd uintptr) bool {
-		l.out.fd = fd
-		l.TryClose(&l.out)
-		return true
-	})
+	c.layer.Close(c.raw)
 	c.mu.Lock()
 	c.writing = false
 	c.mu.Unlock()

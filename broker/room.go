@@ -3,6 +3,7 @@ package broker
 import (
 	"math"
 
+	"github.com/uniomq/unio/broker/internal/netio"
 	"github.com/uniomq/unio/store"
 )
 
@@ -38,7 +39,7 @@ func (b *Broker) full() bool { return b.store.Full() || b.short.Load() }
 // maxBuffered is how many bytes may wait for the socket of a connection, besides one message.
 func (bt *batch) maxBuffered() int {
 	if bt.b.cramped() {
-		return min(bt.o.MaxBufferedBytes, blockSize)
+		return min(bt.o.MaxBufferedBytes, netio.BlockSize)
 	}
 	return bt.o.MaxBufferedBytes
 }

@@ -37,8 +37,8 @@ func (s *slow) waiting() (packets, bytes int64) {
 	for _, c := range conns {
 		c.mu.Lock()
 		if c.out != nil {
-			packets += int64(c.out.packets())
-			bytes += int64(c.out.size)
+			packets += int64(c.out.Packets())
+			bytes += int64(c.out.Size())
 		}
 		c.mu.Unlock()
 	}

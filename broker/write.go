@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/uniomq/unio/broker/internal/netio"
 )
 
 // The write path has no writer goroutine and no channel. Whoever has something for
@@ -16,34 +18,26 @@ import (
 // Write may block. An idle connection holds no output.
 
 // output returns what to append to. mu is held.
-func (c *conn) output() *output {
+func (c *conn) output() *netio.Output {
 	if c.out == nil {
-		c.out = outputs.Get().(*output)
+		c.out = netio.NewOutput()
 	}
 	return c.out
 }
 
 // ready returns the output if something of it is to be written. mu is held.
-func (c *conn) ready() *output {
+func (c *conn) ready() *netio.Output {
 	out := c.out
-	if out == nil {
-		return nil
+	if out != nil && !out.Ready() {
+		c.out, out = nil, nil
 	}
-	if out.size == 0 && !out.poke {
-		c.out = nil
-		out.advance(0) // a part that nothing was added to
-		out.release()
-		return nil
-	}
-	out.poke = false
 	return out
 }
 
-// attempt is what tryWrite is to write: for a bare socket n bytes of out, else p.
+// attempt is what tryWrite is to write: for a bare socket what out has prepared, else p.
 type attempt struct {
-	out *output // nil: nothing is to be written
+	out *netio.Output // nil: nothing is to be written
 	p   []byte
-	n   int
 }
 
 // attempt returns what the writer is to try next. mu is held.
@@ -53,17 +47,17 @@ func (c *conn) attempt() attempt {
 	case out == nil:
 		return attempt{}
 	case c.raw != nil && c.layer == nil:
-		return attempt{out: out, n: out.prepare()}
+		out.Prepare()
+		return attempt{out: out}
 	default:
-		p := out.next()
-		return attempt{out, p, len(p)}
+		return attempt{out, out.Next()}
 	}
 }
 
 // written takes n bytes of out away, unless abort has taken all. mu is held.
-func (c *conn) written(out *output, n int) {
+func (c *conn) written(out *netio.Output, n int) {
 	if out != nil && c.out == out {
-		out.advance(n)
+		out.Advance(n)
 	}
 }
 
@@ -72,7 +66,7 @@ func (c *conn) buffered() int {
 	if c.out == nil {
 		return 0
 	}
-	return c.out.size
+	return c.out.Size()
 }
 
 // tryWrite makes one attempt and returns how much was taken, and whether there is more to be done, if not to be taken.
@@ -81,11 +75,9 @@ func (c *conn) tryWrite(a attempt) (n int, more bool) {
 	case c.raw == nil:
 		return 0, true
 	case c.layer != nil:
-		return c.layer.tryWrite(c.raw, a.p)
+		return c.layer.Write(c.raw, a.p)
 	}
-	a.out.n = 0
-	err := c.raw.Write(a.out.write)
-	return a.out.n, err != nil || a.out.n < a.n
+	return a.out.Write(c.raw)
 }
 
 // flush writes what is in out, as far as the socket takes it; last closes the socket behind it.
@@ -113,10 +105,10 @@ func (c *conn) flush(last bool) {
 			c.mu.Unlock()
 			return
 		}
-		c.out.advance(n)
+		c.out.Advance(n)
 		busy := round >= flushRounds && c.buffered() > 0 // others go on appending: this may be an event loop, which has more to do
 		if more || busy || c.held && !c.closed {         // drain also takes what waited for room
-			p := next.out.next()
+			p := next.out.Next()
 			c.b.wg.Add(1)
 			c.mu.Unlock()
 			go c.drain(next.out, p)
@@ -148,18 +140,18 @@ func (c *conn) hangUp() {
 	switch {
 	case lingers: // the socket is not this connection's any more
 	case told:
-		_ = c.raw.Control(sysCloseWrite)
+		_ = c.raw.Control(netio.CloseWrite)
 		c.linger() // if release came before the last write
 	case over:
 		_ = c.nc.Close()
 	default:
-		_ = c.raw.Control(sysShutdown)
+		_ = c.raw.Control(netio.Shutdown)
 	}
 }
 
 // drain writes p, and then whatever waits behind it, waiting for the socket, and gives up after
 // WriteTimeout without progress. A layer may have something left even if p is empty.
-func (c *conn) drain(out *output, p []byte) {
+func (c *conn) drain(out *netio.Output, p []byte) {
 	defer c.b.wg.Done()
 	c.b.slow.enter(c)
 	defer c.b.slow.leave(c)
@@ -195,7 +187,7 @@ const drainChunk = 64 << 10
 
 // more takes n bytes away, which drain has written, and returns what it is to write next; nil: this
 // is its end, unless it is to search on. Where there is room again, what waited for it is added.
-func (c *conn) more(was *output, n int) (out *output, p []byte, search bool) {
+func (c *conn) more(was *netio.Output, n int) (out *netio.Output, p []byte, search bool) {
 	bt := c.b.newBatch()
 	defer bt.finish(nil)
 	c.mu.Lock()
@@ -211,7 +203,7 @@ func (c *conn) more(was *output, n int) (out *output, p []byte, search bool) {
 	search = c.held && out == nil && !c.closed
 	c.writing = out != nil || search
 	if out != nil {
-		p = out.next()
+		p = out.Next()
 	} else if !search {
 		_ = c.nc.SetWriteDeadline(time.Time{}) // it would fail the next write that does not wait
 	}

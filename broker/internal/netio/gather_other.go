@@ -1,6 +1,6 @@
 //go:build !linux
 
-package broker
+package netio
 
 // gather is what one write writes.
 type gather struct{ p []byte }
@@ -16,4 +16,4 @@ func (g *gather) add(p []byte) bool {
 	return true
 }
 
-func (g *gather) write(fd uintptr) (int, error) { return sysWrite(fd, g.p) }
+func (g *gather) write(fd uintptr) (int, error) { return Write(fd, g.p) }

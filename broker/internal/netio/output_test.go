@@ -1,4 +1,4 @@
-package broker
+package netio
 
 import (
 	"bytes"
@@ -23,29 +23,29 @@ func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
 		switch rnd.IntN(5) {
 		case 0, 1:
 			p := fill()
-			o.add(p)
-			o.ended()
+			o.Add(p)
+			o.Ended()
 			want = append(want, p...)
 			ends = append(ends, len(want))
 		case 2:
 			p := fill()
-			o.share(p)
+			o.Share(p)
 			want = append(want, p...)
 			if rnd.IntN(2) == 0 {
-				o.ended()
+				o.Ended()
 				ends = append(ends, len(want))
 			}
 		case 3: // a packet that is too large for its client
-			dst := o.begin(packetRoom)
-			o.end(append(dst, fill()...)[:len(dst)])
+			dst := o.Begin(64)
+			o.End(append(dst, fill()...)[:len(dst)])
 		default:
-			p := o.next()
+			p := o.Next()
 			if len(p) == 0 && o.size > 0 {
 				t.Fatalf("%d bytes wait, and there is nothing to write", o.size)
 			}
 			n := rnd.IntN(len(p) + 1)
 			got = append(got, p[:n]...)
-			o.advance(n)
+			o.Advance(n)
 		}
 		if o.size != len(want)-len(got) {
 			t.Fatalf("size is %d, want %d", o.size, len(want)-len(got))
@@ -53,19 +53,19 @@ func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
 		for len(ends) > 0 && ends[0] <= len(got)-o.off { // those of a part stay until all of it is written
 			ends = ends[1:]
 		}
-		if n := o.packets(); n != len(ends) {
+		if n := o.Packets(); n != len(ends) {
 			t.Fatalf("%d packets wait, want %d", n, len(ends))
 		}
 	}
 	for o.size > 0 {
-		p := o.next()
+		p := o.Next()
 		got = append(got, p...)
-		o.advance(len(p))
+		o.Advance(len(p))
 	}
 	if !bytes.Equal(got, want) {
 		t.Error("what was written is not what was added")
 	}
-	if o.advance(0); len(o.parts) != 0 {
+	if o.Advance(0); len(o.parts) != 0 {
 		t.Errorf("%d parts are left", len(o.parts))
 	}
 }
@@ -74,31 +74,31 @@ func TestOutputIsWhatWasAddedInOrder(t *testing.T) {
 func TestOutputThatGrowsIsNotCopied(t *testing.T) {
 	frame := make([]byte, 1000)
 	payload := make([]byte, 4000)
-	var copied *output
+	var copied *Output
 	allocations := testing.AllocsPerRun(1, func() {
 		copied = newOutput()
 		for range 10_000 {
-			copied.add(frame)
+			copied.Add(frame)
 		}
 	})
-	if blocks := 10_000 * len(frame) / blockSize; allocations > float64(3*blocks) {
-		t.Errorf("%v allocations for %d bytes in blocks of %d", allocations, copied.size, blockSize)
+	if blocks := 10_000 * len(frame) / BlockSize; allocations > float64(3*blocks) {
+		t.Errorf("%v allocations for %d bytes in blocks of %d", allocations, copied.size, BlockSize)
 	}
 	for _, part := range copied.parts {
-		if cap(part.block.p) > 2*blockSize {
+		if cap(part.block.p) > 2*BlockSize {
 			t.Fatalf("a block has room for %d bytes", cap(part.block.p))
 		}
 	}
 	shared := newOutput()
 	for range 10_000 {
-		shared.add(frame[:20])
-		shared.share(payload)
+		shared.Add(frame[:20])
+		shared.Share(payload)
 	}
 	used := make(map[*block]bool)
 	for _, part := range shared.parts {
 		used[part.block] = true
 	}
-	if len(used) > 10_000*20/blockSize+2 {
+	if len(used) > 10_000*20/BlockSize+2 {
 		t.Errorf("heads of 20 bytes take %d blocks", len(used))
 	}
 }

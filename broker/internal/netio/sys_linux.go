@@ -1,20 +1,20 @@
-package broker
+package netio
 
 import (
 	"syscall"
 	"unsafe"
 )
 
-// rawIO says that connections with a descriptor are read and written without
-// blocking. RawSyscall spares the scheduler's bookkeeping, which for calls that never
-// block costs more than a third of the whole when traffic is paced.
-const rawIO = true
+// Raw says that sockets are read and written without blocking.
+const Raw = true
 
-func sysRead(fd uintptr, p []byte) (int, error) {
+// Read makes one attempt to read.
+func Read(fd uintptr, p []byte) (int, error) {
 	return rawRW(syscall.SYS_READ, fd, p)
 }
 
-func sysWrite(fd uintptr, p []byte) (int, error) {
+// Write makes one attempt to write.
+func Write(fd uintptr, p []byte) (int, error) {
 	return rawRW(syscall.SYS_WRITE, fd, p)
 }
 
@@ -52,8 +52,8 @@ func sysNoDelay(fd int) {
 	_, _, _ = syscall.RawSyscall6(sysSETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), 4, 0)
 }
 
-// sysHungUp reports whether the other side of a socket has closed it, or its half, whatever is left to read.
-func sysHungUp(fd uintptr) bool {
+// HungUp reports whether the other side of a socket has closed it, or its half, whatever is left to read.
+func HungUp(fd uintptr) bool {
 	const rdhup, errored, hup = 0x2000, 0x8, 0x10 // of poll(2)
 	p := struct {
 		fd              int32
@@ -104,8 +104,8 @@ func sysEpollCtl(epfd, op, fd int, e *syscall.EpollEvent) error {
 	return nil
 }
 
-// sysShutdown ends both directions of a socket, and wakes who waits for it. What was written is still delivered.
-func sysShutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }
+// Shutdown ends both directions of a socket, and wakes who waits for it. What was written is still delivered.
+func Shutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }
 
-// sysCloseWrite ends the sending side of a socket. What was written is still delivered.
-func sysCloseWrite(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) }
+// CloseWrite ends the sending side of a socket. What was written is still delivered.
+func CloseWrite(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) }

@@ -1,11 +1,11 @@
-//go:build unix
-
 package broker
 
 import (
 	"io"
 	"syscall"
 	"time"
+
+	"github.com/uniomq/unio/broker/internal/netio"
 )
 
 // loopRaw parks in one RawConn.Read for the life of the connection. It reads until
@@ -32,10 +32,10 @@ func (c *conn) loopRaw() error {
 
 // readable handles all there is to read; nil means: wait for more.
 func (c *conn) readable(fd uintptr) error {
-	rb := readBuffers.Get().(*[]byte)
-	defer readBuffers.Put(rb)
+	rb := netio.Buffers.Get().(*[]byte)
+	defer netio.Buffers.Put(rb)
 	for {
-		n, err := sysRead(fd, *rb)
+		n, err := netio.Read(fd, *rb)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -60,10 +60,10 @@ func (c *conn) discard() {
 	}
 	left := lingerBytes
 	_ = c.raw.Read(func(fd uintptr) bool {
-		rb := readBuffers.Get().(*[]byte)
-		defer readBuffers.Put(rb)
+		rb := netio.Buffers.Get().(*[]byte)
+		defer netio.Buffers.Put(rb)
 		for left > 0 {
-			n, err := sysRead(fd, *rb)
+			n, err := netio.Read(fd, *rb)
 			switch {
 			case err == syscall.EINTR:
 			case err == syscall.EAGAIN:

@@ -1,23 +1,27 @@
-package broker
+package netio
 
-import "sync"
+import (
+	"sync"
+	"syscall"
+)
 
-// output is what waits for a socket, in the order in which it is to be written. Small frames are
+// Output is what waits for a socket, in the order in which it is to be written. Small frames are
 // copied into blocks. A payload that is large, or that waits behind others, is shared with whoever
 // else has it, so that a message that a thousand slow clients wait for is held once. No part is
-// ever moved, however much waits. conn.mu guards an output; it is pooled.
-type output struct {
+// ever moved, however much waits. Its owner guards an Output; it is pooled.
+type Output struct {
 	parts []part // parts[first:] wait
 	first int
 	off   int    // what is written of parts[first]
 	start int    // where the last part begins in its block
 	size  int    // bytes that wait
 	spare *block // for the next part
-	poke  bool   // the layer is to be asked what it has of its own, even if nothing waits
+	poke  bool   // see Poke
 
 	// The writer owns what follows.
-	scratch *[]byte               // small parts that are written together; one of readBuffers
+	scratch *[]byte               // small parts that are written together; one of Buffers
 	gather  gather                // what write writes
+	tries   int                   // how many bytes write is to write
 	n       int                   // what write has written
 	write   func(fd uintptr) bool // makes one attempt. Bound once, so that a write does not allocate
 }
@@ -32,15 +36,15 @@ type part struct {
 type block struct{ p []byte }
 
 const (
-	// blockSize is how many bytes of frames a block holds. Only a larger frame makes it larger.
-	blockSize = 32 << 10
+	// BlockSize is how many bytes of frames a block holds. Only a larger frame makes it larger.
+	BlockSize = 32 << 10
 	// firstBlock is what an output begins with, for clients that keep up.
 	firstBlock = 2 << 10
-	// shareSize is the size in bytes from which on a payload is always shared: copying less than
+	// ShareSize is the size in bytes from which on a payload is always shared: copying less than
 	// that costs less than what a write of several parts does.
-	shareSize = 16 << 10
-	// shareAlone is that size for a message with one receiver: nobody else would share it.
-	shareAlone = 96 << 10
+	ShareSize = 16 << 10
+	// ShareAlone is that size for a message with one receiver: nobody else would share it.
+	ShareAlone = 96 << 10
 	// shareBehind is that size for a connection behind which more than a block waits.
 	shareBehind = 512
 	// maxSpare is the size in bytes above which a block is left to the garbage collector.
@@ -53,11 +57,14 @@ const (
 
 var (
 	outputs = sync.Pool{New: func() any { return newOutput() }}
-	blocks  = sync.Pool{New: func() any { return &block{p: make([]byte, 0, blockSize)} }}
+	blocks  = sync.Pool{New: func() any { return &block{p: make([]byte, 0, BlockSize)} }}
 )
 
-func newOutput() *output {
-	o := &output{spare: &block{p: make([]byte, 0, firstBlock)}}
+// NewOutput returns an empty one.
+func NewOutput() *Output { return outputs.Get().(*Output) }
+
+func newOutput() *Output {
+	o := &Output{spare: &block{p: make([]byte, 0, firstBlock)}}
 	o.write = func(fd uintptr) bool {
 		n, err := o.gather.write(fd)
 		if err != nil {
@@ -69,10 +76,28 @@ func newOutput() *output {
 	return o
 }
 
-// begin returns what to append a frame of about n bytes to; end takes the result.
-func (o *output) begin(n int) []byte {
+// Size is how many bytes wait.
+func (o *Output) Size() int { return o.size }
+
+// Poke makes Ready true once: the layer is to be asked what it has of its own, even if nothing waits.
+func (o *Output) Poke() { o.poke = true }
+
+// Ready reports whether something is to be written. If not, the Output is given back, and must not
+// be used any more.
+func (o *Output) Ready() bool {
+	if o.size == 0 && !o.poke {
+		o.Advance(0) // a part that nothing was added to
+		o.release()
+		return false
+	}
+	o.poke = false
+	return true
+}
+
+// Begin returns what to append a frame of about n bytes to; End takes the result.
+func (o *Output) Begin(n int) []byte {
 	if last := len(o.parts) - 1; last >= o.first {
-		if b := o.parts[last].block; b != nil && len(b.p)+n <= blockSize {
+		if b := o.parts[last].block; b != nil && len(b.p)+n <= BlockSize {
 			return b.p
 		}
 	}
@@ -83,9 +108,9 @@ func (o *output) begin(n int) []byte {
 }
 
 // blockFor returns a block with room for n bytes: that of the part before a shared one, or another.
-func (o *output) blockFor(n int) *block {
+func (o *Output) blockFor(n int) *block {
 	if before := len(o.parts) - 2; before >= o.first {
-		if b := o.parts[before].block; b != nil && len(b.p)+n <= blockSize {
+		if b := o.parts[before].block; b != nil && len(b.p)+n <= BlockSize {
 			o.parts[before].block = nil
 			return b
 		}
@@ -97,8 +122,8 @@ func (o *output) blockFor(n int) *block {
 	return blocks.Get().(*block)
 }
 
-// end takes what begin has returned, longer or not.
-func (o *output) end(p []byte) {
+// End takes what Begin has returned, longer or not.
+func (o *Output) End(p []byte) {
 	last := &o.parts[len(o.parts)-1]
 	was := len(last.p)
 	last.block.p = p
@@ -106,42 +131,42 @@ func (o *output) end(p []byte) {
 	o.size += len(last.p) - was
 }
 
-// add copies a frame.
-func (o *output) add(frame []byte) { o.end(append(o.begin(len(frame)), frame...)) }
+// Add copies a frame.
+func (o *Output) Add(frame []byte) { o.End(append(o.Begin(len(frame)), frame...)) }
 
-// share adds p without copying it. Nobody may change it any more.
-func (o *output) share(p []byte) {
+// Share adds p without copying it. Nobody may change it any more.
+func (o *Output) Share(p []byte) {
 	o.parts = append(o.parts, part{p: p})
 	o.size += len(p)
 }
 
-// ended notes that what was added last is the end of a packet.
-func (o *output) ended() { o.parts[len(o.parts)-1].ends++ }
+// Ended notes that what was added last is the end of a packet.
+func (o *Output) Ended() { o.parts[len(o.parts)-1].ends++ }
 
-// packets is how many packets wait. Those of a part count until all of it is written.
-func (o *output) packets() (n int) {
+// Packets is how many packets wait. Those of a part count until all of it is written.
+func (o *Output) Packets() (n int) {
 	for i := o.first; i < len(o.parts); i++ {
 		n += o.parts[i].ends
 	}
 	return n
 }
 
-// shares reports whether a payload of n bytes that is to be added is one to share.
-func (o *output) shares(n int) bool {
-	return n >= shareSize || n >= shareBehind && o.size >= blockSize
+// Shares reports whether a payload of n bytes that is to be added is one to share.
+func (o *Output) Shares(n int) bool {
+	return n >= ShareSize || n >= shareBehind && o.size >= BlockSize
 }
 
-// next returns what to write next; it is valid until advance. Small parts are put together.
-func (o *output) next() []byte {
+// Next returns what to write next; it is valid until Advance. Small parts are put together.
+func (o *Output) Next() []byte {
 	if o.first == len(o.parts) {
 		return nil
 	}
 	p := o.parts[o.first].p[o.off:]
-	if len(p) >= shareSize || o.first == len(o.parts)-1 {
+	if len(p) >= ShareSize || o.first == len(o.parts)-1 {
 		return p
 	}
 	if o.scratch == nil {
-		o.scratch = readBuffers.Get().(*[]byte)
+		o.scratch = Buffers.Get().(*[]byte)
 	}
 	all := append((*o.scratch)[:0], p...)
 	for _, part := range o.parts[o.first+1:] {
@@ -154,11 +179,11 @@ func (o *output) next() []byte {
 	return all
 }
 
-// prepare readies for write what it is to write, and returns how many bytes that are.
-func (o *output) prepare() int {
+// Prepare readies the next attempt of Write: what it is to write.
+func (o *Output) Prepare() {
 	o.gather.reset()
-	size := 0
-	for i := o.first; i < len(o.parts) && size < maxWrite; i++ {
+	o.tries = 0
+	for i := o.first; i < len(o.parts) && o.tries < maxWrite; i++ {
 		p := o.parts[i].p
 		if i == o.first {
 			p = p[o.off:]
@@ -166,13 +191,20 @@ func (o *output) prepare() int {
 		if len(p) > 0 && !o.gather.add(p) {
 			break
 		}
-		size += len(p)
+		o.tries += len(p)
 	}
-	return size
 }
 
-// advance takes away n bytes, which were written.
-func (o *output) advance(n int) {
+// Write makes one attempt to write what Prepare has readied, without waiting. It returns how much
+// the socket took, and whether it is full, or broken. Advance is for the owner to call.
+func (o *Output) Write(raw syscall.RawConn) (n int, full bool) {
+	o.n = 0
+	err := raw.Write(o.write)
+	return o.n, err != nil || o.n < o.tries
+}
+
+// Advance takes away n bytes, which were written.
+func (o *Output) Advance(n int) {
 	o.size -= n
 	for o.first < len(o.parts) {
 		first := &o.parts[o.first]
@@ -199,20 +231,20 @@ func (o *output) advance(n int) {
 	}
 }
 
-func (o *output) giveBack(b *block) {
+func (o *Output) giveBack(b *block) {
 	b.p = b.p[:0]
 	switch n := cap(b.p); {
 	case o.spare == nil && n <= maxSpare:
 		o.spare = b
-	case n >= blockSize && n <= 2*blockSize:
+	case n >= BlockSize && n <= 2*BlockSize:
 		blocks.Put(b)
 	}
 }
 
 // release gives an output back from which everything is written.
-func (o *output) release() {
+func (o *Output) release() {
 	if o.scratch != nil {
-		readBuffers.Put(o.scratch)
+		Buffers.Put(o.scratch)
 		o.scratch = nil
 	}
 	if cap(o.parts) > maxParts {

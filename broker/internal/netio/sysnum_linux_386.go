@@ -1,4 +1,4 @@
-package broker
+package netio
 
 // Numbers that package syscall does not have: Linux has these calls, besides socketcall, since 4.3.
 const (

@@ -1,4 +1,4 @@
-package broker
+package netio
 
 import (
 	"encoding/binary"
@@ -8,14 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-	"time"
 	"unsafe"
 )
 
-// SocketListener returns a listener for ServeListener that takes the clients of l, bare sockets, past Go's poller: what would be
-// registered there would be taken out again behind CONNECT. noDelay says whether Nagle's algorithm is to be off for
-// a new connection; TCP keep-alive is as l's socket has it. On other systems it is l, with what Go decides of both.
-func SocketListener(l *net.TCPListener, noDelay func() bool) (net.Listener, error) {
+// Listen returns a listener that takes the clients of l as [Socket]s, past Go's poller. noDelay says
+// whether Nagle's algorithm is to be off for a new one, and owner makes its first owner.
+func Listen(l *net.TCPListener, noDelay func() bool, owner func(local, remote net.Addr) Owner) (net.Listener, error) {
 	f, err := l.File() // non-blocking, and in Go's poller
 	if err != nil {
 		return nil, err
@@ -25,7 +23,7 @@ func SocketListener(l *net.TCPListener, noDelay func() bool) (net.Listener, erro
 		_ = f.Close()
 		return nil, err
 	}
-	s := &socketListener{TCPListener: l, file: f, raw: raw, noDelay: noDelay}
+	s := &socketListener{TCPListener: l, file: f, raw: raw, noDelay: noDelay, owner: owner}
 	s.local, _ = l.Addr().(*net.TCPAddr)
 	return s, nil
 }
@@ -36,6 +34,7 @@ type socketListener struct {
 	raw     syscall.RawConn
 	local   *net.TCPAddr
 	noDelay func() bool
+	owner   func(local, remote net.Addr) Owner
 }
 
 // Close ends Accept.
@@ -43,7 +42,7 @@ func (s *socketListener) Close() error {
 	return errors.Join(s.TCPListener.Close(), s.file.Close())
 }
 
-// Accept returns a connection that only ServeListener can use. Its system calls go past Go's scheduler, which would else wake a thread to watch
+// Accept returns a Socket. Its system calls go past Go's scheduler, which would else wake a thread to watch
 // over them.
 func (s *socketListener) Accept() (net.Conn, error) {
 	var fd int
@@ -70,7 +69,7 @@ func (s *socketListener) Accept() (net.Conn, error) {
 	if at := (syscall.RawSockaddrInet6{}); local.IP.IsUnspecified() && sysLocal(fd, &at) == nil {
 		local = addrOf(&at)
 	}
-	return &eventConn{fd: int32(fd), client: &Client{RemoteAddr: addrOf(&from), LocalAddr: local}}, nil
+	return &Socket{fd: int32(fd), owner: s.owner(local, addrOf(&from))}, nil
 }
 
 // addrOf returns the address in from, which may be one of IPv4.
@@ -88,50 +87,4 @@ func addrOf(from *syscall.RawSockaddrInet6) *net.TCPAddr {
 		}
 	}
 	return a
-}
-
-// clientOf returns the Client that a connection of a socketListener has already.
-func clientOf(nc net.Conn) *Client {
-	if ec, ok := nc.(*eventConn); ok {
-		return ec.client
-	}
-	return nil
-}
-
-// claim makes the socket of a new connection of a socketListener one of the engine's; adopt does so for others, later. Without a loop for it,
-// it is read and written as any net.Conn.
-func (c *conn) claim() {
-	ec, ok := c.nc.(*eventConn)
-	if !ok {
-		return
-	}
-	loop := c.b.engine.pick()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ec.loop = loop; loop != nil && !c.closed { // Shutdown may have closed it
-		c.event, c.raw = ec, (*eventRaw)(ec)
-	}
-}
-
-// await has the engine wait for the first bytes of a connection, if it has it already.
-func (c *conn) await() bool {
-	if c.event == nil {
-		return false
-	}
-	c.lastSeen.Store(time.Now().UnixNano())
-	c.keepAlive = c.b.options.Load().ConnectTimeout
-	c.event.waiting = true
-	c.b.wheel.add(c, c.keepAlive)
-	if c.event.loop.await(c) != nil {
-		c.event.waiting = false // Read can wait as well
-		return false
-	}
-	return true
-}
-
-// unwatch has the engine forget a connection that nobody else owns.
-func (c *conn) unwatch() {
-	if c.event != nil {
-		c.event.loop.remove(c)
-	}
 }
