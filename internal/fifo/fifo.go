@@ -50,7 +50,11 @@ func (q *Queue[T]) Pop() {
 	case q.n == 0 && len(q.chunks) == 1 && cap(q.chunks[0]) <= smallCap:
 		q.chunks[0], q.head = q.chunks[0][:0], 0
 	case q.n == 0:
-		*q = Queue[T]{}
+		clear(q.chunks)
+		q.chunks, q.head = q.chunks[:0], 0
+		if cap(q.chunks) > smallCap {
+			q.chunks = nil
+		}
 	case q.head == chunkLen:
 		q.chunks[0] = nil
 		q.chunks, q.head = q.chunks[1:], 0
