@@ -69,11 +69,16 @@ func openDoors(cfg *config.Config, keyLog io.Writer, kept func(config.Listener) 
 			continue
 		}
 		option := "listener"
-		if l.TLS.PSKHint != "" {
+		switch {
+		case l.TLS.PSKHint != "":
 			option = "psk_file"
+		case len(l.TLS.ACME.Domains) > 0:
+			option = "acme_domain"
 		}
-		if fe, ok := errors.AsType[*certs.FileError](err); ok {
-			option, err = fe.Option, fmt.Errorf("%s: %w", fe.File, fe.Err)
+		if oe, ok := errors.AsType[*certs.OptionError](err); ok {
+			if option, err = oe.Option, oe.Err; oe.File != "" {
+				err = fmt.Errorf("%s: %w", oe.File, oe.Err)
+			}
 		}
 		mistakes = appendMistakes(mistakes, err, cfg.Origin(option, i), option)
 	}
@@ -165,7 +170,7 @@ func (d *door) openKeys(keyLog io.Writer, warn func(option, file, text string)) 
 	if t.Ciphers != "" {
 		known, unknown := psk.ParseSuites(t.Ciphers)
 		if len(known) == 0 {
-			return fmt.Errorf("ciphers: expected suites for pre-shared keys, such as %s, not %s", psk.AllSuites()[0], t.Ciphers)
+			return &certs.OptionError{Option: "ciphers", Err: fmt.Errorf("expected suites for pre-shared keys, such as %s, not %s", psk.AllSuites()[0], t.Ciphers)}
 		}
 		if len(unknown) > 0 {
 			warn("ciphers", "", "not available for pre-shared keys, and left out: "+strings.Join(unknown, ", "))

@@ -87,6 +87,7 @@ func (p *parser) check() {
 			{!t.On() && t.CAFile != "", "cafile", noTLS},
 			{!t.On() && t.CAPath != "", "capath", noTLS},
 			{!t.On() && t.CRLFile != "", "crlfile", noTLS},
+			{t.PSKHint != "" && t.Ciphers13 != "", "ciphers_tls1.3", "pre-shared keys are for TLS 1.2 alone"},
 			{l.Protocol == MQTT && l.HTTPDir != "", "http_dir", "without protocol websockets or http_api nobody asks for it"},
 			{l.Protocol != WebSockets && len(l.WebSocketOrigins) > 0, "websockets_origin", noWebSocket},
 		} {

@@ -91,12 +91,12 @@ func (l *loader) versions(o *Options, config *tls.Config) error {
 	}
 	ids, warnings, err := parseCiphers(o.Ciphers)
 	if err != nil {
-		return fmt.Errorf("ciphers: %w", err)
+		return &OptionError{Option: "ciphers", Err: err}
 	}
 	config.CipherSuites = ids
 	l.warn("ciphers", "", warnings...)
 	if warnings, err = checkCiphersTLS13(o.CiphersTLS13); err != nil {
-		return fmt.Errorf("ciphers_tls1.3: %w", err)
+		return &OptionError{Option: "ciphers_tls1.3", Err: err}
 	}
 	l.warn("ciphers_tls1.3", "", warnings...)
 	return nil
@@ -149,7 +149,7 @@ func (l *loader) noteCertificate(use Use, option, file string, c *x509.Certifica
 
 // cause is an error without the file's name.
 func cause(err error) error {
-	if e, ok := errors.AsType[*FileError](err); ok {
+	if e, ok := errors.AsType[*OptionError](err); ok {
 		return e.Err
 	}
 	return err
@@ -180,7 +180,7 @@ func (l *loader) authorities(o *Options) ([]*x509.Certificate, error) {
 		}
 		certs, skipped, err := certificates(content)
 		if err != nil {
-			return nil, &FileError{"cafile", o.CAFile, err}
+			return nil, &OptionError{"cafile", o.CAFile, err}
 		}
 		add("cafile", o.CAFile, certs, skipped)
 	}
@@ -206,7 +206,7 @@ func (l *loader) authorities(o *Options) ([]*x509.Certificate, error) {
 			add("capath", file, certs, skipped)
 		}
 		if len(known) == before && o.CAFile == "" {
-			return nil, &FileError{"capath", o.CAPath, errors.New("no certificate in it; want PEM files named *.pem, *.crt or *.cer")}
+			return nil, &OptionError{"capath", o.CAPath, errors.New("no certificate in it; want PEM files named *.pem, *.crt or *.cer")}
 		}
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"fmt"
+	"strings"
 	"io"
 	"time"
 )
@@ -68,16 +69,18 @@ func (w Warning) String() string {
 	return fmt.Sprintf("%s %s: %s", w.Option, w.File, w.Text)
 }
 
-// FileError says which file is unusable, and why.
-type FileError struct {
+// OptionError says which option, or which file of one, is unusable, and why.
+type OptionError struct {
 	Option string // the word of mosquitto.conf
-	File   string
+	File   string // empty: the option names none
 	Err    error
 }
 
-func (e *FileError) Error() string { return fmt.Sprintf("%s %s: %v", e.Option, e.File, e.Err) }
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("%s: %v", strings.TrimSpace(e.Option+" "+e.File), e.Err)
+}
 
-func (e *FileError) Unwrap() error { return e.Err }
+func (e *OptionError) Unwrap() error { return e.Err }
 
 // Use is what a file's certificate or list is there for.
 type Use string

@@ -29,7 +29,7 @@ func (l *loader) pair(o *Options) (*tls.Certificate, error) {
 		err = skipped[0]
 	}
 	if err != nil {
-		return nil, &FileError{"certfile", o.CertFile, err}
+		return nil, &OptionError{"certfile", o.CertFile, err}
 	}
 	if content, err = l.read("keyfile", o.KeyFile); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (l *loader) pair(o *Options) (*tls.Certificate, error) {
 		err = fits(key, chain, o.CertFile)
 	}
 	if err != nil {
-		return nil, &FileError{"keyfile", o.KeyFile, err}
+		return nil, &OptionError{"keyfile", o.KeyFile, err}
 	}
 	out := &tls.Certificate{PrivateKey: key, Leaf: chain[0]}
 	for _, c := range chain {

@@ -28,7 +28,7 @@ func newReader(ctx context.Context) *reader { return &reader{ctx: ctx, sum: sha2
 
 func (r *reader) digest() [sha256.Size]byte { return [sha256.Size]byte(r.sum.Sum(nil)) }
 
-// read returns a file's content, or a *FileError.
+// read returns a file's content, or a *OptionError.
 func (r *reader) read(option, file string) ([]byte, error) {
 	if err := r.ctx.Err(); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (r *reader) read(option, file string) ([]byte, error) {
 	content, err := readFile(file)
 	if err != nil {
 		fmt.Fprintf(r.sum, "%s: %v\n", file, err)
-		return nil, &FileError{Option: option, File: file, Err: err}
+		return nil, &OptionError{Option: option, File: file, Err: err}
 	}
 	fmt.Fprintf(r.sum, "%s: %d bytes\n", file, len(content))
 	r.sum.Write(content)
@@ -65,7 +65,7 @@ func readFile(file string) ([]byte, error) {
 	return content, nil
 }
 
-// withoutPath takes the path off an error, since FileError names it.
+// withoutPath takes the path off an error, since OptionError names it.
 func withoutPath(err error) error {
 	if e, ok := errors.AsType[*os.PathError](err); ok {
 		return e.Err
@@ -83,7 +83,7 @@ func (r *reader) list(option, folder string) ([]string, error) {
 	if err != nil {
 		err = withoutPath(err)
 		fmt.Fprintf(r.sum, "%s: %v\n", folder, err)
-		return nil, &FileError{Option: option, File: folder, Err: err}
+		return nil, &OptionError{Option: option, File: folder, Err: err}
 	}
 	var files []string
 	for _, e := range entries {
@@ -95,7 +95,7 @@ func (r *reader) list(option, folder string) ([]string, error) {
 		files = append(files, filepath.Join(folder, name))
 	}
 	if len(files) > MaxFolderFiles {
-		return nil, &FileError{Option: option, File: folder, Err: fmt.Errorf("it holds more than %d files", MaxFolderFiles)}
+		return nil, &OptionError{Option: option, File: folder, Err: fmt.Errorf("it holds more than %d files", MaxFolderFiles)}
 	}
 	return files, nil
 }

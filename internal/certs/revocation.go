@@ -41,11 +41,11 @@ func (l *loader) revocation(file string, authorities []*x509.Certificate) (*revo
 	r := &revocation{file: file, byIssuer: map[string][]*revocationList{}, others: map[string][]*revocationList{}}
 	lists, err := revocationLists(content)
 	if err != nil {
-		return nil, &FileError{"crlfile", file, err}
+		return nil, &OptionError{"crlfile", file, err}
 	}
 	for _, list := range lists {
 		if err := r.add(list, authorities); err != nil {
-			return nil, &FileError{"crlfile", file, err}
+			return nil, &OptionError{"crlfile", file, err}
 		}
 		l.noteRevocations(file, list.list)
 	}

@@ -173,6 +173,21 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 			cli.StatusFailure, ":4: tls_version: expected tlsv1.2 with psk_hint",
 		},
 		{
+			"cipher suites that there are not",
+			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "ciphers x")},
+			cli.StatusFailure, ":4: ciphers: \"x\" is no cipher suite",
+		},
+		{
+			"cipher suites that there are not for pre-shared keys",
+			[]string{"-c", file(t, "listener 8883", "psk_hint x", "psk_file "+file(t, "joe:0123"), "ciphers x")},
+			cli.StatusFailure, ":4: ciphers: expected suites for pre-shared keys",
+		},
+		{
+			"a domain that is none",
+			[]string{"-c", file(t, "listener 8883", "acme_domain x y")},
+			cli.StatusFailure, ":2: acme_domain: ",
+		},
+		{
 			"revocation lists of nobody",
 			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "crlfile /z")},
 			cli.StatusFailure, ":4: crlfile: expected cafile or capath as well",
