@@ -2,8 +2,8 @@ package certs
 
 import (
 	"fmt"
-	"strings"
 	"io"
+	"strings"
 	"time"
 )
 

@@ -113,12 +113,7 @@ func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 
 func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name   string
-		args   []string
-		status int
-		want   string
-	}{
+	checkStarts(t, []start{
 		{"no such file", []string{"-c", "/nowhere/unio.conf"}, cli.StatusInvalid, "/nowhere/unio.conf: expected a file to read: no such file"},
 		{"a flag without its value", []string{"-c"}, cli.StatusInvalid, "-c"},
 		{"an unknown flag", []string{"-x"}, cli.StatusInvalid, "-x"},
@@ -152,6 +147,20 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 		},
 		{"a file for the keys of TLS that cannot be written", []string{"--tls-keylog", "/nowhere/keys"}, cli.StatusFailure, "--tls-keylog: open /nowhere/keys"},
 		{"a test of no file", []string{"--test-config"}, cli.StatusInvalid, "--test-config: expected a file"},
+		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, cli.StatusInvalid, ":1: max_qos: expected 0 to 2"},
+		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
+		{
+			"a file to test that has a warning",
+			[]string{"--test-config", "-c", file(t, "log_dest dlt", "log_dest file /nowhere/log")},
+			cli.StatusOK, ": Warning: ",
+		},
+		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration file is OK."},
+	})
+}
+
+func TestStatusOfUnusableTLS(t *testing.T) {
+	t.Parallel()
+	checkStarts(t, []start{
 		{
 			"a certificate that is not there",
 			[]string{"-c", file(t, "listener 8883", "certfile /nowhere/cert", "keyfile /nowhere/key")},
@@ -202,15 +211,20 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 			[]string{"--test-config", "-c", file(t, "listener 8883", "psk_hint x", "psk_file /nowhere/psk")},
 			cli.StatusInvalid, ":3: psk_file: ",
 		},
-		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, cli.StatusInvalid, ":1: max_qos: expected 0 to 2"},
-		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
-		{
-			"a file to test that has a warning",
-			[]string{"--test-config", "-c", file(t, "log_dest dlt", "log_dest file /nowhere/log")},
-			cli.StatusOK, ": Warning: ",
-		},
-		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration file is OK."},
-	} {
+	})
+}
+
+// start is a start that fails.
+type start struct {
+	name   string
+	args   []string
+	status int
+	want   string // in what it says
+}
+
+func checkStarts(t *testing.T, tests []start) {
+	t.Helper()
+	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := run(t, test.args...)
