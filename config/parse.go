@@ -268,7 +268,7 @@ func (p *parser) result() (*Config, error) {
 	p.finish()
 	p.check()
 	if len(p.errors) > 0 {
-		p.errors.sort()
+		sortMistakes(p.errors)
 		return nil, p.errors
 	}
 	return p.cfg, nil

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/topic"
 )
 
@@ -31,7 +31,7 @@ const ownPriority = 1
 type File struct {
 	name     string
 	rules    []*Rule
-	warnings []config.Warning
+	warnings []mistake.Warning
 }
 
 // Compile makes the rules of the file ready.
@@ -51,18 +51,18 @@ func (f *File) Compile() *Rules {
 	}.Compile()
 }
 
-// Load reads an ACL file. Its error is a config.Errors with all mistakes of the file.
+// Load reads an ACL file. Its error is a mistake.Errors with all mistakes of the file.
 // That a file cannot be read is an error, too, and never means that there are no rules.
 func Load(path string) (*File, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, config.Errors{{File: path, Msg: "the ACL file cannot be read: " + err.Error()}}
+		return nil, mistake.Errors{{File: path, Msg: "the ACL file cannot be read: " + err.Error()}}
 	}
 	return parse(path, text)
 }
 
 // Warnings are lines that are correct and have no effect, or another one than it seems.
-func (f *File) Warnings() []config.Warning { return f.warnings }
+func (f *File) Warnings() []mistake.Warning { return f.warnings }
 
 // parser reads a file line by line.
 type parser struct {
@@ -70,7 +70,7 @@ type parser struct {
 	path     string
 	line     int
 	whose    condition // the rules that follow
-	mistakes config.Errors
+	mistakes mistake.Errors
 }
 
 // blanks are what C's isspace counts as white space.
@@ -96,11 +96,11 @@ func parse(path string, text []byte) (*File, error) {
 }
 
 func (p *parser) wrong(format string, args ...any) {
-	p.mistakes = append(p.mistakes, &config.Error{File: p.path, Line: p.line, Msg: fmt.Sprintf(format, args...)})
+	p.mistakes = append(p.mistakes, &mistake.Error{File: p.path, Line: p.line, Msg: fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) warn(format string, args ...any) {
-	p.file.warnings = append(p.file.warnings, config.Warning{File: p.path, Line: p.line, Msg: fmt.Sprintf(format, args...)})
+	p.file.warnings = append(p.file.warnings, mistake.Warning{File: p.path, Line: p.line, Msg: fmt.Sprintf(format, args...)})
 }
 
 // statement reads one line. Words end at spaces, and at nothing else, as in Mosquitto.

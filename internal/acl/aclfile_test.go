@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // mustParse returns the rules of a text that is correct.
@@ -101,7 +101,7 @@ func TestAllMistakesOfAFileAreReportedAtOnce(t *testing.T) {
 		"user a\x00b\n"+
 		"pattern deny\n"+
 		"topic "+strings.Repeat("a/", 200)+"a\n"))
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("error is %v", err)
 	}
@@ -151,7 +151,7 @@ func TestUnreadableFileIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{filepath.Join(dir, "missing"), dir} {
 		f, err := Load(path)
-		var mistakes config.Errors
+		var mistakes mistake.Errors
 		if f != nil || !errors.As(err, &mistakes) || !strings.Contains(err.Error(), path+": the ACL file cannot be read") {
 			t.Errorf("Load(%s) = %v, %v", path, f, err)
 		}
@@ -171,7 +171,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, user, id, name string) {
 		file, err := parse("f", text)
 		if err != nil {
-			var mistakes config.Errors
+			var mistakes mistake.Errors
 			if file != nil || !errors.As(err, &mistakes) || len(mistakes) == 0 {
 				t.Fatalf("parse returned %v and %v", file, err)
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/topic"
 )
 
@@ -204,7 +204,7 @@ func FuzzParseRules(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, user, id, name string) {
 		file, err := parseRules("f", text)
 		if err != nil {
-			var mistakes config.Errors
+			var mistakes mistake.Errors
 			if file != nil || !errors.As(err, &mistakes) || len(mistakes) == 0 {
 				t.Fatalf("parseRules returned %v and %v", file, err)
 			}

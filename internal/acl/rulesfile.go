@@ -7,27 +7,27 @@ import (
 	"strings"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // A RulesFile is a rules file as it was read. It does not change.
 type RulesFile struct {
 	model    Model
-	warnings []config.Warning
+	warnings []mistake.Warning
 }
 
 // Compile makes the rules of the file ready.
 func (f *RulesFile) Compile() *Rules { return f.model.Compile() }
 
 // Warnings are lines that are correct and have no effect, or another one than it seems.
-func (f *RulesFile) Warnings() []config.Warning { return f.warnings }
+func (f *RulesFile) Warnings() []mistake.Warning { return f.warnings }
 
-// LoadRules reads a rules file, whose form is in docs/rules.md. Its error is a config.Errors with all mistakes of the file.
+// LoadRules reads a rules file, whose form is in docs/rules.md. Its error is a mistake.Errors with all mistakes of the file.
 // That a file cannot be read is an error, too, and never means that there are no rules.
 func LoadRules(path string) (*RulesFile, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, config.Errors{{File: path, Msg: "the rules file cannot be read: " + err.Error()}}
+		return nil, mistake.Errors{{File: path, Msg: "the rules file cannot be read: " + err.Error()}}
 	}
 	return parseRules(path, text)
 }
@@ -58,19 +58,19 @@ type rulesParser struct {
 	file     *RulesFile
 	line     int
 	text     string
-	mistakes config.Errors
+	mistakes mistake.Errors
 
 	combined bool
-	general  int                       // the default line without actions
-	defaults map[broker.Action]int     // to the line that says it
-	groups   map[string]int            // to the line of the first
-	asked    map[string]config.Warning // groups that rules ask for
+	general  int                        // the default line without actions
+	defaults map[broker.Action]int      // to the line that says it
+	groups   map[string]int             // to the line of the first
+	asked    map[string]mistake.Warning // groups that rules ask for
 }
 
 func parseRules(path string, text []byte) (*RulesFile, error) {
 	p := &rulesParser{
 		file:     &RulesFile{model: Model{Name: path, Allow: usual}},
-		defaults: map[broker.Action]int{}, groups: map[string]int{}, asked: map[string]config.Warning{},
+		defaults: map[broker.Action]int{}, groups: map[string]int{}, asked: map[string]mistake.Warning{},
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	for line := range strings.Lines(string(text)) {
@@ -92,7 +92,7 @@ func parseRules(path string, text []byte) (*RulesFile, error) {
 }
 
 func (p *rulesParser) wrong(format string, args ...any) {
-	p.mistakes = append(p.mistakes, &config.Error{File: p.file.model.Name, Line: p.line, Msg: fmt.Sprintf(format, args...)})
+	p.mistakes = append(p.mistakes, &mistake.Error{File: p.file.model.Name, Line: p.line, Msg: fmt.Sprintf(format, args...)})
 }
 
 func (p *rulesParser) statement(words []word) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -188,7 +188,7 @@ func TestAllMistakesOfARulesFileAreReportedAtOnce(t *testing.T) {
 	for i, l := range lines {
 		text.WriteString(l.line + "\n")
 		if l.want != "" {
-			e := config.Error{File: "f", Line: i + 1, Msg: l.want}
+			e := mistake.Error{File: "f", Line: i + 1, Msg: l.want}
 			if strings.HasSuffix(l.want, errTooDeep.Error()) {
 				e.Msg = strings.TrimPrefix(l.line, "allow publish topic=") + ": " + l.want
 			}
@@ -201,7 +201,7 @@ func TestAllMistakesOfARulesFileAreReportedAtOnce(t *testing.T) {
 		}
 	}
 	_, err := parseRules("f", []byte(text.String()))
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("error is %v", err)
 	}
@@ -251,7 +251,7 @@ func TestRulesThatDoNotWhatTheySeemAreWarnedOf(t *testing.T) {
 func TestUnreadableRulesFileIsAnError(t *testing.T) {
 	t.Parallel()
 	f, err := LoadRules(t.TempDir())
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	if f != nil || !errors.As(err, &mistakes) || !strings.Contains(err.Error(), "the rules file cannot be read") {
 		t.Errorf("LoadRules = %v, %v", f, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/topic"
 )
 
@@ -163,7 +163,7 @@ func (p *rulesParser) condition(r *Rule, k *key, name string, w word, negate boo
 	if k.id == keyGroup {
 		for _, g := range c.globs {
 			if name, exact := g.exact(); exact {
-				p.asked[name] = config.Warning{File: p.file.model.Name, Line: p.line}
+				p.asked[name] = mistake.Warning{File: p.file.model.Name, Line: p.line}
 			}
 		}
 	}

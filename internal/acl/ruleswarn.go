@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // manyRulesCompared is how many rules of a file are compared with each other.
@@ -32,11 +32,11 @@ func (p *rulesParser) surprises() {
 		}
 	}
 	p.missing()
-	slices.SortStableFunc(p.file.warnings, func(a, b config.Warning) int { return a.Line - b.Line })
+	slices.SortStableFunc(p.file.warnings, func(a, b mistake.Warning) int { return a.Line - b.Line })
 }
 
 func (p *rulesParser) warn(line int, format string, args ...any) {
-	p.file.warnings = append(p.file.warnings, config.Warning{File: p.file.model.Name, Line: line, Msg: fmt.Sprintf(format, args...)})
+	p.file.warnings = append(p.file.warnings, mistake.Warning{File: p.file.model.Name, Line: line, Msg: fmt.Sprintf(format, args...)})
 }
 
 // groupsWarned warns of groups that are asked for and not there, or the other way round.

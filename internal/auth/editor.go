@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/files"
 )
 
@@ -89,11 +89,11 @@ func (e *Editor) AddComment(prefix, text string) {
 func (e *Editor) Delete(user string) bool { return e.remove(user, 0) }
 
 // Upgrade hashes the passwords that are in the file as plain text, and returns how many
-// there were. What is hashed already stays as it is. The error is a config.Errors; then
+// there were. What is hashed already stays as it is. The error is a mistake.Errors; then
 // nothing has changed.
 func (e *Editor) Upgrade(hash func(password []byte) (*Hash, error)) (int, error) {
 	lines := append([]string(nil), e.lines...)
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	upgraded := 0
 	for i, line := range lines {
 		user, text, kind := splitLine(line)
@@ -116,7 +116,7 @@ func (e *Editor) Upgrade(hash func(password []byte) (*Hash, error)) (int, error)
 			}
 		}
 		if err != nil {
-			mistakes = append(mistakes, &config.Error{File: e.path, Line: i + 1, Msg: err.Error()})
+			mistakes = append(mistakes, &mistake.Error{File: e.path, Line: i + 1, Msg: err.Error()})
 		}
 	}
 	if len(mistakes) > 0 {

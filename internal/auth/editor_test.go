@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // edit opens a file with this text.
@@ -111,7 +111,7 @@ func TestUpgradeOfADamagedFileChangesNothing(t *testing.T) {
 	const before = "joe:JOE\nanne:$6$damaged\nbob:\n:x\n"
 	e, path := edit(t, before)
 	n, err := e.Upgrade(func(password []byte) (*Hash, error) { return NewHash(SHA512, 0, password) })
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	if n != 0 || !errors.As(err, &mistakes) || len(mistakes) != 3 || mistakes[0].Line != 2 {
 		t.Errorf("Upgrade = %d, %v", n, err)
 	}

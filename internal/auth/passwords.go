@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // Passwords are the users of a password file. They do not change, and may be used by
@@ -14,30 +14,30 @@ import (
 type Passwords struct {
 	users    map[string]*Hash
 	dummy    *Hash // checked in place of an unknown user's; nil in an empty file
-	warnings []config.Warning
+	warnings []mistake.Warning
 }
 
-// LoadPasswords reads a password file. Its error is a config.Errors with all mistakes of
+// LoadPasswords reads a password file. Its error is a mistake.Errors with all mistakes of
 // the file. That a file cannot be read is an error, too, and never means that there are
 // no passwords.
 func LoadPasswords(path string) (*Passwords, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, config.Errors{{File: path, Msg: "the password file cannot be read: " + err.Error()}}
+		return nil, mistake.Errors{{File: path, Msg: "the password file cannot be read: " + err.Error()}}
 	}
 	p, err := parsePasswords(path, text)
 	if err != nil {
 		return nil, err
 	}
 	if info, err := os.Stat(path); err == nil && ReadableByAll(info) {
-		p.warnings = append(p.warnings, config.Warning{File: path, Msg: "every user of this machine may read the password file: chmod o-r"})
+		p.warnings = append(p.warnings, mistake.Warning{File: path, Msg: "every user of this machine may read the password file: chmod o-r"})
 	}
 	return p, nil
 }
 
 // Warnings are what in the file may surprise: lines that say nothing, and who may read
 // the file.
-func (p *Passwords) Warnings() []config.Warning { return p.warnings }
+func (p *Passwords) Warnings() []mistake.Warning { return p.warnings }
 
 // Len returns the number of users.
 func (p *Passwords) Len() int { return len(p.users) }
@@ -48,9 +48,9 @@ const maxName = 65535
 func parsePasswords(path string, text []byte) (*Passwords, error) {
 	p := &Passwords{users: map[string]*Hash{}}
 	lines := map[string]int{} // where each user is
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	wrong := func(line int, format string, args ...any) {
-		mistakes = append(mistakes, &config.Error{File: path, Line: line, Msg: fmt.Sprintf(format, args...)})
+		mistakes = append(mistakes, &mistake.Error{File: path, Line: line, Msg: fmt.Sprintf(format, args...)})
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	n := 0
@@ -61,7 +61,7 @@ func parsePasswords(path string, text []byte) (*Passwords, error) {
 		case lineIgnored:
 			continue
 		case lineStray:
-			p.warnings = append(p.warnings, config.Warning{File: path, Line: n, Msg: "ignored: expected USER:HASH"})
+			p.warnings = append(p.warnings, mistake.Warning{File: path, Line: n, Msg: "ignored: expected USER:HASH"})
 			continue
 		case lineUser:
 		}

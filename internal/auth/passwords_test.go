@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // cheap hashes a password so that checks take no time.
@@ -89,7 +89,7 @@ func TestAllMistakesOfAPasswordFileAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	h := cheap(t, "x").String()
 	_, err := parsePasswords("f", []byte("joe:"+h+"\nanne:secret\n:"+h+"\njoe:"+h+"\nbob:\nrob:$7$x$y$z\n"+strings.Repeat("u", 65536)+":"+h+"\n"))
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("error is %v", err)
 	}
@@ -115,7 +115,7 @@ func TestUnreadablePasswordFileIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{filepath.Join(dir, "missing"), dir} {
 		p, err := LoadPasswords(path)
-		var mistakes config.Errors
+		var mistakes mistake.Errors
 		if p != nil || !errors.As(err, &mistakes) || !strings.Contains(err.Error(), path+": the password file cannot be read") {
 			t.Errorf("LoadPasswords(%s) = %v, %v", path, p, err)
 		}
@@ -173,7 +173,7 @@ func FuzzParsePasswords(f *testing.F) {
 	f.Add([]byte("# c\njoe:$6$c2FsdHNhbHRzYWx0$" + strings.Repeat("AAAA", 21) + "AA==\r\nanne:x"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := parsePasswords("f", text)
-		var mistakes config.Errors
+		var mistakes mistake.Errors
 		if err != nil && (p != nil || !errors.As(err, &mistakes) || len(mistakes) == 0) {
 			t.Fatalf("parse returned %v and %v", p, err)
 		}

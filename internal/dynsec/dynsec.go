@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/files"
@@ -65,8 +65,8 @@ type Security struct {
 	control *acl.Rule // the last one of all others
 }
 
-// Open reads the file, or makes it. The error is a config.Errors if it is the file's fault.
-func Open(o Options) (*Security, []config.Warning, error) {
+// Open reads the file, or makes it. The error is a mistake.Errors if it is the file's fault.
+func Open(o Options) (*Security, []mistake.Warning, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -79,7 +79,7 @@ func Open(o Options) (*Security, []config.Warning, error) {
 		data, err = s.create()
 	}
 	if err != nil {
-		return nil, nil, config.Errors{{File: o.Path, Msg: "dynamic security: " + err.Error()}}
+		return nil, nil, mistake.Errors{{File: o.Path, Msg: "dynamic security: " + err.Error()}}
 	}
 	c, warnings, err := load(o.Path, data)
 	if err != nil {
@@ -144,19 +144,19 @@ type Reread struct {
 	data     []byte
 }
 
-// Reread reads the file again. After an error, which is a config.Errors, all stays as it was.
-func (s *Security) Reread() (*Reread, []config.Warning, error) {
+// Reread reads the file again. After an error, which is a mistake.Errors, all stays as it was.
+func (s *Security) Reread() (*Reread, []mistake.Warning, error) {
 	s.requests.Lock()
 	data, err := os.ReadFile(s.options.Path)
 	if err != nil {
 		s.requests.Unlock()
-		return nil, nil, config.Errors{{File: s.options.Path, Msg: "dynamic security: " + err.Error()}}
+		return nil, nil, mistake.Errors{{File: s.options.Path, Msg: "dynamic security: " + err.Error()}}
 	}
 	r := &Reread{security: s, data: data}
 	if bytes.Equal(data, s.written) { // what could not be written holds on
 		return r, nil, nil
 	}
-	var warnings []config.Warning
+	var warnings []mistake.Warning
 	if r.content, warnings, err = load(s.options.Path, data); err != nil {
 		s.requests.Unlock()
 		return nil, nil, err

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/dynsec"
 )
@@ -119,7 +119,7 @@ func TestMistakesInAFileHaveTheirLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err := dynsec.Open(dynsec.Options{Path: path})
-		var mistakes config.Errors
+		var mistakes mistake.Errors
 		if !errors.As(err, &mistakes) || !strings.HasPrefix(strings.ReplaceAll(err.Error(), path, "FILE"), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}

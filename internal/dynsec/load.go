@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
 )
@@ -14,16 +14,16 @@ import (
 type loader struct {
 	path     string
 	content  *content
-	warnings []config.Warning
-	mistakes config.Errors
+	warnings []mistake.Warning
+	mistakes mistake.Errors
 	encoded  bool // some hash is in the format of 2.1
 }
 
-// load reads the content of a file. The error is a config.Errors.
-func load(path string, data []byte) (*content, []config.Warning, error) {
+// load reads the content of a file. The error is a mistake.Errors.
+func load(path string, data []byte) (*content, []mistake.Warning, error) {
 	l := &loader{path: path, content: newContent()}
 	if len(data) == 0 { // Mosquitto takes it for one without anything
-		return l.content, []config.Warning{{File: path, Msg: "the file is empty: nobody can log in"}}, nil
+		return l.content, []mistake.Warning{{File: path, Msg: "the file is empty: nobody can log in"}}, nil
 	}
 	tree, err := parse(data, true)
 	if err != nil {
@@ -31,10 +31,10 @@ func load(path string, data []byte) (*content, []config.Warning, error) {
 		if s, ok := errors.AsType[*syntaxError](err); ok {
 			line, err = s.line, s.err
 		}
-		return nil, nil, config.Errors{{File: path, Line: line, Msg: "expected JSON: " + err.Error()}}
+		return nil, nil, mistake.Errors{{File: path, Line: line, Msg: "expected JSON: " + err.Error()}}
 	}
 	if tree.kind != object {
-		return nil, nil, config.Errors{{File: path, Line: tree.line, Msg: "expected an object with clients, groups and roles"}}
+		return nil, nil, mistake.Errors{{File: path, Line: tree.line, Msg: "expected an object with clients, groups and roles"}}
 	}
 	l.general(tree)
 	l.each(tree, "roles", l.role)
@@ -53,11 +53,11 @@ func load(path string, data []byte) (*content, []config.Warning, error) {
 }
 
 func (l *loader) warn(v *value, format string, args ...any) {
-	l.warnings = append(l.warnings, config.Warning{File: l.path, Line: v.line, Msg: fmt.Sprintf(format, args...)})
+	l.warnings = append(l.warnings, mistake.Warning{File: l.path, Line: v.line, Msg: fmt.Sprintf(format, args...)})
 }
 
 func (l *loader) wrong(v *value, format string, args ...any) {
-	l.mistakes = append(l.mistakes, &config.Error{File: l.path, Line: v.line, Msg: fmt.Sprintf(format, args...)})
+	l.mistakes = append(l.mistakes, &mistake.Error{File: l.path, Line: v.line, Msg: fmt.Sprintf(format, args...)})
 }
 
 // each calls fn for the objects of a list.

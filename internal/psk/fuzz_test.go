@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/memnet"
 )
 
@@ -183,7 +183,7 @@ func FuzzKeys(f *testing.F) {
 			t.Fatalf("%v and %v", k, err)
 		}
 		if err != nil {
-			var mistakes config.Errors
+			var mistakes mistake.Errors
 			if !errors.As(err, &mistakes) || len(mistakes) == 0 || mistakes[0].Line < 1 || mistakes[0].Line > strings.Count(text, "\n")+1 {
 				t.Fatalf("the mistakes are %v", err)
 			}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 // Keys are the identities and keys of a psk_file. They do not change, and may be used by any number of goroutines.
@@ -16,11 +16,11 @@ type Keys struct {
 }
 
 // LoadKeys reads a file in the format of Mosquitto's psk_file: lines IDENTITY:KEY, the key in hexadecimal. A line that begins with # is a comment;
-// an empty one means nothing. The error is a [config.Errors] with all mistakes of the file. It names identities, never keys.
+// an empty one means nothing. The error is a [mistake.Errors] with all mistakes of the file. It names identities, never keys.
 func LoadKeys(path string) (*Keys, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, config.Errors{{File: path, Msg: "the psk_file cannot be read: " + err.Error()}}
+		return nil, mistake.Errors{{File: path, Msg: "the psk_file cannot be read: " + err.Error()}}
 	}
 	return parseKeys(path, string(text))
 }
@@ -28,7 +28,7 @@ func LoadKeys(path string) (*Keys, error) {
 func parseKeys(path, text string) (*Keys, error) {
 	k := &Keys{keys: map[string][]byte{}}
 	first := map[string]int{} // the line of each identity
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	n := 0
 	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 		n++
@@ -50,7 +50,7 @@ func parseKeys(path, text string) (*Keys, error) {
 			err = fmt.Errorf("identity %q is in line %d already", identity, first[identity])
 		}
 		if err != nil {
-			mistakes = append(mistakes, &config.Error{File: path, Line: n, Msg: err.Error()})
+			mistakes = append(mistakes, &mistake.Error{File: path, Line: n, Msg: err.Error()})
 			continue
 		}
 		k.keys[identity], first[identity] = key, n

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 )
 
 func TestLoadKeys(t *testing.T) {
@@ -53,7 +53,7 @@ func TestMistakesInKeys(t *testing.T) {
 		{"b\na:c0f", "f:1: expected IDENTITY:KEY\nf:2: identity \"a\": expected a key with an even number of hexadecimal digits"},
 	} {
 		k, err := parseKeys("f", c.text)
-		var mistakes config.Errors
+		var mistakes mistake.Errors
 		if k != nil || !errors.As(err, &mistakes) || err.Error() != c.want {
 			t.Errorf("%.40q: %v, want %s", c.text, err, c.want)
 		}

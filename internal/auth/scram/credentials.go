@@ -15,7 +15,7 @@ import (
 
 	"github.com/xdg-go/scram"
 
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/auth"
 )
 
@@ -129,24 +129,24 @@ type File struct {
 	iterations int    // of unknown users: those of the first user, which stay while others come and go
 }
 
-// Load reads a file. Its error is a config.Errors with all mistakes.
+// Load reads a file. Its error is a mistake.Errors with all mistakes.
 func Load(path string) (*File, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, config.Errors{{File: path, Msg: "the file of credentials cannot be read: " + err.Error()}}
+		return nil, mistake.Errors{{File: path, Msg: "the file of credentials cannot be read: " + err.Error()}}
 	}
 	return parse(path, string(text))
 }
 
 func parse(path, text string) (*File, error) {
 	f := &File{users: map[string]Credentials{}, iterations: DefaultIterations}
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
 		wrong := func(format string, args ...any) {
-			mistakes = append(mistakes, &config.Error{File: path, Line: n, Msg: fmt.Sprintf(format, args...)})
+			mistakes = append(mistakes, &mistake.Error{File: path, Line: n, Msg: fmt.Sprintf(format, args...)})
 		}
 		if text, found := strings.CutPrefix(line, secretPrefix); found && !f.stable {
 			if f.key, f.stable = parseSecret(text); !f.stable {

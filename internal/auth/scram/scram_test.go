@@ -9,7 +9,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"github.com/uniomq/unio/broker"
-	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/config/mistake"
 	"github.com/uniomq/unio/internal/auth"
 )
 
@@ -226,7 +226,7 @@ func TestMistakesOfAFile(t *testing.T) {
 	}
 	good := c.String()
 	_, err = parse("f", "# c\n\njoe:"+good+"\nann\nbob:x\njoe:"+good+"\nrob:"+strings.Replace(good, "$10000$", "$1$", 1)+"\nrob:"+strings.Replace(good, "$10000$", "$10000$!", 1))
-	var mistakes config.Errors
+	var mistakes mistake.Errors
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("error %v", err)
 	}
