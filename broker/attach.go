@@ -48,8 +48,8 @@ func (b *Broker) attach(ctx context.Context, c *conn, clean bool, connack *mqtt.
 		c.bridge(bt)
 	}
 	c.mu.Lock()
-	if !c.closed {
-		c.live = bt.packet(c, connack) // [MQTT-3.2.0-1] before anything else
+	if c.phase == session.Opening && bt.packet(c, connack) { // [MQTT-3.2.0-1] before anything else
+		c.phase.Enter(session.Live)
 	}
 	c.mu.Unlock()
 	sub.conn.Store(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/uniomq/unio/broker/internal/session"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -80,7 +81,7 @@ func (c *conn) writeAuth(code mqtt.ReasonCode, data []byte) {
 	defer bt.finish(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
+	if c.phase < session.Closing {
 		bt.packet(c, &a)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/uniomq/unio/broker/internal/session"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
@@ -86,7 +87,7 @@ func (bt *batch) release(c *conn) {
 		cm.c, cm.owed, cm.done = c, bt.owed, true
 		cm.acks = append(cm.acks, bt.acks...)
 		c.promise(cm)
-	} else if !c.closed {
+	} else if c.phase < session.Closing {
 		c.acknowledge(bt, bt.acks)
 	}
 	bt.clearAcks()

@@ -53,16 +53,11 @@ type conn struct {
 	lingering      bool // nothing but its socket is left, and an event loop owns it
 
 	// mu guards what follows, and the Outbound half of sess.
+	phase   session.Phase
 	dirty   bool // some batch will flush this connection
 	writing bool // somebody writes; it will look at out again
-	live    bool // CONNACK was sent: deliveries may follow
-	closed  bool // fenced: nothing more is appended
-	over    bool // the read loop has ended
-	done    bool // that is known to all
 	told    bool // why it ends, so that it lingers
-	// released says that its owner is done with it, lingers that the socket is left to linger,
-	// left that Shutdown does not wait for it any more.
-	released, lingers, left bool
+	lingers bool // the socket is left to linger
 	// parked says that no loop watches its socket, and that unpause resumes it, farewell that its layer
 	// has said goodbye.
 	parked, farewell bool
@@ -217,7 +212,7 @@ func (c *conn) behind() bool {
 func (c *conn) pause(while func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && while() {
+	for c.phase < session.Closing && while() {
 		resumed := make(chan struct{})
 		c.withWaits().resumed = resumed
 		c.mu.Unlock()
@@ -361,14 +356,11 @@ func (c *conn) finish(cause error) {
 // end is the end of the read loop.
 // [MQTT-3.14.4-2]
 func (c *conn) end(cause error) {
-	c.mu.Lock()
-	c.over = true // nobody uses the descriptor: shut may close it
-	c.mu.Unlock()
-	c.shut(cause)
+	c.shut(cause, session.Over)
 	c.flush(true) // whoever has shut it may not have come to write why; who writes hangs up
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.done = true
+	c.phase.Enter(session.Ended)
 	if c.waits != nil && c.waits.ended != nil {
 		close(c.waits.ended)
 	}
@@ -377,7 +369,7 @@ func (c *conn) end(cause error) {
 // awaitEnd waits for the end of the read loop, but no longer than ctx.
 func (c *conn) awaitEnd(ctx context.Context) error {
 	c.mu.Lock()
-	if c.done {
+	if c.phase >= session.Ended {
 		c.mu.Unlock()
 		return nil
 	}
@@ -403,18 +395,16 @@ func (c *conn) closeCause() error {
 
 // shut fences the connection and closes it: nothing is appended any more except,
 // for a v5 client and a cause with a reason code, a DISCONNECT. The first cause counts. It does
-// not wait for the read loop.
+// not wait for the read loop, which it fences, too, unless that has ended by itself (session.Over): not
+// before, since the loop would then see an end, and shut the connection for that.
 // [MQTT-3.14.0-1, MQTT-3.14.2-2, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1]
-func (c *conn) shut(cause error) { c.shutBy(cause, false) }
-
-// shutBy is shut. From outside the read loop it also fences that: not before, since the loop would
-// then see an end, and shut the connection for that, before the cause is known.
-func (c *conn) shutBy(cause error, outside bool) {
+func (c *conn) shut(cause error, to session.Phase) {
 	c.mu.Lock()
-	if outside {
+	if to == session.Closing {
 		c.fenced.Store(true)
 	}
-	if c.closed {
+	was := c.phase.Enter(to)
+	if was >= session.Closing {
 		if errors.Is(cause, errDisconnect) && !c.fenced.Load() { // abort came before, from who writes
 			c.cause = cause // [MQTT-3.1.2-10] the client had said goodbye all the same
 		}
@@ -422,13 +412,13 @@ func (c *conn) shutBy(cause error, outside bool) {
 		return
 	}
 	cause = c.endOf(cause)
-	c.closed, c.cause = true, cause
+	c.cause = cause
 	if w := c.waits; w != nil {
 		w.pending = nil
 	}
 	c.unpause()
 	var code mqtt.ReasonCode
-	if c.live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
+	if was == session.Live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
 		d := mqtt.Disconnect{Reason: code}
 		setReason(&d.Properties, cause, c.maxPacket)
 		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
@@ -444,8 +434,8 @@ func (c *conn) shutBy(cause error, outside bool) {
 // interrupt is shut from outside the read loop, which it wakes even if the socket stays open for a while
 // because its client reads slowly.
 func (c *conn) interrupt(cause error) {
-	c.shutBy(cause, true)
-	c.rouse(0) // behind that: from there on adopt leaves nc
+	c.shut(cause, session.Closing)
+	c.rouse(0) // after that: from there on adopt leaves nc
 }
 
 // tell reports a packet that was appended to the Sent event.

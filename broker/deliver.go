@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/uniomq/unio/broker/internal/netio"
+	"github.com/uniomq/unio/broker/internal/session"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
@@ -66,7 +67,7 @@ func (bt *batch) prepare(m *message, d *store.Delivery) {
 func (c *conn) send(bt *batch, d *store.Delivery) DropCause {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || !c.live {
+	if c.phase != session.Live {
 		return skipped
 	}
 	full := c.buffered() >= bt.maxBuffered()
@@ -222,7 +223,7 @@ const aliasSize = 3 + 3
 // pump sends what waits for c, as far as its window and its buffer allow. c.mu is held.
 // [MQTT-3.3.4-10]
 func (c *conn) pump(bt *batch) {
-	if c.closed || !c.live {
+	if c.phase != session.Live {
 		return
 	}
 	defer func() { // this may be any goroutine

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/broker/internal/netio"
+	"github.com/uniomq/unio/broker/internal/session"
 )
 
 // The life of a connection whose socket an event loop reads (netio.Engine). A bare socket that the
@@ -65,7 +66,7 @@ func (c *conn) claim() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.Claim(&c.b.engine, c) && !c.closed { // Shutdown may have closed it
+	if s.Claim(&c.b.engine, c) && c.phase < session.Closing { // Shutdown may have closed it
 		c.event, c.raw = s, s.Raw()
 	}
 }
@@ -105,7 +106,7 @@ func (c *conn) adopt() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.writing { // drain may still write what the authentication has said: it keeps the net.Conn
+	if c.phase >= session.Closing || c.writing { // drain may still write what the authentication has said: it keeps the net.Conn
 		_ = s.Close()
 		return
 	}
@@ -124,7 +125,7 @@ func (c *conn) watch(rest []byte) {
 func (c *conn) goOn() {
 	for {
 		c.mu.Lock()
-		if c.closed {
+		if c.phase >= session.Closing {
 			c.mu.Unlock()
 			c.unwatch()
 			c.depart(io.EOF) // the cause is known

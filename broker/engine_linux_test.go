@@ -99,7 +99,7 @@ func (p patient) Intercept(*Client, *mqtt.Publish) error {
 }
 
 // serveSockets starts a broker on a listener of Go, or on a SocketListener, which ends with the test, and returns what connects to it.
-func serveSockets(t *testing.T, o Options, accepts bool) (b *Broker, dial func() net.Conn) {
+func serveSockets(t *testing.T, o Options, accepts bool, before ...func(*Broker)) (b *Broker, dial func() net.Conn) {
 	t.Helper()
 	b, err := New(o)
 	if err != nil {
@@ -113,6 +113,9 @@ func serveSockets(t *testing.T, o Options, accepts bool) (b *Broker, dial func()
 		if l, err = SocketListener(l.(*net.TCPListener), func() bool { return true }); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, f := range before {
+		f(b)
 	}
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(l) }()
@@ -134,8 +137,7 @@ func serveSockets(t *testing.T, o Options, accepts bool) (b *Broker, dial func()
 
 // TestWithoutEventLoops: the system gave none. Connections work, and whoever closes them is heard.
 func TestWithoutEventLoops(t *testing.T) {
-	b, dial := serveSockets(t, Options{}, true)
-	b.engine.Loops = -1
+	_, dial := serveSockets(t, Options{}, true, func(b *Broker) { b.engine.Loops = -1 })
 	first := dial()
 	exchange(t, first, &mqtt.Connect{ClientID: "id", CleanStart: true})
 	exchange(t, first, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "t"}}})

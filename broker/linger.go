@@ -1,6 +1,10 @@
 package broker
 
-import "time"
+import (
+	"time"
+
+	"github.com/uniomq/unio/broker/internal/session"
+)
 
 // A connection whose client was told why it ends (DISCONNECT, or a CONNACK that refuses) lingers:
 // its sending side is shut, and what still comes is read and forgotten until the client closes, too.
@@ -16,7 +20,7 @@ const (
 // release gives up the connection, which the owner of the read loop uses no more.
 func (c *conn) release() {
 	c.mu.Lock()
-	c.released = true
+	c.phase.Enter(session.Released)
 	writing := c.writing
 	c.mu.Unlock()
 	if !writing { // else the writer does both, after its last write
@@ -29,8 +33,10 @@ func (c *conn) release() {
 // writer may be anybody, also the store's completer, for which Shutdown does not wait otherwise.
 func (c *conn) leave() {
 	c.mu.Lock()
-	leaves := c.released && !c.writing && !c.left
-	c.left = c.left || leaves
+	leaves := c.phase == session.Released && !c.writing
+	if leaves {
+		c.phase.Enter(session.Gone)
+	}
 	c.mu.Unlock()
 	if leaves {
 		c.b.wg.Done()
@@ -41,7 +47,7 @@ func (c *conn) leave() {
 // does not wait. Where no event loop has the connection, a goroutine does.
 func (c *conn) linger() {
 	c.mu.Lock()
-	if !c.told || !c.released || c.lingers || c.raw == nil {
+	if !c.told || c.phase < session.Released || c.lingers || c.raw == nil {
 		c.mu.Unlock()
 		return // hangUp closes it, or has closed it
 	}

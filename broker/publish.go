@@ -291,7 +291,7 @@ func (c *conn) handleAck(frame []byte, bt *batch) error {
 	c.received(a)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.phase >= session.Closing {
 		return nil
 	}
 	out, err := c.sess.Acknowledge(a)
@@ -330,7 +330,7 @@ func (c *conn) handlePing(frame []byte, bt *batch) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
+	if c.phase < session.Closing {
 		bt.packet(c, &mqtt.Pingresp{}) // [MQTT-3.12.4-1]
 	}
 	return nil

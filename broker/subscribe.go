@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/uniomq/unio/broker/internal/session"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/topic"
@@ -77,7 +78,7 @@ func (c *conn) begin(bt *batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.backlog().opening++
-	if c.sub.ref != 0 && !c.closed {
+	if c.sub.ref != 0 && c.phase < session.Closing {
 		c.sendRetained(bt)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/uniomq/unio/broker/internal/netio"
+	"github.com/uniomq/unio/broker/internal/session"
 )
 
 // The write path has no writer goroutine and no channel. Whoever has something for
@@ -89,7 +90,7 @@ func (c *conn) flush(last bool) {
 		return
 	}
 	next := c.attempt()
-	search := next.out == nil && c.held && !c.closed
+	search := next.out == nil && c.held && c.phase < session.Closing
 	c.writing = next.out != nil || search
 	if search {
 		c.b.wg.Add(1)
@@ -106,8 +107,8 @@ func (c *conn) flush(last bool) {
 			return
 		}
 		c.out.Advance(n)
-		busy := round >= flushRounds && c.buffered() > 0 // others go on appending: this may be an event loop, which has more to do
-		if more || busy || c.held && !c.closed {         // drain also takes what waited for room
+		busy := round >= flushRounds && c.buffered() > 0         // others go on appending: this may be an event loop, which has more to do
+		if more || busy || c.held && c.phase < session.Closing { // drain also takes what waited for room
 			p := next.out.Next()
 			c.b.wg.Add(1)
 			c.mu.Unlock()
@@ -117,7 +118,7 @@ func (c *conn) flush(last bool) {
 		next = c.attempt()
 		c.writing = next.out != nil
 		c.unpause() // it may have seen the output before it was written
-		last = c.closed
+		last = c.phase >= session.Closing
 		c.mu.Unlock()
 	}
 	if last {
@@ -135,7 +136,7 @@ func (c *conn) hangUp() {
 	defer c.leave()
 	c.goodbye()
 	c.mu.Lock()
-	over, told, lingers := c.over && !c.writing || c.raw == nil, c.told && c.raw != nil, c.lingers
+	over, told, lingers := c.phase >= session.Over && !c.writing || c.raw == nil, c.told && c.raw != nil, c.lingers
 	c.mu.Unlock()
 	switch {
 	case lingers: // the socket is not this connection's any more
@@ -200,7 +201,7 @@ func (c *conn) more(was *netio.Output, n int) (out *netio.Output, p []byte, sear
 		c.pump(bt)
 	}
 	out = c.ready()
-	search = c.held && out == nil && !c.closed
+	search = c.held && out == nil && c.phase < session.Closing
 	c.writing = out != nil || search
 	if out != nil {
 		p = out.Next()
@@ -208,7 +209,7 @@ func (c *conn) more(was *netio.Output, n int) (out *netio.Output, p []byte, sear
 		_ = c.nc.SetWriteDeadline(time.Time{}) // it would fail the next write that does not wait
 	}
 	c.unpause()
-	closed := c.closed
+	closed := c.phase >= session.Closing
 	c.mu.Unlock()
 	if out == nil && closed {
 		c.hangUp()
@@ -222,8 +223,8 @@ func (c *conn) abort(cause error) {
 	c.writing, c.told = false, false
 	c.out = nil
 	c.unpause()
-	if !c.closed {
-		c.closed, c.cause = true, cause
+	if c.phase.Enter(session.Closing) < session.Closing {
+		c.cause = cause
 	}
 	c.mu.Unlock()
 	c.hangUp()
