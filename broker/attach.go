@@ -129,7 +129,8 @@ func (s *subscriber) expired(now time.Time) bool {
 	return s.away != nil && !s.away.due.IsZero() && !now.Before(s.away.due)
 }
 
-// attachStore asks the store for the session, if it has, or is to have, one.
+// attachStore asks the store for the session, if it has, or is to have, one. How long a store takes is
+// not the client's doing: ConnectTimeout does not count here.
 // [MQTT-3.1.2-7]
 func (b *Broker) attachStore(c *conn, sub *subscriber, fresh, replaced bool) (store.Attached, error) {
 	if c.expiry == 0 && sub.ref == 0 && !replaced {
@@ -149,7 +150,7 @@ func (b *Broker) attachStore(c *conn, sub *subscriber, fresh, replaced bool) (st
 		err error
 	}
 	ch := make(chan answer, 1)
-	b.store.Attach(a, func(at store.Attached, err error) { ch <- answer{at, err} })
+	b.store.Attach(b.ctx, a, func(at store.Attached, err error) { ch <- answer{at, err} })
 	ans := <-ch
 	return ans.at, ans.err
 }

@@ -419,7 +419,7 @@ func (c *conn) shut(cause error, to session.Phase) {
 	c.unpause()
 	var code mqtt.ReasonCode
 	if was == session.Live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {
-		d := mqtt.Disconnect{Reason: code}
+		d := mqtt.Disconnect{Reason: code.In(mqtt.DISCONNECT)}
 		setReason(&d.Properties, cause, c.maxPacket)
 		if p := d.Append(nil, mqtt.V5); len(p) <= int(c.maxPacket) { // [MQTT-3.1.2-24]
 			c.output().Add(p)

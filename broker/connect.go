@@ -117,7 +117,7 @@ func (c *conn) refuse(err error) {
 	defer bt.finish(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	connack := mqtt.Connack{Reason: code}
+	connack := mqtt.Connack{Reason: code.In(mqtt.CONNACK)}
 	setReason(&connack.Properties, err, c.maxPacket)
 	c.told = bt.packet(c, &connack)
 }

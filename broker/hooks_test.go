@@ -353,6 +353,55 @@ func TestNothingIsAcknowledgedThatTheStoreDidNotTake(t *testing.T) {
 	})
 }
 
+// TestClientsAreToldWhatAStoreOfSeveralMachinesLacks: a store's error names the reason code. What
+// needs no store goes on, and so does all when the store does.
+func TestClientsAreToldWhatAStoreOfSeveralMachinesLacks(t *testing.T) {
+	for name, k := range map[string]struct {
+		fault           error
+		leaves, refused mqtt.ReasonCode // in DISCONNECT, in CONNACK: the standard allows others there
+	}{
+		"no quorum":  {storetest.NoQuorum, mqtt.ServerBusy, mqtt.ServerUnavailable},
+		"owner lost": {storetest.OwnerLost, mqtt.SessionTakenOver, mqtt.ServerUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var failing atomic.Bool
+				_, l := serve(t, broker.Options{Store: &storetest.Failing{Store: memory.New(), Err: func() error {
+					if failing.Load() {
+						return k.fault
+					}
+					return nil
+				}}})
+				sub, _ := connect(t, l, stored("sub"))
+				sub.subscribe("durable")
+				watch, _ := connect(t, l, clean("watch"))
+				watch.subscribe("live")
+				pub, _ := connect(t, l, clean("pub"))
+				failing.Store(true)
+				pub.send(&mqtt.Publish{Topic: []byte("live"), Payload: []byte("x")})
+				if m := watch.message(); string(m.Payload) != "x" {
+					t.Errorf("a message that needs no store became %q", m.Payload)
+				}
+				pub.send(&mqtt.Publish{QoS: 1, PacketID: 1, Topic: []byte("durable")})
+				if d, ok := pub.read().(*mqtt.Disconnect); !ok || d.Reason != k.leaves {
+					t.Errorf("the publisher got %+v, want %v", d, k.leaves)
+				}
+				if _, ack := connect(t, l, stored("new")); ack.Reason != k.refused {
+					t.Errorf("a client that wants a session got %v, want %v", ack.Reason, k.refused)
+				}
+				failing.Store(false)
+				again, _ := connect(t, l, clean("pub"))
+				if code := again.publish("durable", "y"); code != mqtt.Success {
+					t.Errorf("after the fault: %v", code)
+				}
+				if m := sub.message(); string(m.Payload) != "y" {
+					t.Errorf("the subscriber got %q", m.Payload)
+				}
+			})
+		})
+	}
+}
+
 func TestPublishOfTheEmbeddingProgram(t *testing.T) {
 	b, l := serve(t, broker.Options{})
 	c, _ := connect(t, l, clean("c"))

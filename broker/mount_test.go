@@ -175,7 +175,7 @@ func TestRecoveredSessionsKeepTheirMountPoints(t *testing.T) {
 	r := &remembering{Store: memory.New()}
 	for _, point := range []string{"", "one/"} {
 		a := store.Attach{ClientID: "c", MountPoint: point, Keep: true, Expiry: store.ExpiryNever, Now: time.Now()}
-		r.Attach(a, func(at store.Attached, _ error) {
+		r.Attach(t.Context(), a, func(at store.Attached, _ error) {
 			r.sessions = append(r.sessions, store.Session{
 				Ref: at.Ref, ClientID: "c", MountPoint: point, Expiry: store.ExpiryNever,
 				Subscriptions: []store.Subscription{{Filter: point + "t", Options: 1}},

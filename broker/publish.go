@@ -241,13 +241,13 @@ func (bt *batch) load(c *conn, p *mqtt.Publish) {
 func (c *conn) owe(bt *batch, p *mqtt.Publish, digest uint64, code mqtt.ReasonCode) {
 	switch p.QoS {
 	case 1:
-		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code, why: bt.because()})
+		bt.acks = append(bt.acks, ack{kind: mqtt.PUBACK, id: p.PacketID, reason: code.In(mqtt.PUBACK), why: bt.because()})
 		bt.owed++
 	case 2:
 		if code == mqtt.NoMatchingSubscribers {
 			code = mqtt.Success // as in Mosquitto, which routes only after PUBREL, and does not know yet
 		}
-		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code, why: bt.because()})
+		bt.acks = append(bt.acks, ack{kind: mqtt.PUBREC, id: p.PacketID, reason: code.In(mqtt.PUBREC), why: bt.because()})
 		if code.Failed() && c.version == mqtt.V5 {
 			c.free(bt, p.PacketID) // [MQTT-4.3.3-9] it is free again
 			return

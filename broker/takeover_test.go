@@ -27,12 +27,12 @@ func newHeldStore() *heldStore {
 }
 
 // Attach implements store.Store.
-func (h *heldStore) Attach(a store.Attach, done func(store.Attached, error)) {
+func (h *heldStore) Attach(ctx context.Context, a store.Attach, done func(store.Attached, error)) {
 	h.once.Do(func() {
 		close(h.begun)
 		<-h.open
 	})
-	h.Store.Attach(a, done)
+	h.Store.Attach(ctx, a, done)
 }
 
 // TestWhoIsSupersededWhileItWaitsForTheSessionLeavesAtOnce has a crowd come with one client id

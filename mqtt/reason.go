@@ -120,6 +120,30 @@ func (r ReasonCode) Error() string { return r.String() }
 // Failed reports whether the code is a failure, 0x80 or more.
 func (r ReasonCode) Failed() bool { return r >= 0x80 }
 
+// In returns the code that says in a packet of type t what r says: r itself where the standard allows
+// it there, else a near one, UnspecifiedError if there is none. t is a packet that bears a code.
+func (r ReasonCode) In(t Type) ReasonCode {
+	allowed := allowedReasons[t]
+	if allowed.has(r) {
+		return r
+	}
+	near := UnspecifiedError
+	switch r {
+	case BadUserNameOrPassword, Banned:
+		near = NotAuthorized
+	case ServerUnavailable:
+		near = ServerBusy
+	case ServerShuttingDown, SessionTakenOver:
+		near = ServerUnavailable
+	case MessageRateTooHigh, PacketTooLarge, ReceiveMaximumExceeded:
+		near = QuotaExceeded
+	}
+	if allowed.has(near) {
+		return near
+	}
+	return UnspecifiedError
+}
+
 // A reasonSet holds reason codes below 0x40 and from 0x80 to 0xBF: all that exist.
 type reasonSet struct{ low, high uint64 }
 

@@ -19,11 +19,14 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"time"
 )
 
-// Errors of a Store. They may be wrapped.
+// Errors of a Store. They may be wrapped. An error that wraps a mqtt.ReasonCode is told to the clients
+// that it concerns: mqtt.ServerUnavailable if durable work is impossible for now, mqtt.SessionTakenOver
+// if the session is another broker's.
 var (
 	// ErrClosed is given to whatever comes after Close.
 	ErrClosed = errors.New("store: closed")
@@ -48,8 +51,9 @@ type Store interface {
 
 	// Attach makes the session of a client the caller's: it is resumed, begun
 	// anew, or not stored at all, as the request says. Any earlier owner has lost
-	// it when done is called. done may be called before Attach returns.
-	Attach(a Attach, done func(Attached, error))
+	// it when done is called. done may be called before Attach returns. If ctx
+	// has ended when the store comes to it, done gets its error, and nothing has changed.
+	Attach(ctx context.Context, a Attach, done func(Attached, error))
 
 	// Commit applies the transaction's commands in order, as a whole, and calls
 	// tx.Done once when they are durable or have failed. Transactions that touch the same

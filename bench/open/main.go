@@ -81,7 +81,7 @@ func fill(dir string, sessions, messages int) error {
 	for i := range refs {
 		wg.Add(1)
 		a := store.Attach{ClientID: fmt.Sprintf("device-%08d", i), Keep: true, Expiry: store.ExpiryNever}
-		s.Attach(a, func(at store.Attached, err error) {
+		s.Attach(context.Background(), a, func(at store.Attached, err error) {
 			refs[i] = at.Ref
 			done(err)
 		})

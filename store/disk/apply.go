@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"encoding/binary"
 	"maps"
 	"math"
@@ -26,6 +27,10 @@ func (s *Store) number(b *pebble.Batch) (uint64, error) {
 
 // applyAttach makes the session the caller's.
 func (s *Store) applyAttach(g *group, a *attach) error {
+	if a.ctx.Err() != nil {
+		a.late = context.Cause(a.ctx)
+		return nil
+	}
 	key := store.Key(a.ClientID, a.MountPoint)
 	sess := s.byKey[key]
 	if sess != nil && (a.Clean || sess.expired(a.Now)) {

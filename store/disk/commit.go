@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -17,7 +18,9 @@ type work struct {
 
 type attach struct {
 	store.Attach
+	ctx  context.Context
 	done func(store.Attached, error)
+	late error // ctx had ended: nothing was done
 	at   store.Attached
 	box  *mailbox // of the session, nil: none
 }
@@ -56,8 +59,8 @@ func (s *Store) Commit(tx *store.Tx) {
 }
 
 // Attach implements store.Store.
-func (s *Store) Attach(a store.Attach, done func(store.Attached, error)) {
-	if !s.work.put(work{attach: &attach{Attach: a, done: done}}) {
+func (s *Store) Attach(ctx context.Context, a store.Attach, done func(store.Attached, error)) {
+	if !s.work.put(work{attach: &attach{Attach: a, ctx: ctx, done: done}}) {
 		done(store.Attached{}, store.ErrClosed)
 	}
 }
@@ -164,6 +167,8 @@ func (s *Store) completeAll() {
 			case w.attach == nil:
 			case g.err != nil:
 				w.attach.done(store.Attached{}, g.err)
+			case w.attach.late != nil:
+				w.attach.done(store.Attached{}, w.attach.late)
 			case w.attach.box == nil:
 				w.attach.done(w.attach.at, nil)
 			default: // when the first of its queue is in memory

@@ -134,7 +134,7 @@ func attached(t *testing.T, s *disk.Store, id string) store.Attached {
 		err error
 	}
 	done := make(chan answer, 1)
-	s.Attach(store.Attach{ClientID: id, Keep: true, Expiry: store.ExpiryNever, Now: expires.Add(-time.Hour)}, func(at store.Attached, err error) { done <- answer{at, err} })
+	s.Attach(t.Context(), store.Attach{ClientID: id, Keep: true, Expiry: store.ExpiryNever, Now: expires.Add(-time.Hour)}, func(at store.Attached, err error) { done <- answer{at, err} })
 	a := <-done
 	if a.err != nil {
 		t.Fatal(a.err)

@@ -6,6 +6,7 @@
 package memory
 
 import (
+	"context"
 	"hash/maphash"
 	"maps"
 	"sync"
@@ -69,7 +70,11 @@ func (s *Store) Close() error {
 }
 
 // Attach implements store.Store.
-func (s *Store) Attach(a store.Attach, done func(store.Attached, error)) {
+func (s *Store) Attach(ctx context.Context, a store.Attach, done func(store.Attached, error)) {
+	if ctx.Err() != nil {
+		done(store.Attached{}, context.Cause(ctx))
+		return
+	}
 	if s.closed.Load() {
 		done(store.Attached{}, store.ErrClosed)
 		return

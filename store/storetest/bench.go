@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -21,7 +22,7 @@ func benchCommit(b *testing.B, s store.Store, batch int) {
 	}
 	defer s.Close()
 	attached := make(chan store.Attached, 1)
-	s.Attach(store.Attach{ClientID: "c", Keep: true, Expiry: store.ExpiryNever, Owner: "c", Now: start}, func(at store.Attached, err error) {
+	s.Attach(context.Background(), store.Attach{ClientID: "c", Keep: true, Expiry: store.ExpiryNever, Owner: "c", Now: start}, func(at store.Attached, err error) {
 		if err != nil {
 			b.Error(err)
 		}

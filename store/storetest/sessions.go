@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"testing"
@@ -106,10 +107,35 @@ func testClosed(t *testing.T, f *fixture) {
 	}
 	done := make(chan error, 2)
 	f.store.Commit(&store.Tx{Done: func(err error) { done <- err }})
-	f.store.Attach(store.Attach{ClientID: "c"}, func(_ store.Attached, err error) { done <- err })
+	f.store.Attach(context.Background(), store.Attach{ClientID: "c"}, func(_ store.Attached, err error) { done <- err })
 	for range 2 {
 		if err := <-done; !errors.Is(err, store.ErrClosed) {
 			t.Fatalf("after Close: got %v, want ErrClosed", err)
 		}
+	}
+}
+
+// testAttachThatIsGivenUp: whoever asked does not wait any more, and the session is as it was.
+func testAttachThatIsGivenUp(t *testing.T, f *fixture) {
+	ref := f.session("c")
+	gaveUp := errors.New("gave up")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(gaveUp)
+	for name, a := range map[string]store.Attach{
+		"resume":   {ClientID: "c", Keep: true, Expiry: store.ExpiryNever, Owner: "other"},
+		"end":      {ClientID: "c", Clean: true},
+		"renew":    {ClientID: "c", Clean: true, Keep: true, Expiry: store.ExpiryNever},
+		"begin":    {ClientID: "new", Keep: true, Expiry: store.ExpiryNever},
+		"not kept": {ClientID: "none"},
+	} {
+		if at, err := f.tryAttachFor(ctx, a); !errors.Is(err, gaveUp) || at.Ref != 0 || at.Present {
+			t.Errorf("%s: got %+v, %v", name, at, err)
+		}
+	}
+	if at := f.attach(store.Attach{ClientID: "c", Keep: true, Expiry: store.ExpiryNever, Owner: "c"}); at.Ref != ref || !at.Present {
+		t.Errorf("the session became %+v", at)
+	}
+	if at := f.attach(store.Attach{ClientID: "new", Keep: true, Expiry: store.ExpiryNever}); at.Present {
+		t.Error("an attach that was given up has made a session")
 	}
 }

@@ -1,9 +1,12 @@
 package storetest
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 
+	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
 )
 
@@ -64,8 +67,8 @@ func (d *Slow) later(f func()) {
 }
 
 // Attach implements store.Store.
-func (d *Slow) Attach(a store.Attach, done func(store.Attached, error)) {
-	d.later(func() { d.Store.Attach(a, done) })
+func (d *Slow) Attach(ctx context.Context, a store.Attach, done func(store.Attached, error)) {
+	d.later(func() { d.Store.Attach(ctx, a, done) })
 }
 
 // Commit implements store.Store.
@@ -81,10 +84,27 @@ func (d *Slow) Close() error {
 	return d.Store.Close()
 }
 
-// Failing is a store whose Commit fails while Err returns an error.
+// Faults of a store of several machines, for [Failing].
+var (
+	// NoQuorum: too few of them can be reached. Nothing durable is possible for now.
+	NoQuorum = fmt.Errorf("no quorum: %w", mqtt.ServerUnavailable)
+	// OwnerLost: the sessions are another machine's now, and so are their clients.
+	OwnerLost = fmt.Errorf("another machine owns the session: %w", mqtt.SessionTakenOver)
+)
+
+// Failing is a store whose Attach and Commit fail while Err returns an error.
 type Failing struct {
 	store.Store
 	Err func() error
+}
+
+// Attach implements store.Store.
+func (f *Failing) Attach(ctx context.Context, a store.Attach, done func(store.Attached, error)) {
+	if err := f.Err(); err != nil {
+		done(store.Attached{}, err)
+		return
+	}
+	f.Store.Attach(ctx, a, done)
 }
 
 // Commit implements store.Store.

@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -30,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"TransactionsKeepTheirTurn": testOrder,
 		"Concurrent":                testConcurrent,
 		"Closed":                    testClosed,
+		"AttachThatIsGivenUp":       testAttachThatIsGivenUp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := newFixture(t, open(t))
@@ -98,6 +100,10 @@ func (f *fixture) attach(a store.Attach) store.Attached {
 }
 
 func (f *fixture) tryAttach(a store.Attach) (store.Attached, error) {
+	return f.tryAttachFor(context.Background(), a)
+}
+
+func (f *fixture) tryAttachFor(ctx context.Context, a store.Attach) (store.Attached, error) {
 	if a.Now.IsZero() {
 		a.Now = start
 	}
@@ -106,7 +112,7 @@ func (f *fixture) tryAttach(a store.Attach) (store.Attached, error) {
 		err error
 	}
 	ch := make(chan answer, 1)
-	f.store.Attach(a, func(at store.Attached, err error) { ch <- answer{at, err} })
+	f.store.Attach(ctx, a, func(at store.Attached, err error) { ch <- answer{at, err} })
 	ans := <-ch
 	return ans.at, ans.err
 }
