@@ -87,21 +87,30 @@ func (b *Broker) publish(bt *batch) int {
 	if m.retain && !bt.o.RefuseRetained { // before matching: a subscriber that comes in between gets it twice rather than not at all
 		b.retain(bt, m)
 	}
-	bt.another()
-	b.index.Match(m.topic, &bt.matches)
-	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
-		bt.once()
-	}
-	n := len(bt.matches.Subs)
-	for i := range bt.matches.Subs {
-		b.deliver(bt, &bt.matches.Subs[i])
-	}
+	n := b.spread(bt, "")
 	for _, g := range bt.matches.Groups {
 		if b.share(bt, g) {
 			n++
 		}
 	}
 	return n
+}
+
+// spread finds the subscriptions that match bt.message, gives each that is not shared its copy, and
+// returns how many these were. With a client id it looks at the subscriptions of that client alone.
+func (b *Broker) spread(bt *batch, clientID string) int {
+	bt.another()
+	b.index.Match(bt.message.topic, &bt.matches)
+	if clientID != "" {
+		bt.matches.Subs = slices.DeleteFunc(bt.matches.Subs, func(s topic.Subscription[*subscriber]) bool { return s.Key.clientID() != clientID })
+	}
+	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
+		bt.once()
+	}
+	for i := range bt.matches.Subs {
+		b.deliver(bt, &bt.matches.Subs[i])
+	}
+	return len(bt.matches.Subs)
 }
 
 // mustStore reports whether publishing bt.message would take room in the store. It costs as much as publishing, and is asked when there
@@ -261,14 +270,5 @@ func (b *Broker) PublishTo(clientID string, m *store.Message) (bool, error) {
 	bt := b.newBatch()
 	defer bt.finish(nil)
 	bt.message.use(m, bt.now)
-	bt.another()
-	b.index.Match(bt.message.topic, &bt.matches)
-	bt.matches.Subs = slices.DeleteFunc(bt.matches.Subs, func(s topic.Subscription[*subscriber]) bool { return s.Key.clientID() != clientID })
-	if bt.matches.Filters > 1 && !bt.o.AllowDuplicates {
-		bt.once()
-	}
-	for i := range bt.matches.Subs {
-		b.deliver(bt, &bt.matches.Subs[i])
-	}
-	return len(bt.matches.Subs) > 0, nil
+	return clientID != "" && b.spread(bt, clientID) > 0, nil
 }
