@@ -10,64 +10,29 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/spf13/cobra"
-)
-
-// The exit statuses, which are Mosquitto's.
-const (
-	StatusOK      = 0
-	StatusFailure = 1  // cannot listen, or failed while it ran
-	StatusInvalid = 3  // wrong arguments or configuration
-	StatusPlugin  = 13 // a plugin that cannot be used
+	"github.com/uniomq/unio/internal/cli/clients"
+	"github.com/uniomq/unio/internal/cli/exit"
+	"github.com/uniomq/unio/internal/cli/passwd"
+	"github.com/uniomq/unio/internal/cli/stored"
 )
 
 // Main runs the command with the arguments behind its name and returns the exit
 // status. The version is what --version prints.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(version)
-	root.AddCommand(testCommand(), passwdCommand(), explainCommand(), migrateCommand(), dbCommand(), serviceCommand(version), benchCommand())
-	root.AddCommand(clientCommands(version)...)
+	root.AddCommand(testCommand(), passwd.Command(), explainCommand(), serviceCommand(version))
+	root.AddCommand(clients.Commands(version)...)
+	root.AddCommand(stored.Commands(load)...)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.Execute()
-	status := exitStatus(err)
-	if err != nil && !errors.Is(err, errReported) {
+	status := exit.Status(err)
+	if err != nil && !errors.Is(err, exit.ErrReported) {
 		fmt.Fprintf(stderr, "Error: %v\n", err)
-		if status == StatusInvalid {
+		if status == exit.Invalid {
 			fmt.Fprintln(stderr, "See 'unio -h'.")
 		}
 	}
 	return status
 }
-
-// exitStatus is the status that a command exits with for its error.
-func exitStatus(err error) int {
-	var coded interface{ ExitCode() int }
-	switch {
-	case err == nil:
-		return StatusOK
-	case errors.As(err, &coded):
-		return coded.ExitCode()
-	default: // cobra's own errors: an unknown command, say
-		return StatusInvalid
-	}
-}
-
-// errReported stands for an error that the user was told of already.
-var errReported = errors.New("reported")
-
-// statusError is an error with its exit status.
-type statusError struct {
-	status int
-	err    error
-}
-
-func (e *statusError) Error() string { return e.err.Error() }
-func (e *statusError) Unwrap() error { return e.err }
-
-// ExitCode returns the exit status for the process.
-func (e *statusError) ExitCode() int { return e.status }
-
-// invalid makes an error of wrong arguments.
-func invalid(_ *cobra.Command, err error) error { return &statusError{StatusInvalid, err} }

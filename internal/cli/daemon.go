@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 // A Go program cannot fork, so a daemon is the same program, started again: with
@@ -26,11 +28,11 @@ func isDaemon() bool { return os.Getenv(daemonEnv) != "" }
 func startDaemon() error {
 	program, err := os.Executable()
 	if err != nil {
-		return complain(StatusFailure, fmt.Errorf("find this program to start it as a daemon: %w", err))
+		return complain(exit.Failure, fmt.Errorf("find this program to start it as a daemon: %w", err))
 	}
 	ready, child, err := os.Pipe()
 	if err != nil {
-		return complain(StatusFailure, err)
+		return complain(exit.Failure, err)
 	}
 	defer ready.Close()
 	cmd := exec.Command(program, os.Args[1:]...)
@@ -41,13 +43,13 @@ func startDaemon() error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = errors.Join(cmd.Start(), child.Close())
 	if err != nil {
-		return complain(StatusFailure, fmt.Errorf("start the daemon: %w", err))
+		return complain(exit.Failure, fmt.Errorf("start the daemon: %w", err))
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
 		return cmd.Process.Release()
 	}
 	_ = cmd.Wait() // the status says it
-	return &statusError{max(cmd.ProcessState.ExitCode(), StatusFailure), errReported}
+	return exit.With(max(cmd.ProcessState.ExitCode(), exit.Failure), exit.ErrReported)
 }
 
 // detachDaemon tells the process that started this one that clients are served, and

@@ -2,12 +2,16 @@
 
 package cli
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/uniomq/unio/internal/cli/exit"
+)
 
 func isDaemon() bool { return false }
 
 func startDaemon() error {
-	return complain(StatusInvalid, errors.New("-d: this system has no daemons; start unio as a service"))
+	return complain(exit.Invalid, errors.New("-d: this system has no daemons; start unio as a service"))
 }
 
 func detachDaemon() error { return nil }

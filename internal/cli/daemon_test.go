@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -25,7 +25,7 @@ func TestADaemonServesWhenItsStarterEnds(t *testing.T) {
 	port := testenv.FreePort(t)
 	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true",
 		"user root", "pid_file "+pid, "log_dest file "+log))
-	if status := p.status(); status != cli.StatusOK {
+	if status := p.status(); status != exit.OK {
 		t.Fatalf("status %d\n%s", status, p.text())
 	}
 	text, err := os.ReadFile(pid)
@@ -74,7 +74,7 @@ func TestADaemonThatCannotListenSaysSoToItsStarter(t *testing.T) {
 	}
 	defer busy.Close()
 	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", busy.Addr().(*net.TCPAddr).Port)))
-	if status := p.status(); status != cli.StatusFailure {
+	if status := p.status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
 	p.waitFor("address already in use$")

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -123,9 +123,9 @@ func TestPluginsThatAreNoneOfOurs(t *testing.T) {
 		"listener 1883\nplugin mosquitto_dynamic_security\nplugin_opt_config_file /nowhere/dynsec.json": ":2: plugin: dynamic security: ",
 	} {
 		p := run(t, "-c", file(t, strings.Split(lines, "\n")...))
-		status := cli.StatusPlugin
+		status := exit.Plugin
 		if strings.Contains(lines, "nowhere") { // the plugin is one of ours, and its file cannot be made
-			status = cli.StatusInvalid
+			status = exit.Invalid
 		}
 		if got := p.status(); got != status || !strings.Contains(p.text(), want) {
 			t.Errorf("%s: status %d, %s, want %s", lines, got, p.text(), want)
@@ -138,7 +138,7 @@ func TestTheFirstFileOfDynamicSecurityIsMade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dynsec.json")
 	port := testenv.FreePort(t)
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security.so", "plugin_opt_config_file "+path)
-	if p := run(t, "--test-config", "-c", conf); p.status() != cli.StatusOK || !strings.Contains(p.text(), "the broker will make it") {
+	if p := run(t, "--test-config", "-c", conf); p.status() != exit.OK || !strings.Contains(p.text(), "the broker will make it") {
 		t.Errorf("%s", p.text())
 	}
 	cmd := exec.Command(binary, "-c", conf)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/uniomq/unio"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/mqttscript"
 )
 
@@ -78,7 +79,7 @@ broker that gives no answer.`,
 	fs.BoolVar(&e.Dup, "dup", false, "the message is sent again")
 	fs.IntVar(&e.Size, "size", 0, "the `BYTES` of the payload")
 	fs.BoolVar(&e.asJSON, "json", false, "print JSON")
-	cmd.SetFlagErrorFunc(invalid)
+	cmd.SetFlagErrorFunc(exit.InvalidFlag)
 	return cmd
 }
 
@@ -89,11 +90,11 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	}
 	e.Anonymous = !cmd.Flags().Changed("user")
 	if err := e.complete(); err != nil {
-		return invalid(cmd, err)
+		return exit.With(exit.Invalid, err)
 	}
 	answer, err := e.ask(cmd.Context())
 	if err != nil {
-		return invalid(cmd, err)
+		return exit.With(exit.Invalid, err)
 	}
 	if e.asJSON {
 		err = answer.WriteJSON(cmd.OutOrStdout())
@@ -101,10 +102,10 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		_, err = io.WriteString(cmd.OutOrStdout(), e.text(answer))
 	}
 	if err != nil {
-		return &statusError{StatusFailure, err}
+		return exit.With(exit.Failure, err)
 	}
 	if !answer.Allow {
-		return &statusError{StatusFailure, errReported}
+		return exit.Reported(exit.Failure)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 func TestExplainPrintsTheDecisionAndTheRule(t *testing.T) {
@@ -34,13 +35,13 @@ func TestExplainPrintsTheDecisionAndTheRule(t *testing.T) {
 		status int
 		want   string
 	}{
-		{append(who, "--cn", "c", "publish", "a/c1/y", "--size", "10"), cli.StatusOK, `allowed: publish "a/c1/y", client "c1", user "ann", listener :1883
+		{append(who, "--cn", "c", "publish", "a/c1/y", "--size", "10"), exit.OK, `allowed: publish "a/c1/y", client "c1", user "ann", listener :1883
 rules allows it:
   rules:1: allow write topic=a/%c/%{dept} group=ops tls=yes size=..10
     %c is c1
     %{dept} is x, y
 `},
-		{append(who, "publish", "a/c1/y"), cli.StatusFailure, `denied: publish "a/c1/y", client "c1", user "ann", listener :1883
+		{append(who, "publish", "a/c1/y"), exit.Failure, `denied: publish "a/c1/y", client "c1", user "ann", listener :1883
 rules denies it:
   no rule matched, default deny
   Near misses, which would have decided otherwise but for one condition:
@@ -49,11 +50,11 @@ rules denies it:
     %c is c1
     %{dept} is x, y
 `},
-		{[]string{"--role", "x", "--san", "s", "--mqtt-version", "3.1.1", "subscribe", "$share/g/b c"}, cli.StatusOK, `allowed: subscribe "b c", client "c1", listener :1883
+		{[]string{"--role", "x", "--san", "s", "--mqtt-version", "3.1.1", "subscribe", "$share/g/b c"}, exit.OK, `allowed: subscribe "b c", client "c1", listener :1883
 rules allows it:
   rules:2: allow read topic="b c" role=x san=s version=3.1.1
 `},
-		{[]string{"--listener", ":1883", "connect"}, cli.StatusOK, "allowed: connect, client \"c1\", listener :1883\nrules allows it:\n  no rule matched, default allow\n"},
+		{[]string{"--listener", ":1883", "connect"}, exit.OK, "allowed: connect, client \"c1\", listener :1883\nrules allows it:\n  no rule matched, default allow\n"},
 	} {
 		if status, out, stderr := explain(c.args...); status != c.status || out != c.want || stderr != "" {
 			t.Errorf("%q: status %d, %s\n%swant\n%s", c.args, status, stderr, out, c.want)
@@ -64,11 +65,11 @@ rules allows it:
 		Allow bool
 		Files []struct{ Reason string }
 	}
-	if err := json.Unmarshal([]byte(out), &answer); err != nil || status != cli.StatusFailure || answer.Allow || len(answer.Files) != 1 || !strings.Contains(out, "<>") {
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || status != exit.Failure || answer.Allow || len(answer.Files) != 1 || !strings.Contains(out, "<>") {
 		t.Errorf("JSON: status %d, %v\n%s", status, err, out)
 	}
 	for _, args := range [][]string{{}, {"fly", "a"}, {"publish", "a/#"}, {"--qos", "3", "publish", "a"}, {"--attribute", "x", "connect"}, {"--mqtt-version", "9", "connect"}, {"--x"}, {"-c", "/nowhere", "connect"}} {
-		if status, _, stderr := explain(args...); status != cli.StatusInvalid || !strings.Contains(stderr, "Error: ") {
+		if status, _, stderr := explain(args...); status != exit.Invalid || !strings.Contains(stderr, "Error: ") {
 			t.Errorf("%q: status %d, %q", args, status, stderr)
 		}
 	}

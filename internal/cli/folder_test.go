@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -62,7 +62,7 @@ func TestAFolderThatTheUserMayNotWriteInIsAnErrorWithAHint(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "persistence true", "persistence_location "+dir+"/"))
-	if status := p.status(); status != cli.StatusFailure {
+	if status := p.status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
 	p.waitFor(`Error: store: .*permission denied; the broker's user must be able to write in ` + store + `: chown -R \d+ ` + store + `, or set persistence_location`)

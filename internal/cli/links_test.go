@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -19,7 +19,7 @@ func TestStartedByRootItFollowsNoLinkInSomebodysFolder(t *testing.T) {
 	t.Parallel()
 	uid, gid := nobody(t)
 	for option, status := range map[string]int{
-		"pid_file": cli.StatusFailure, "log_dest file": cli.StatusInvalid, "audit_log": cli.StatusInvalid, "--tls-keylog": cli.StatusFailure,
+		"pid_file": exit.Failure, "log_dest file": exit.Invalid, "audit_log": exit.Invalid, "--tls-keylog": exit.Failure,
 	} {
 		t.Run(option, func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +102,7 @@ func TestAStartThatFailsLeavesNoLogOfRoot(t *testing.T) {
 	dir := openFolder(t)
 	log, audit := filepath.Join(dir, "log"), filepath.Join(dir, "audit")
 	p := run(t, "-c", file(t, "user nobody", "listener 0 "+filepath.Join(dir, "socket"), "log_dest file "+log, "audit_log "+audit, "pid_file /nowhere/pid"))
-	if status := p.status(); status != cli.StatusFailure {
+	if status := p.status(); status != exit.Failure {
 		t.Errorf("status %d\n%s", status, p.text())
 	}
 	for _, path := range []string{log, audit} {
@@ -118,7 +118,7 @@ func TestASecondBrokerThatCannotStartLeavesTheProcessIDOfTheFirst(t *testing.T) 
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", "pid_file "+pid)
 	p := run(t, "-c", conf)
 	p.waitFor("running$")
-	if status := run(t, "-c", conf).status(); status != cli.StatusFailure {
+	if status := run(t, "-c", conf).status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
 	if got := contentOf(t, pid); got != fmt.Sprintln(p.cmd.Process.Pid) {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -391,7 +391,7 @@ func TestMigrateTakesAnEmptyFileForOneThatHoldsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, errs := unio("migrate", "--db", empty, "--store", filepath.Join(dir, "store"))
-	if status != cli.StatusOK || errs != "" || !strings.Contains(out, "The file is empty.") || !strings.Contains(out, "Everything is written.") {
+	if status != exit.OK || errs != "" || !strings.Contains(out, "The file is empty.") || !strings.Contains(out, "Everything is written.") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 // terminal is a pseudo-terminal with a program on its other side.
@@ -127,7 +127,7 @@ func TestInterruptedPasswordPromptRestoresTheTerminal(t *testing.T) {
 	c.hidden()
 	c.enter("\x03") // Ctrl-C
 	c.await("ended by interrupt\r\n")
-	if _ = c.cmd.Wait(); c.cmd.ProcessState.ExitCode() != cli.StatusFailure {
+	if _ = c.cmd.Wait(); c.cmd.ProcessState.ExitCode() != exit.Failure {
 		t.Errorf("unio passwd ended with %v", c.cmd.ProcessState)
 	}
 	if !c.echoes() {

@@ -14,6 +14,7 @@ import (
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/scram"
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -69,7 +70,7 @@ func TestPasswdEditsAFile(t *testing.T) {
 		{[]string{"-cb", "-H", "sha512-pbkdf2", "-I", "3", file, "bob", "four"}, "Adding password for user bob\n", map[string]string{"bob": "four"}},
 	} {
 		status, out, errs := unioPasswd(step.args...)
-		if status != cli.StatusOK || out != step.out || errs != "" {
+		if status != exit.OK || out != step.out || errs != "" {
 			t.Errorf("%q: status %d, stdout %q, stderr %q", step.args, status, out, errs)
 		}
 		accepts(t, file, step.want)
@@ -90,7 +91,7 @@ func TestPasswdHashesAsAsked(t *testing.T) {
 			args = append([]string{"-H", hash}, args...)
 		}
 		status, out, errs := unioPasswd(args...)
-		if status != cli.StatusOK || errs != "" || !strings.HasPrefix(out, prefix) || strings.Count(out, "\n") != 1 {
+		if status != exit.OK || errs != "" || !strings.HasPrefix(out, prefix) || strings.Count(out, "\n") != 1 {
 			t.Errorf("-H %s: status %d, stdout %q, stderr %q", hash, status, out, errs)
 		}
 	}
@@ -103,7 +104,7 @@ func TestPasswdUpgradesPlainText(t *testing.T) {
 	if err := os.WriteFile(file, []byte("joe:one\n"+hashed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, out, errs := unioPasswd("-H", "sha512-pbkdf2", "-U", file); status != cli.StatusOK || out+errs != "" {
+	if status, out, errs := unioPasswd("-H", "sha512-pbkdf2", "-U", file); status != exit.OK || out+errs != "" {
 		t.Errorf("status %d, stdout %q, stderr %q", status, out, errs)
 	}
 	accepts(t, file, map[string]string{"joe": "one", "anne": "two"})
@@ -118,12 +119,12 @@ func TestPasswdAsksTwice(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "passwd")
 	const prompts = "Password: \nReenter password: \n"
 	status, out, errs := typed(t, "one two\r\none two\r\n", "-c", file, "joe")
-	if status != cli.StatusOK || out != prompts+"Adding password for user joe\n" || errs != "" {
+	if status != exit.OK || out != prompts+"Adding password for user joe\n" || errs != "" {
 		t.Errorf("status %d, stdout %q, stderr %q", status, out, errs)
 	}
 	accepts(t, file, map[string]string{"joe": "one two"})
 	status, out, errs = typed(t, "x\nx", "-c", "-", "joe")
-	if status != cli.StatusOK || !strings.HasPrefix(out, "joe:$argon2id$") || errs != prompts {
+	if status != exit.OK || !strings.HasPrefix(out, "joe:$argon2id$") || errs != prompts {
 		t.Errorf("to standard output: status %d, stdout %q, stderr %q", status, out, errs)
 	}
 	for _, c := range []struct {
@@ -176,7 +177,7 @@ func TestPasswdMistakesHaveStatus1(t *testing.T) {
 		{[]string{"-U", file}, "Error: " + file + ":2: expected $6$SALT$HASH"},
 	} {
 		status, _, errs := unioPasswd(c.args...)
-		if status != cli.StatusFailure || !strings.HasPrefix(errs, c.errs) {
+		if status != exit.Failure || !strings.HasPrefix(errs, c.errs) {
 			t.Errorf("%q: status %d, stderr %q; want %q", c.args, status, errs, c.errs)
 		}
 	}
@@ -203,7 +204,7 @@ func TestFilesOfMosquittoPasswdAreRead(t *testing.T) {
 	theirs("-H", "sha512-pbkdf2", "-b", file, "bob", "three")
 	accepts(t, file, map[string]string{"joe": "óne", "anne": "two", "bob": "three"})
 	// And it goes on with a file of ours.
-	if status, _, errs := unioPasswd("-b", file, "eve", "four"); status != cli.StatusOK {
+	if status, _, errs := unioPasswd("-b", file, "eve", "four"); status != exit.OK {
 		t.Fatal(errs)
 	}
 	theirs("-D", file, "anne")
@@ -226,7 +227,7 @@ func TestMosquittoAcceptsFilesOfPasswd(t *testing.T) {
 		if _, err := os.Stat(file); err != nil {
 			args = append([]string{"-c"}, args...)
 		}
-		if status, _, errs := unioPasswd(args...); status != cli.StatusOK {
+		if status, _, errs := unioPasswd(args...); status != exit.OK {
 			t.Fatal(errs)
 		}
 	}

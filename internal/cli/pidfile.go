@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/uniomq/unio/internal/cli/account"
 	"github.com/uniomq/unio/internal/files"
 )
 
@@ -17,7 +18,7 @@ type pidFile struct {
 
 // writePID writes the process id to a file, which then is who's if that is not nil; an
 // empty path is none.
-func writePID(path string, who *account) (*pidFile, error) {
+func writePID(path string, who *account.Account) (*pidFile, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -35,7 +36,7 @@ func writePID(path string, who *account) (*pidFile, error) {
 	return p, nil
 }
 
-func (p *pidFile) fill(who *account) error {
+func (p *pidFile) fill(who *account.Account) error {
 	if _, err := fmt.Fprintln(p.f, os.Getpid()); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (p *pidFile) fill(who *account) error {
 	if who == nil {
 		return nil
 	}
-	return p.f.Chown(who.uid, who.gid)
+	return p.f.Chown(who.UID, who.GID)
 }
 
 // remove removes the file, unless another one has its name now.

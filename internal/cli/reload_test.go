@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -20,7 +20,7 @@ import (
 func (p *process) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != cli.StatusOK {
+	if status := p.status(); status != exit.OK {
 		p.t.Errorf("status %d\n%s", status, p.text())
 	}
 }
@@ -113,7 +113,7 @@ func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
 	exchange(t, conn, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "a/#", Options: 1}}}, "9003000101")
 	p.signal(syscall.SIGUSR2)
 	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != cli.StatusOK {
+	if status := p.status(); status != exit.OK {
 		t.Errorf("status %d\n%s", status, p.text())
 	}
 	text, err := os.ReadFile(out)

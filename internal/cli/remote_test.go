@@ -14,13 +14,14 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
 func TestExplainAsksARunningBroker(t *testing.T) {
 	t.Parallel()
 	passwd, acl := file(t), file(t, "user ann", "topic read /api/v1/explain", "topic write a")
-	if status := cli.Main("test", []string{"passwd", "-b", "-H", "sha512-pbkdf2", passwd, "ann", "secret"}, &bytes.Buffer{}, &bytes.Buffer{}); status != cli.StatusOK {
+	if status := cli.Main("test", []string{"passwd", "-b", "-H", "sha512-pbkdf2", passwd, "ann", "secret"}, &bytes.Buffer{}, &bytes.Buffer{}); status != exit.OK {
 		t.Fatal("passwd failed")
 	}
 	port := testenv.FreePort(t)
@@ -34,16 +35,16 @@ func TestExplainAsksARunningBroker(t *testing.T) {
 		return status, out.String(), errs.String()
 	}
 	want := fmt.Sprintf("allowed: publish \"a\", client \"c\", user \"ann\", listener 127.0.0.1:%d\n%s allows it:\n  %s:3: topic write a\n", port, acl, acl)
-	if status, out, errs := explain("--user", "ann", "publish", "a"); status != cli.StatusOK || out != want {
+	if status, out, errs := explain("--user", "ann", "publish", "a"); status != exit.OK || out != want {
 		t.Errorf("status %d, %s\n%s", status, out, errs)
 	}
 	status, out, _ := explain("--json", "publish", "a")
 	var local bytes.Buffer
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "acl_file "+acl)
-	if s := cli.Main("test", []string{"explain", "-c", conf, "--client", "c", "--json", "publish", "a"}, &local, &bytes.Buffer{}); s != status || status != cli.StatusFailure || local.String() != out {
+	if s := cli.Main("test", []string{"explain", "-c", conf, "--client", "c", "--json", "publish", "a"}, &local, &bytes.Buffer{}); s != status || status != exit.Failure || local.String() != out {
 		t.Errorf("status %d and %d, %s\nand %s", status, s, out, &local)
 	}
-	if status, _, errs := explain("publish", "#"); status != cli.StatusInvalid || !strings.Contains(errs, "expected the name of a topic") {
+	if status, _, errs := explain("publish", "#"); status != exit.Invalid || !strings.Contains(errs, "expected the name of a topic") {
 		t.Errorf("status %d, %s", status, errs)
 	}
 	p.stop()
@@ -81,17 +82,17 @@ func TestARemoteAnswerThatIsNoneIsAnError(t *testing.T) {
 		status        int
 		want          string
 	}{
-		{"ok", "--cafile " + authority, cli.StatusOK, "allowed: "},
-		{"ok", "", cli.StatusInvalid, "certificate"},
-		{"denied", "--cafile " + authority, cli.StatusInvalid, "answers 401 Unauthorized: Not authorised"},
-		{"moved", "--cafile " + authority, cli.StatusInvalid, "answers 302 Found"},
-		{"wrong", "--cafile " + authority, cli.StatusInvalid, "answers 400 Bad Request: expected something else"},
-		{"html", "--cafile " + authority, cli.StatusInvalid, "invalid character"},
-		{"ok", "--cafile " + secret, cli.StatusInvalid, "expected certificates in PEM"},
-		{"ok", "--cafile /nowhere", cli.StatusInvalid, "--cafile: "},
-		{"ok", "--password-file /nowhere", cli.StatusInvalid, "--password-file: "},
-		{"ok", "--url ftp://x", cli.StatusInvalid, "expected --url to be http"},
-		{"ok", "-c /nowhere", cli.StatusInvalid, "expected either -c FILE"},
+		{"ok", "--cafile " + authority, exit.OK, "allowed: "},
+		{"ok", "", exit.Invalid, "certificate"},
+		{"denied", "--cafile " + authority, exit.Invalid, "answers 401 Unauthorized: Not authorised"},
+		{"moved", "--cafile " + authority, exit.Invalid, "answers 302 Found"},
+		{"wrong", "--cafile " + authority, exit.Invalid, "answers 400 Bad Request: expected something else"},
+		{"html", "--cafile " + authority, exit.Invalid, "invalid character"},
+		{"ok", "--cafile " + secret, exit.Invalid, "expected certificates in PEM"},
+		{"ok", "--cafile /nowhere", exit.Invalid, "--cafile: "},
+		{"ok", "--password-file /nowhere", exit.Invalid, "--password-file: "},
+		{"ok", "--url ftp://x", exit.Invalid, "expected --url to be http"},
+		{"ok", "-c /nowhere", exit.Invalid, "expected either -c FILE"},
 	} {
 		var out bytes.Buffer
 		args := append([]string{"explain", "--url", server.URL + "/sub", "--login", "ann", "--password-file", secret, "--client", c.client}, strings.Fields(c.flags)...)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 // flags are those of the broker.
@@ -32,7 +34,7 @@ func newRoot(version string) *cobra.Command {
 Without a configuration file it listens on port 1883 of this machine alone and
 lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 		Version: version,
-		Args:    noArguments,
+		Args:    exit.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(context.Background(), cmd, version, &f, func() {})
 		},
@@ -42,7 +44,7 @@ lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 		CompletionOptions:     cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate("unio version {{.Version}}\n")
-	root.SetFlagErrorFunc(invalid)
+	root.SetFlagErrorFunc(exit.InvalidFlag)
 	fs := root.Flags()
 	fs.SortFlags = false
 	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -59,14 +61,6 @@ lets everybody in. The file has the syntax of mosquitto.conf(5).`,
 	fs.BoolVar(&f.testConfig, "test-config", false, "check the configuration and exit: status 0 or 3; with -v show it, each value with its origin")
 	fs.StringVar(&f.keyLog, "tls-keylog", "", "write the keys of TLS connections to `FILE`, to look into the traffic")
 	return root
-}
-
-// noArguments refuses arguments that are no flags.
-func noArguments(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return &statusError{StatusInvalid, fmt.Errorf("unknown argument %q", args[0])}
-	}
-	return nil
 }
 
 // ports is the flag -p.

@@ -7,14 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/uniomq/unio"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/cli/account"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/files"
 )
 
@@ -47,7 +47,7 @@ func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags, re
 	}
 	log, err := unio.OpenLog(cfg.Log)
 	if err != nil {
-		return complain(StatusInvalid, err)
+		return complain(exit.Invalid, err)
 	}
 	defer func() { _ = log.Close() }() // there is no log to tell of it
 	p := &process{version: version, flags: f, cfg: cfg, log: log}
@@ -75,7 +75,7 @@ func serve(ctx context.Context, cmd *cobra.Command, version string, f *flags, re
 // start brings the broker to where clients are served. What needs root comes first: it
 // is given up before the first client is.
 func (p *process) start() error {
-	who, err := p.account()
+	who, err := account.Of(p.cfg)
 	if err == nil {
 		err = p.giveLogs(who)
 	}
@@ -83,25 +83,25 @@ func (p *process) start() error {
 		p.server, err = unio.New(p.cfg, p.log.Logger)
 	}
 	if err != nil {
-		return report(p.log.Logger, StatusInvalid, err)
+		return report(p.log.Logger, exit.Invalid, err)
 	}
 	if err := p.giveLogs(who); err != nil {
-		return report(p.log.Logger, StatusFailure, err)
+		return report(p.log.Logger, exit.Failure, err)
 	}
 	p.server.Version = p.version
 	if p.flags.keyLog != "" {
 		keys, _, err := files.Append(p.flags.keyLog, 0o600)
 		if err != nil {
-			return report(p.log.Logger, StatusFailure, fmt.Errorf("--tls-keylog: %w", err))
+			return report(p.log.Logger, exit.Failure, fmt.Errorf("--tls-keylog: %w", err))
 		}
 		p.server.KeyLog = keys // until the process ends
 		p.log.Warn("--tls-keylog: whoever reads " + p.flags.keyLog + " can read what goes over TLS")
 	}
 	if err := p.takeSockets(); err != nil {
-		return report(p.log.Logger, StatusFailure, fmt.Errorf("sockets of the service manager: %w", err))
+		return report(p.log.Logger, exit.Failure, fmt.Errorf("sockets of the service manager: %w", err))
 	}
 	if err := p.server.Listen(); err != nil {
-		return report(p.log.Logger, StatusFailure, err)
+		return report(p.log.Logger, exit.Failure, err)
 	}
 	if p.pid, err = writePID(p.cfg.PIDFile, who); err == nil {
 		err = p.become(who)
@@ -110,7 +110,7 @@ func (p *process) start() error {
 		err = p.server.Start()
 	}
 	if err != nil {
-		return errors.Join(report(p.log.Logger, StatusFailure, err), p.server.Shutdown(context.Background()))
+		return errors.Join(report(p.log.Logger, exit.Failure, err), p.server.Shutdown(context.Background()))
 	}
 	p.log.PublishTo(p.server.Broker())
 	return nil
@@ -132,22 +132,31 @@ func (p *process) finish(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), unio.ShutdownTimeout)
 	defer cancel()
 	if err := errors.Join(err, p.server.Shutdown(ctx)); err != nil {
-		return report(p.log.Logger, StatusFailure, err)
+		return report(p.log.Logger, exit.Failure, err)
 	}
 	return nil
 }
 
-// configure returns the configuration of file and flags.
-func configure(f *flags) (*config.Config, error) {
+// load returns the configuration of a file; without one, an empty name, that of a broker without a file.
+func load(file string) (*config.Config, error) {
 	cfg := config.Default()
-	if f.configFile != "" {
+	if file != "" {
 		var err error
-		if cfg, err = config.Load(f.configFile); err != nil {
+		if cfg, err = config.Load(file); err != nil {
 			return nil, err
 		}
 	}
 	if dir := os.Getenv("MOSQUITTO_PERSISTENCE_LOCATION"); dir != "" { // it goes before the file, as in Mosquitto 2.1
 		cfg.PersistenceLocation = dir
+	}
+	return cfg, nil
+}
+
+// configure returns the configuration of file and flags.
+func configure(f *flags) (*config.Config, error) {
+	cfg, err := load(f.configFile)
+	if err != nil {
+		return nil, err
 	}
 	cfg.UsePorts(f.ports...)
 	switch {
@@ -164,18 +173,18 @@ func configure(f *flags) (*config.Config, error) {
 // answers on standard error wherever the log is to go.
 func check(cmd *cobra.Command, f *flags) error {
 	if f.configFile == "" {
-		return complain(StatusInvalid, errors.New("--test-config: expected a file as well, -c FILE"))
+		return complain(exit.Invalid, errors.New("--test-config: expected a file as well, -c FILE"))
 	}
 	cfg, err := configure(f)
 	if err != nil {
-		return complain(statusOf(err), err)
+		return complain(exit.OfConfig(err), err)
 	}
 	warnings, err := unio.CheckFiles(cfg)
 	if err == nil {
-		_, err = (&process{cfg: cfg}).account()
+		_, err = account.Of(cfg)
 	}
 	if err != nil {
-		return complain(StatusInvalid, err)
+		return complain(exit.Invalid, err)
 	}
 	if f.quiet {
 		return nil
@@ -184,43 +193,24 @@ func check(cmd *cobra.Command, f *flags) error {
 	to.Timestamp, to.TimestampFormat = cfg.Log.Timestamp, cfg.Log.TimestampFormat
 	log, err := unio.OpenLog(to)
 	if err != nil {
-		return complain(StatusInvalid, err)
+		return complain(exit.Invalid, err)
 	}
 	warn(log.Logger, append(cfg.Warnings, warnings...))
 	if f.verbose {
 		if _, err := cfg.WriteTo(cmd.OutOrStdout()); err != nil {
-			return report(log.Logger, StatusFailure, err)
+			return report(log.Logger, exit.Failure, err)
 		}
 	}
 	log.Info("Configuration file is OK.")
 	return log.Close()
 }
 
-// statusOf returns the exit status for the mistakes of a configuration: Mosquitto has
-// one of its own for plugins that it cannot load.
-func statusOf(err error) int {
-	if allOf(err, ofPlugin) {
-		return StatusPlugin
-	}
-	return StatusInvalid
-}
-
-// startStatus is statusOf for the start, where Mosquitto ends otherwise if TLS cannot be set up.
+// startStatus is exit.OfConfig for the start, where Mosquitto ends otherwise if TLS cannot be set up.
 func startStatus(err error) int {
-	if allOf(err, func(m *config.Error) bool { return m.TLS }) {
-		return StatusFailure
+	if exit.All(err, func(m *config.Error) bool { return m.TLS }) {
+		return exit.Failure
 	}
-	return statusOf(err)
-}
-
-// allOf reports whether err is the mistakes of a configuration, all of one kind.
-func allOf(err error, kind func(*config.Error) bool) bool {
-	var mistakes config.Errors
-	return errors.As(err, &mistakes) && !slices.ContainsFunc(mistakes, func(m *config.Error) bool { return !kind(m) })
-}
-
-func ofPlugin(m *config.Error) bool {
-	return strings.Contains(m.Option, "plugin") || strings.HasPrefix(m.Option, "auth_opt_")
+	return exit.OfConfig(err)
 }
 
 // greet logs what the broker starts with.
@@ -250,7 +240,7 @@ func warn(log *slog.Logger, warnings []config.Warning) {
 func complain(status int, err error) error {
 	log, openErr := unio.OpenLog(config.Default().Log)
 	if openErr != nil {
-		return &statusError{status, err}
+		return exit.With(status, err)
 	}
 	return errors.Join(report(log.Logger, status, err), log.Close())
 }
@@ -258,7 +248,7 @@ func complain(status int, err error) error {
 // report logs an error and returns its status.
 func report(log *slog.Logger, status int, err error) error {
 	logError(log, err)
-	return &statusError{status, errReported}
+	return exit.Reported(status)
 }
 
 // logError logs an error, each mistake of a configuration in a line of its own.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -77,7 +78,7 @@ func TestSignalsStopItCleanly(t *testing.T) {
 			conn := dial(t, port)
 			exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 			p.signal(signal)
-			if status := p.status(); status != cli.StatusOK {
+			if status := p.status(); status != exit.OK {
 				t.Errorf("status %d\n%s", status, p.text())
 			}
 			p.waitFor(`^\d+: unio version 1\.2\.3-test terminating$`)
@@ -92,7 +93,7 @@ func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 	t.Parallel()
 	path := file(t, "listener 1883", "max_qos 7", "", "certfile /x", "nonsense")
 	p := run(t, "-c", path)
-	if status := p.status(); status != cli.StatusInvalid {
+	if status := p.status(); status != exit.Invalid {
 		t.Errorf("status %d", status)
 	}
 	want := []string{
@@ -114,47 +115,47 @@ func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 	t.Parallel()
 	checkStarts(t, []start{
-		{"no such file", []string{"-c", "/nowhere/unio.conf"}, cli.StatusInvalid, "/nowhere/unio.conf: expected a file to read: no such file"},
-		{"a flag without its value", []string{"-c"}, cli.StatusInvalid, "-c"},
-		{"an unknown flag", []string{"-x"}, cli.StatusInvalid, "-x"},
-		{"an argument", []string{"foo"}, cli.StatusInvalid, "foo"},
-		{"no port", []string{"-p", "0"}, cli.StatusInvalid, "expected a port, 1 to 65535"},
-		{"a plugin", []string{"-c", file(t, "plugin /x.so", "plugin_opt_y z")}, cli.StatusPlugin, ":1: plugin: not available yet"},
+		{"no such file", []string{"-c", "/nowhere/unio.conf"}, exit.Invalid, "/nowhere/unio.conf: expected a file to read: no such file"},
+		{"a flag without its value", []string{"-c"}, exit.Invalid, "-c"},
+		{"an unknown flag", []string{"-x"}, exit.Invalid, "-x"},
+		{"an argument", []string{"foo"}, exit.Invalid, "foo"},
+		{"no port", []string{"-p", "0"}, exit.Invalid, "expected a port, 1 to 65535"},
+		{"a plugin", []string{"-c", file(t, "plugin /x.so", "plugin_opt_y z")}, exit.Plugin, ":1: plugin: not available yet"},
 		{
 			"a plugin and a mistake",
 			[]string{"-c", file(t, "plugin /x.so", "max_qos 9")},
-			cli.StatusInvalid, ":2: max_qos: expected",
+			exit.Invalid, ":2: max_qos: expected",
 		},
 		{
 			"a log that cannot be opened",
 			[]string{"-c", file(t, "log_dest file /nowhere/log")},
-			cli.StatusInvalid, "open the log: open /nowhere/log",
+			exit.Invalid, "open the log: open /nowhere/log",
 		},
 		{
 			"a file for the process id that cannot be written",
 			[]string{"-c", file(t, "pid_file /nowhere/pid", "listener 0 "+filepath.Join(t.TempDir(), "socket"))},
-			cli.StatusFailure, "pid_file: open /nowhere/pid",
+			exit.Failure, "pid_file: open /nowhere/pid",
 		},
 		{
 			"a password file that is not there",
 			[]string{"-c", file(t, "listener 1883", "password_file /nowhere/passwd", "max_qos 1")},
-			cli.StatusInvalid, ":2: password_file: the password file cannot be read",
+			exit.Invalid, ":2: password_file: the password file cannot be read",
 		},
 		{
 			"an ACL file that is not there, in a test",
 			[]string{"--test-config", "-c", file(t, "listener 1883", "acl_file /nowhere/acl")},
-			cli.StatusInvalid, ":2: acl_file: the ACL file cannot be read",
+			exit.Invalid, ":2: acl_file: the ACL file cannot be read",
 		},
-		{"a file for the keys of TLS that cannot be written", []string{"--tls-keylog", "/nowhere/keys"}, cli.StatusFailure, "--tls-keylog: open /nowhere/keys"},
-		{"a test of no file", []string{"--test-config"}, cli.StatusInvalid, "--test-config: expected a file"},
-		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, cli.StatusInvalid, ":1: max_qos: expected 0 to 2"},
-		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, cli.StatusInvalid, ":1: expected an option"},
+		{"a file for the keys of TLS that cannot be written", []string{"--tls-keylog", "/nowhere/keys"}, exit.Failure, "--tls-keylog: open /nowhere/keys"},
+		{"a test of no file", []string{"--test-config"}, exit.Invalid, "--test-config: expected a file"},
+		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, exit.Invalid, ":1: max_qos: expected 0 to 2"},
+		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, exit.Invalid, ":1: expected an option"},
 		{
 			"a file to test that has a warning",
 			[]string{"--test-config", "-c", file(t, "log_dest dlt", "log_dest file /nowhere/log")},
-			cli.StatusOK, ": Warning: ",
+			exit.OK, ": Warning: ",
 		},
-		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, cli.StatusOK, "Configuration file is OK."},
+		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, exit.OK, "Configuration file is OK."},
 	})
 }
 
@@ -164,52 +165,52 @@ func TestStatusOfUnusableTLS(t *testing.T) {
 		{
 			"a certificate that is not there",
 			[]string{"-c", file(t, "listener 8883", "certfile /nowhere/cert", "keyfile /nowhere/key")},
-			cli.StatusFailure, ":2: certfile: /nowhere/cert: ",
+			exit.Failure, ":2: certfile: /nowhere/cert: ",
 		},
 		{
 			"a version of TLS that there is not",
 			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
-			cli.StatusFailure, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
+			exit.Failure, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
 		},
 		{
 			"a version of TLS that there is not, in a test",
 			[]string{"--test-config", "-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
-			cli.StatusInvalid, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
+			exit.Invalid, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
 		},
 		{
 			"pre-shared keys for TLS 1.3 alone",
 			[]string{"-c", file(t, "listener 8883", "psk_hint x", "psk_file /z", "tls_version tlsv1.3")},
-			cli.StatusFailure, ":4: tls_version: expected tlsv1.2 with psk_hint",
+			exit.Failure, ":4: tls_version: expected tlsv1.2 with psk_hint",
 		},
 		{
 			"cipher suites that there are not",
 			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "ciphers x")},
-			cli.StatusFailure, ":4: ciphers: \"x\" is no cipher suite",
+			exit.Failure, ":4: ciphers: \"x\" is no cipher suite",
 		},
 		{
 			"cipher suites that there are not for pre-shared keys",
 			[]string{"-c", file(t, "listener 8883", "psk_hint x", "psk_file "+file(t, "joe:0123"), "ciphers x")},
-			cli.StatusFailure, ":4: ciphers: expected suites for pre-shared keys",
+			exit.Failure, ":4: ciphers: expected suites for pre-shared keys",
 		},
 		{
 			"a domain that is none",
 			[]string{"-c", file(t, "listener 8883", "acme_domain x y")},
-			cli.StatusFailure, ":2: acme_domain: ",
+			exit.Failure, ":2: acme_domain: ",
 		},
 		{
 			"revocation lists of nobody",
 			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "crlfile /z")},
-			cli.StatusFailure, ":4: crlfile: expected cafile or capath as well",
+			exit.Failure, ":4: crlfile: expected cafile or capath as well",
 		},
 		{
 			"settings of TLS and a mistake",
 			[]string{"-c", file(t, "listener 8883", "tls_version invalid", "max_qos 9")},
-			cli.StatusInvalid, ":3: max_qos: expected",
+			exit.Invalid, ":3: max_qos: expected",
 		},
 		{
 			"pre-shared keys that are not there, in a test",
 			[]string{"--test-config", "-c", file(t, "listener 8883", "psk_hint x", "psk_file /nowhere/psk")},
-			cli.StatusInvalid, ":3: psk_file: ",
+			exit.Invalid, ":3: psk_file: ",
 		},
 	})
 }
@@ -247,7 +248,7 @@ func TestAPortInUseIsStatus1WithAddressAndCause(t *testing.T) {
 	defer busy.Close()
 	addr := busy.Addr().(*net.TCPAddr)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", addr.Port)))
-	if status := p.status(); status != cli.StatusFailure {
+	if status := p.status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
 	p.waitFor(": Error: cannot listen on " + addr.String() + ": address already in use$")
@@ -259,7 +260,7 @@ func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 		"-h": "unio [-c FILE] [-d] [-p PORT] [-q] [-v]", "--help": "--test-config", "--version": "unio version 9.9\n",
 	} {
 		var stdout, stderr bytes.Buffer
-		if status := cli.Main("9.9", []string{arg}, &stdout, &stderr); status != cli.StatusOK {
+		if status := cli.Main("9.9", []string{arg}, &stdout, &stderr); status != exit.OK {
 			t.Errorf("%s: status %d", arg, status)
 		}
 		if !strings.Contains(stdout.String(), want) || stderr.Len() > 0 {
@@ -339,7 +340,7 @@ func TestTheLogGoesWhereTheFileSays(t *testing.T) {
 		t.Errorf("the process id's file: %q, %v", text, err)
 	}
 	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != cli.StatusOK {
+	if status := p.status(); status != exit.OK {
 		t.Errorf("status %d", status)
 	}
 	text, err := os.ReadFile(log)
@@ -356,7 +357,7 @@ func TestQuietLogsNothing(t *testing.T) {
 	port := testenv.FreePort(t)
 	pid := filepath.Join(t.TempDir(), "pid")
 	p := run(t, "-q", "-c", file(t, "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)), "--test-config")
-	if status := p.status(); status != cli.StatusOK || p.text() != "" {
+	if status := p.status(); status != exit.OK || p.text() != "" {
 		t.Errorf("status %d, %q", status, p.text())
 	}
 	if _, err := os.Stat(pid); !os.IsNotExist(err) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 // serviceCommand returns unio service, which says who does it here.
@@ -15,7 +17,7 @@ func serviceCommand(string) *cobra.Command {
 		Short:  "Makes the broker a service of Windows.",
 		Hidden: true,
 		RunE: func(*cobra.Command, []string) error {
-			return &statusError{StatusInvalid, errors.New("unio service is for Windows; elsewhere the system's service manager starts unio, see docs/listeners.md")}
+			return exit.With(exit.Invalid, errors.New("unio service is for Windows; elsewhere the system's service manager starts unio, see docs/listeners.md"))
 		},
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/mgr"
+
+	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 const (
@@ -47,7 +49,7 @@ func (w windowsService) Execute(_ []string, requests <-chan svc.ChangeRequest, s
 				cancel()
 			}
 		case err := <-ended:
-			return err != nil, uint32(exitStatus(err))
+			return err != nil, uint32(exit.Status(err))
 		}
 	}
 }
@@ -66,12 +68,12 @@ func serviceCommand(version string) *cobra.Command {
 				return svc.Run(serviceName, windowsService{run: func(ctx context.Context, ready func()) error { return serve(ctx, cmd, version, &f, ready) }})
 			}
 			if err := controlService(args[0], f.configFile); err != nil {
-				return &statusError{StatusFailure, fmt.Errorf("service %s: %w", args[0], err)}
+				return exit.With(exit.Failure, fmt.Errorf("service %s: %w", args[0], err))
 			}
 			return nil
 		},
 	}
-	cmd.SetFlagErrorFunc(invalid)
+	cmd.SetFlagErrorFunc(exit.InvalidFlag)
 	cmd.Flags().StringVarP(&f.configFile, "config-file", "c", "", "the `FILE` that the service reads its configuration from; log_dest should name a file there")
 	return cmd
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/config"
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -119,7 +119,7 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 	}
 	status := p.status()
 	missing := regexp.MustCompile(regexp.QuoteMeta(path) + `:\d+: (` + regexp.QuoteMeta(word) + `|connection): .*not available yet`)
-	if !slices.Contains([]int{cli.StatusInvalid, cli.StatusPlugin}, status) || !missing.MatchString(p.text()) {
+	if !slices.Contains([]int{exit.Invalid, exit.Plugin}, status) || !missing.MatchString(p.text()) {
 		t.Errorf("%s: status %d:\n%s", line, status, p.text())
 	}
 }

@@ -12,12 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/mqttscript"
 )
 
 // statusUsage is the exit status of unio test for wrong usage, a mistake in a script
-// included; StatusFailure says that a script failed or the broker is out of reach.
+// included; exit.Failure says that a script failed or the broker is out of reach.
 const statusUsage = 2
 
 // testRun is one call of unio test.
@@ -52,7 +53,7 @@ the broker does not offer, or control over it, is skipped.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run.out = cmd.OutOrStdout()
 			if err := run.setVersions(versions); err != nil {
-				return &statusError{statusUsage, err}
+				return exit.With(statusUsage, err)
 			}
 			return run.do(cmd.Context(), args, junit)
 		},
@@ -66,7 +67,7 @@ the broker does not offer, or control over it, is skipped.`,
 	flags.BoolVar(&run.runner.SilentClose, "silent-close", false, "accept a close without the DISCONNECT or refusing CONNACK expected before it")
 	flags.StringVar(&junit, "junit", "", "also write a JUnit XML report to `FILE`")
 	flags.BoolVarP(&run.verbose, "verbose", "v", false, "report every script, not only those that fail or are skipped")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &statusError{statusUsage, err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.With(statusUsage, err) })
 	return cmd
 }
 
@@ -86,15 +87,15 @@ func (t *testRun) setVersions(names []string) error {
 
 func (t *testRun) do(ctx context.Context, paths []string, junit string) error {
 	if err := t.checkBroker(); err != nil {
-		return &statusError{statusUsage, err}
+		return exit.With(statusUsage, err)
 	}
 	scripts, err := loadScripts(paths)
 	if err != nil {
-		return &statusError{statusUsage, err}
+		return exit.With(statusUsage, err)
 	}
 	conn, err := t.target.Dial(ctx)
 	if err != nil {
-		return &statusError{StatusFailure, fmt.Errorf("reach the broker: %w", err)}
+		return exit.With(exit.Failure, fmt.Errorf("reach the broker: %w", err))
 	}
 	_ = conn.Close() // it was only to see whether anybody answers
 	for _, s := range scripts {
@@ -106,7 +107,7 @@ func (t *testRun) do(ctx context.Context, paths []string, junit string) error {
 	}
 	if junit != "" {
 		if err := t.writeJUnit(junit); err != nil {
-			return &statusError{StatusFailure, err}
+			return exit.With(exit.Failure, err)
 		}
 	}
 	return t.conclude(ctx)
@@ -163,13 +164,13 @@ func (t *testRun) conclude(ctx context.Context) error {
 			count[mqttscript.Passed], count[mqttscript.Failed], count[mqttscript.Skipped])
 	}
 	if err := ctx.Err(); err != nil {
-		return &statusError{StatusFailure, fmt.Errorf("not all scripts were run: %w", err)}
+		return exit.With(exit.Failure, fmt.Errorf("not all scripts were run: %w", err))
 	}
 	switch {
 	case failed == 1:
-		return &statusError{StatusFailure, errors.New("1 script failed")}
+		return exit.With(exit.Failure, errors.New("1 script failed"))
 	case failed > 1:
-		return &statusError{StatusFailure, fmt.Errorf("%d scripts failed", failed)}
+		return exit.With(exit.Failure, fmt.Errorf("%d scripts failed", failed))
 	}
 	return nil
 }

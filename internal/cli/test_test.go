@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -41,7 +42,7 @@ func TestTestReportsScriptsPerVersion(t *testing.T) {
 	scriptFile(t, dir, "skipped.mqtt", "broker kill\n")
 
 	status, out, errs := unioTest("--broker", broker, "-v", dir)
-	if status != cli.StatusOK || errs != "" {
+	if status != exit.OK || errs != "" {
 		t.Errorf("status %d, stderr %s", status, errs)
 	}
 	for _, want := range []string{
@@ -57,7 +58,7 @@ func TestTestReportsScriptsPerVersion(t *testing.T) {
 	scriptFile(t, dir, "bad.mqtt", "a > CONNECT id=a\na < CONNACK rc=5 ...\n")
 	report := filepath.Join(dir, "report.xml")
 	status, out, errs = unioTest("--broker", broker, "--version", "3.1.1", "--junit", report, dir)
-	if status != cli.StatusFailure || !strings.Contains(errs, "1 script failed") {
+	if status != exit.Failure || !strings.Contains(errs, "1 script failed") {
 		t.Errorf("status %d, stderr %s", status, errs)
 	}
 	if !strings.Contains(out, "a < CONNACK session=0 rc=0") || strings.Contains(out, "ok   "+good) || strings.Contains(out, "MQTT 5") {
