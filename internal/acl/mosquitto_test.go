@@ -1,13 +1,9 @@
 package acl
 
 import (
-	"bufio"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/uniomq/unio/broker"
@@ -35,46 +31,15 @@ func startMosquitto(t *testing.T, path, rules string) *mosquitto {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	m := &mosquitto{t: t, socket: filepath.Join(dir, "socket"), clients: map[string]*peer{}}
 	file := filepath.Join(dir, "acl")
-	conf := fmt.Sprintf("listener 0 %s\nallow_anonymous true\nacl_file %s\n", m.socket, file)
-	if os.Geteuid() == 0 {
-		conf += "user root\n"
-	}
-	for name, text := range map[string]string{file: rules + adminRules, filepath.Join(dir, "conf"): conf} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(path, "-v", "-c", filepath.Join(dir, "conf"))
-	out, err := cmd.StderrPipe()
-	if err != nil {
+	if err := os.WriteFile(file, []byte(rules+adminRules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	running := make(chan bool, 1)
-	var log strings.Builder
-	done := make(chan struct{})
-	go func() { // ends with the process
-		defer close(done)
-		for lines := bufio.NewScanner(out); lines.Scan(); log.WriteString(lines.Text() + "\n") {
-			if strings.HasSuffix(lines.Text(), " running") {
-				running <- true
-			}
-		}
-		close(running)
-	}()
+	p := testenv.Mosquitto(t, path, "listener 0 "+m.socket, "allow_anonymous true", "acl_file "+file)
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-done
-		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("mosquitto's log:\n%s\nwith rules:\n%s", &log, rules)
+			t.Logf("mosquitto's log:\n%s\nwith rules:\n%s", p.Text(), rules)
 		}
 	})
-	if !<-running {
-		t.Fatal("mosquitto did not start")
-	}
 	m.admin = m.connect(client("admin", "admin"))
 	return m
 }

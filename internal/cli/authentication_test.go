@@ -119,10 +119,10 @@ func TestEachOptionOfAuthenticationStarts(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", files.Replace(set)))
-			p.waitFor("running$")
-			p.signal(os.Interrupt)
-			if status := p.status(); status != 0 || strings.Contains(p.text(), "Warning: "+os.TempDir()) {
-				t.Errorf("status %d\n%s", status, p.text())
+			p.Await("running$")
+			p.Signal(os.Interrupt)
+			if status := p.Status(); status != 0 || strings.Contains(p.Text(), "Warning: "+os.TempDir()) {
+				t.Errorf("status %d\n%s", status, p.Text())
 			}
 		})
 	}

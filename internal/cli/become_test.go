@@ -20,8 +20,8 @@ func TestPUIDAloneGivesUpRootsGroups(t *testing.T) {
 		cmd := exec.Command(binary, "-p", strconv.Itoa(testenv.FreePort(t)))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("PUID=%d", puid))
 		p := launch(t, cmd)
-		p.waitFor("running$")
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+		p.Await("running$")
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 		if err != nil || !isRoot() {
 			t.Logf("only Linux tells, and only root changes: %v", err)
 			p.stop()

@@ -1,11 +1,9 @@
 package cli_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,32 +28,7 @@ func needMosquitto(t *testing.T) (broker string) {
 func startMosquitto(t *testing.T, program string) string {
 	t.Helper()
 	port := strconv.Itoa(testenv.FreePort(t))
-	cmd := exec.Command(program, "-v", "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true"))
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	drained := make(chan struct{})
-	lines := bufio.NewScanner(log)
-	running := false
-	for !running && lines.Scan() {
-		running = strings.HasSuffix(lines.Text(), " running")
-	}
-	go func() {
-		defer close(drained)
-		_, _ = io.Copy(io.Discard, log)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-drained
-		_ = cmd.Wait()
-	})
-	if !running {
-		t.Fatalf("%s does not run", program)
-	}
+	testenv.Mosquitto(t, program, "listener "+port+" 127.0.0.1", "allow_anonymous true")
 	return port
 }
 
@@ -190,7 +163,7 @@ func TestErrorsAreDebians(t *testing.T) {
 	t.Parallel()
 	ours := links(t)
 	refusing := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).waitFor("running$")
+	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).Await("running$")
 	for _, args := range []string{
 		"pub -p 1 -t a -m x", "sub -p 1 -t a -d", "rr -p 1 -t a -e b -m x", "sub", "rr", "pub -t", "pub -D", "pub -m a b",
 		"sub -t #/", "sub -t a -q 3", "sub -t a -C x", "sub -t a -W 0", "sub -t a -F %y", "sub -t a -L x://y", "sub -t a -L mqtt://h",

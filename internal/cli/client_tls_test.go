@@ -107,7 +107,7 @@ func toolsOverTLS(t *testing.T, broker string) {
 			"user root", "log_type all", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port),
 			"certfile " + server + ".crt", "keyfile " + server + ".key", "cafile " + filepath.Join(ca.dir, "ca.crt"),
 		}, more...)
-		launch(t, exec.Command(broker, "-c", file(t, lines...))).waitFor("running$")
+		launch(t, exec.Command(broker, "-c", file(t, lines...))).Await("running$")
 		return fmt.Sprint(port)
 	}
 	plain, misnamed := listen(named), listen(other)

@@ -19,7 +19,7 @@ import (
 func startBroker(t *testing.T) string {
 	t.Helper()
 	port := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-p", port).waitFor("running$")
+	run(t, "-p", port).Await("running$")
 	return port
 }
 
@@ -210,7 +210,7 @@ Client me sending DISCONNECT
 func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 	t.Parallel()
 	port := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true", "max_qos 1")).waitFor("running$")
+	run(t, "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true", "max_qos 1")).Await("running$")
 	expectRun(t, 0, "", "Error: Message QoS not supported on broker, try a lower QoS.\n",
 		"pub", "-p", port, "-V", "5", "-t", "a", "-m", "x", "-q", "2")
 
@@ -228,7 +228,7 @@ func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 	expectRun(t, 1, "", "Unable to connect (Lookup error.).\n", "pub", "-h", "nobody.invalid", "-t", "a", "-m", "x")
 
 	refusing := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).waitFor("running$")
+	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).Await("running$")
 	const old = "Connection error: Connection Refused: not authorised.\n"
 	const v5 = "Connection error: Not authorized\n"
 	expectRun(t, 5, "", old+"Error: The connection was refused.\n", "pub", "-p", refusing, "-t", "a", "-m", "x")
@@ -405,14 +405,14 @@ func TestSubConnectsAgain(t *testing.T) {
 	t.Parallel()
 	port := strconv.Itoa(testenv.FreePort(t))
 	first := run(t, "-p", port)
-	first.waitFor("running$")
+	first.Await("running$")
 	sub := unioInBackground(t, "sub", "-p", port, "-t", "again", "-C", "1", "-d", "-i", "s")
 	sub.waitFor("Subscribed (mid: 1)")
-	first.signal(syscall.SIGTERM)
-	if status := first.status(); status != 0 {
+	first.Signal(syscall.SIGTERM)
+	if status := first.Status(); status != 0 {
 		t.Fatalf("the broker ended with %d", status)
 	}
-	run(t, "-p", port).waitFor("running$")
+	run(t, "-p", port).Await("running$")
 	sub.waitFor("Subscribed (mid: 2)")
 	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "again", "-m", "x")
 	if status, out, errs := sub.result(); status != 0 || out != "x\n" || errs != "" {

@@ -76,7 +76,7 @@ func TestCtrlWithABrokerAndWithAFile(t *testing.T) {
 	t.Parallel()
 	alone, served := dynsecFile(t), dynsecFile(t)
 	port := testenv.FreePort(t)
-	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+served)).waitFor("running$")
+	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+served)).Await("running$")
 	online := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "dynsec"}
 	offline := []string{"ctrl", "-f", alone, "dynsec"}
 	changes := 0
@@ -105,7 +105,7 @@ func TestCtrlPrintsWhatMosquittosDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	path, port := dynsecFile(t), testenv.FreePort(t)
-	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).waitFor("running$")
+	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).Await("running$")
 	said := func(program, command string) string {
 		args := append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "-P", "secret", "dynsec"}, strings.Fields(command)...)
 		out, err := exec.Command(program, args...).CombinedOutput()
@@ -137,10 +137,10 @@ func TestCtrlTellsOfTheBroker(t *testing.T) {
 	lines := []string{"user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file " + path}
 	args := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "broker"}
 	p := run(t, "-c", file(t, lines...))
-	p.waitFor("running$")
+	p.Await("running$")
 	expectRun(t, 1, "", ctrlWarning+"Error: endpoint not available.\n", append(args, "listPlugins")...)
 	p.stop()
-	run(t, "-c", file(t, append(lines, "enable_control_api true")...)).waitFor("running$")
+	run(t, "-c", file(t, append(lines, "enable_control_api true")...)).Await("running$")
 	expectRun(t, 0, fmt.Sprintf("Listener 1:\n  Port:              %d\n  Protocol:          mqtt\n  Bind address:      127.0.0.1\n  TLS:               false\n\n", port),
 		ctrlWarning, append(args, "listListeners")...)
 	status, out, _ := unio(append(args, "LISTPLUGINS")...)
@@ -204,7 +204,7 @@ func TestCtrlAsksForPasswords(t *testing.T) {
 		t.Errorf("by the name of Mosquitto's tool: %q", got)
 	}
 	port := testenv.FreePort(t)
-	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).waitFor("running$")
+	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).Await("running$")
 	var errs strings.Builder
 	cmd := exec.Command(binary, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "dynsec", "listClients")
 	cmd.Stdin, cmd.Stderr = strings.NewReader("a\n"), &errs

@@ -25,15 +25,15 @@ func TestADaemonServesWhenItsStarterEnds(t *testing.T) {
 	port := testenv.FreePort(t)
 	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true",
 		"user root", "pid_file "+pid, "log_dest file "+log))
-	if status := p.status(); status != exit.OK {
-		t.Fatalf("status %d\n%s", status, p.text())
+	if status := p.Status(); status != exit.OK {
+		t.Fatalf("status %d\n%s", status, p.Text())
 	}
 	text, err := os.ReadFile(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	daemon, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || daemon == p.cmd.Process.Pid {
+	if err != nil || daemon == p.Cmd.Process.Pid {
 		t.Fatalf("the process id's file: %q", text)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(daemon, syscall.SIGKILL) })
@@ -74,8 +74,8 @@ func TestADaemonThatCannotListenSaysSoToItsStarter(t *testing.T) {
 	}
 	defer busy.Close()
 	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", busy.Addr().(*net.TCPAddr).Port)))
-	if status := p.status(); status != exit.Failure {
+	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
-	p.waitFor("address already in use$")
+	p.Await("address already in use$")
 }

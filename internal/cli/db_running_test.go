@@ -21,7 +21,7 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "persistence true",
 		"persistence_location "+dir, "max_queued_messages 0", "log_type all")
 	broker := run(t, "-c", conf)
-	broker.waitFor("running$")
+	broker.Await("running$")
 	away := talk(t, port, connect3("away", false), false)
 	away.subscribe("q", 1, 0)
 	away.drop()
@@ -49,7 +49,7 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 	})
 	backup := filepath.Join(t.TempDir(), "backup.tar")
 	told(t, 0, "db", "backup", "-c", conf, backup)
-	broker.waitFor("a backup was made$")
+	broker.Await("a backup was made$")
 	if _, got := told(t, 1, "db", "restore", "-c", conf, "--force", backup); !strings.Contains(got, "in use by another process") {
 		t.Errorf("restore: %s", got)
 	}
@@ -64,7 +64,7 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 		t.Errorf("%d messages are in the backup, want at least %d", n, before)
 	}
 	broker = run(t, "-c", conf)
-	broker.waitFor("running$")
+	broker.Await("running$")
 	away = talk(t, port, connect3("away", false), true)
 	for i := range n {
 		away.expect(fmt.Sprintf(`PUBLISH %d q1 q "%d"`, i+1, i))
@@ -88,9 +88,9 @@ func TestRestoredStoreIsTheBrokers(t *testing.T) {
 	}
 	told(t, 0, "db", "restore", "-c", conf, backup)
 	broker := run(t, "-c", conf)
-	broker.waitFor("running$")
+	broker.Await("running$")
 	talk(t, port, connect5("one", 10), true).expect("PUBREL 8 0x0")
-	process := owner(t, fmt.Sprintf("/proc/%d", broker.cmd.Process.Pid))
+	process := owner(t, fmt.Sprintf("/proc/%d", broker.Cmd.Process.Pid))
 	if os.Geteuid() == 0 && process == 0 {
 		t.Error("the broker is root")
 	}

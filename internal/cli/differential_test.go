@@ -39,7 +39,7 @@ func TestClientsSeeWhatMosquittoShowsThem(t *testing.T) {
 				port := testenv.FreePort(t)
 				conf := file(t, append([]string{"user root", "log_type all", fmt.Sprintf("listener %d 127.0.0.1", port)}, lines...)...)
 				p := launch(t, exec.Command(program, "-c", conf))
-				p.waitFor("running$")
+				p.Await("running$")
 				got[i] = interview(t, port)
 				p.stop()
 			}
@@ -389,7 +389,7 @@ func TestBothRefuseTheConnectionOverTheLimit(t *testing.T) {
 	for _, program := range []string{binary, mosquittoBroker} {
 		port := testenv.FreePort(t)
 		p := launch(t, exec.Command(program, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root", "allow_anonymous true", "max_connections 2")))
-		p.waitFor("running$")
+		p.Await("running$")
 		i := &interviewer{t: t, port: port, version: mqtt.V311, heard: map[string][]string{}}
 		var guests []*guest
 		for n := range 3 {

@@ -103,7 +103,7 @@ func startPair(t *testing.T, m mode) *pair {
 			t, "user root", "log_type all", "set_tcp_nodelay true", fmt.Sprintf("listener %d 127.0.0.1", b.port), "allow_anonymous true",
 			"plugin "+dynsecPlugin, "plugin_opt_config_file "+path,
 		)
-		launch(t, exec.Command(program, "-c", conf)).waitFor("running$")
+		launch(t, exec.Command(program, "-c", conf)).Await("running$")
 		b.admin = b.call("admin", "the-admin", "secret")
 		if b.admin == nil {
 			t.Fatalf("%s does not let its administrator in", program)

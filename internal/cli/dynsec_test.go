@@ -40,7 +40,7 @@ func TestMosquittoCtrlSpeaksToUnio(t *testing.T) {
 	port := testenv.FreePort(t)
 	conf := file(t, "user root", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin "+dynsecPlugin, "plugin_opt_config_file "+path)
 	p := run(t, "-c", conf)
-	p.waitFor("running$")
+	p.Await("running$")
 	for _, c := range []struct{ command, want string }{
 		{"createRole r", ""},
 		{"createRole r", "createRole: Error: Role already exists"},
@@ -98,7 +98,7 @@ func TestMosquittoCtrlSpeaksToUnio(t *testing.T) {
 	}
 	p.stop()
 
-	launch(t, exec.Command(mosquittoBroker, "-c", conf)).waitFor("running$")
+	launch(t, exec.Command(mosquittoBroker, "-c", conf)).Await("running$")
 	for command, want := range map[string]string{
 		"listClients":   "admin\nann\njoe",
 		"getClient joe": "Username: joe\nClientid: joe-id\nRoles:    r (priority: -1)\nGroups:",
@@ -127,8 +127,8 @@ func TestPluginsThatAreNoneOfOurs(t *testing.T) {
 		if strings.Contains(lines, "nowhere") { // the plugin is one of ours, and its file cannot be made
 			status = exit.Invalid
 		}
-		if got := p.status(); got != status || !strings.Contains(p.text(), want) {
-			t.Errorf("%s: status %d, %s, want %s", lines, got, p.text(), want)
+		if got := p.Status(); got != status || !strings.Contains(p.Text(), want) {
+			t.Errorf("%s: status %d, %s, want %s", lines, got, p.Text(), want)
 		}
 	}
 }
@@ -138,13 +138,13 @@ func TestTheFirstFileOfDynamicSecurityIsMade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dynsec.json")
 	port := testenv.FreePort(t)
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security.so", "plugin_opt_config_file "+path)
-	if p := run(t, "--test-config", "-c", conf); p.status() != exit.OK || !strings.Contains(p.text(), "the broker will make it") {
-		t.Errorf("%s", p.text())
+	if p := run(t, "--test-config", "-c", conf); p.Status() != exit.OK || !strings.Contains(p.Text(), "the broker will make it") {
+		t.Errorf("%s", p.Text())
 	}
 	cmd := exec.Command(binary, "-c", conf)
 	cmd.Env = append(os.Environ(), "MOSQUITTO_DYNSEC_PASSWORD=twelve bytes")
 	p := launch(t, cmd)
-	p.waitFor("running$")
+	p.Await("running$")
 	if got, err := ctrlIfThere(t, port); err != nil || got != "admin" {
 		t.Errorf("%q, %v", got, err)
 	}

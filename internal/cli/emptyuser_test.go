@@ -26,7 +26,7 @@ func TestAnEmptyUserNameIsNone(t *testing.T) {
 			port := testenv.FreePort(t)
 			p := launch(t, exec.Command(program, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root",
 				"allow_anonymous true", "password_file "+passwords, "acl_file "+rules)))
-			p.waitFor("running$")
+			p.Await("running$")
 			conn := dial(t, port)
 			send := func(m mqtt.Packet) mqtt.Packet {
 				t.Helper()

@@ -130,7 +130,7 @@ func TestAFileWithAGroupOfRootIsSaved(t *testing.T) {
 	}
 	rootsGroup()
 	p := run(t, "-c", file(t, "user nobody", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
-	p.waitFor("running$")
+	p.Await("running$")
 	expectRun(t, 0, "", ctrlWarning, "ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "dynsec", "createRole", "online")
 	p.stop()
 	rootsGroup()

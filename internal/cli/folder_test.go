@@ -27,11 +27,11 @@ func TestTheFolderOfTheStoreIsTheUsers(t *testing.T) {
 			}
 			if before == "a store of root" {
 				p := run(t, "-c", file(t, append(lines, "user root")...))
-				p.waitFor("running$")
+				p.Await("running$")
 				p.stop()
 			}
 			p := run(t, "-c", file(t, append(lines, "user nobody")...))
-			p.waitFor("running$")
+			p.Await("running$")
 			p.stop()
 			if !isRoot() {
 				return
@@ -62,10 +62,10 @@ func TestAFolderThatTheUserMayNotWriteInIsAnErrorWithAHint(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "persistence true", "persistence_location "+dir+"/"))
-	if status := p.status(); status != exit.Failure {
+	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
-	p.waitFor(`Error: store: .*permission denied; the broker's user must be able to write in ` + store + `: chown -R \d+ ` + store + `, or set persistence_location`)
+	p.Await(`Error: store: .*permission denied; the broker's user must be able to write in ` + store + `: chown -R \d+ ` + store + `, or set persistence_location`)
 	if s := statOf(t, elsewhere); int(s.Uid) != os.Geteuid() {
 		t.Errorf("what the link leads to was given to %d", s.Uid)
 	}

@@ -20,7 +20,7 @@ func TestIllegalPacketsOverASocket(t *testing.T) {
 	t.Parallel()
 	port := strconv.Itoa(testenv.FreePort(t))
 	p := run(t, "-p", port)
-	p.waitFor("running$")
+	p.Await("running$")
 	dial := func() (net.Conn, error) { return net.Dial("tcp", net.JoinHostPort("127.0.0.1", port)) }
 	one := illegal.Cases(mqtt.V5)[:1]
 	if err := illegal.Play(dial, one, 1); err != nil { // what is opened once is open now
@@ -40,7 +40,7 @@ func TestIllegalPacketsOverASocket(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for line := range strings.Lines(p.text()) {
+	for line := range strings.Lines(p.Text()) {
 		if strings.Contains(line, "Internal fault") {
 			t.Error(line)
 		}
@@ -49,7 +49,7 @@ func TestIllegalPacketsOverASocket(t *testing.T) {
 
 // descriptors counts the open files of a process; 0 where the system does not tell.
 func descriptors(p *process) int {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Cmd.Process.Pid))
 	if err != nil {
 		return 0
 	}

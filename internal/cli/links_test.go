@@ -40,12 +40,12 @@ func TestStartedByRootItFollowsNoLinkInSomebodysFolder(t *testing.T) {
 			}
 			p := run(t, append(args, "-c", file(t, lines...))...)
 			if !isRoot() { // which follows what others may not follow either
-				p.waitFor("running$")
+				p.Await("running$")
 				p.stop()
 				return
 			}
-			if got := p.status(); got != status || !strings.Contains(p.text(), link+" is a link to "+target) {
-				t.Errorf("status %d, want %d, and\n%s", got, status, p.text())
+			if got := p.Status(); got != status || !strings.Contains(p.Text(), link+" is a link to "+target) {
+				t.Errorf("status %d, want %d, and\n%s", got, status, p.Text())
 			}
 			if s := statOf(t, target); s.Uid != 0 || contentOf(t, target) != "precious\n" {
 				t.Errorf("the file of root has %q and is %d's", contentOf(t, target), s.Uid)
@@ -66,13 +66,13 @@ func TestALogThatIsALinkToStandardOutputOutlivesRoot(t *testing.T) {
 	write(t, conf, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "log_dest file "+log, "audit_log "+log)
 	// Its standard output is the pipe that is read here.
 	p := launch(t, exec.Command("sh", "-c", `exec 3>&2; exec 2>/dev/null; exec "$0" -c "$1" >&3`, binary, conf))
-	p.waitFor("running$")
-	p.signal(syscall.SIGHUP)
-	p.waitFor("Reloading config")
-	p.waitFor(`"event":"reload"`)
+	p.Await("running$")
+	p.Signal(syscall.SIGHUP)
+	p.Await("Reloading config")
+	p.Await(`"event":"reload"`)
 	p.stop()
-	if strings.Contains(p.text(), "Error") || strings.Contains(p.text(), "Warning: open") {
-		t.Errorf("got\n%s", p.text())
+	if strings.Contains(p.Text(), "Error") || strings.Contains(p.Text(), "Warning: open") {
+		t.Errorf("got\n%s", p.Text())
 	}
 }
 
@@ -82,8 +82,8 @@ func TestTheFileOfTheProcessIDIsEmptiedWhereItCannotBeRemoved(t *testing.T) {
 	dir := openFolder(t)
 	pid := filepath.Join(dir, "pid")
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "pid_file "+pid))
-	p.waitFor("running$")
-	if got := contentOf(t, pid); got != fmt.Sprintln(p.cmd.Process.Pid) {
+	p.Await("running$")
+	if got := contentOf(t, pid); got != fmt.Sprintln(p.Cmd.Process.Pid) {
 		t.Errorf("the file has %q", got)
 	}
 	if isRoot() && int(statOf(t, pid).Uid) != uid {
@@ -102,8 +102,8 @@ func TestAStartThatFailsLeavesNoLogOfRoot(t *testing.T) {
 	dir := openFolder(t)
 	log, audit := filepath.Join(dir, "log"), filepath.Join(dir, "audit")
 	p := run(t, "-c", file(t, "user nobody", "listener 0 "+filepath.Join(dir, "socket"), "log_dest file "+log, "audit_log "+audit, "pid_file /nowhere/pid"))
-	if status := p.status(); status != exit.Failure {
-		t.Errorf("status %d\n%s", status, p.text())
+	if status := p.Status(); status != exit.Failure {
+		t.Errorf("status %d\n%s", status, p.Text())
 	}
 	for _, path := range []string{log, audit} {
 		if s := statOf(t, path); isRoot() && int(s.Uid) != uid {
@@ -117,11 +117,11 @@ func TestASecondBrokerThatCannotStartLeavesTheProcessIDOfTheFirst(t *testing.T) 
 	pid := filepath.Join(t.TempDir(), "pid")
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", "pid_file "+pid)
 	p := run(t, "-c", conf)
-	p.waitFor("running$")
-	if status := run(t, "-c", conf).status(); status != exit.Failure {
+	p.Await("running$")
+	if status := run(t, "-c", conf).Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
-	if got := contentOf(t, pid); got != fmt.Sprintln(p.cmd.Process.Pid) {
+	if got := contentOf(t, pid); got != fmt.Sprintln(p.Cmd.Process.Pid) {
 		t.Errorf("the file has %q", got)
 	}
 	p.stop()

@@ -15,8 +15,8 @@ func TestLongFlagsAreMosquittos(t *testing.T) {
 		{"-c", conf, "--daemon"},
 	} {
 		p := run(t, append(args, "--test-config")...)
-		if status := p.status(); status != 0 {
-			t.Errorf("%s: status %d\n%s", args[0], status, p.text())
+		if status := p.Status(); status != 0 {
+			t.Errorf("%s: status %d\n%s", args[0], status, p.Text())
 		}
 	}
 }

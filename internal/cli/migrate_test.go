@@ -182,7 +182,7 @@ func fillMosquitto(t *testing.T, mosquitto *process, port int) {
 	t.Helper()
 	leave := func(k *talker, id string) { // what comes then is not for its connection
 		k.drop()
-		mosquitto.waitFor("Client " + id + " (closed its connection|disconnected)")
+		mosquitto.Await("Client " + id + " (closed its connection|disconnected)")
 	}
 	away := talk(t, port, connect3("away", false), false)
 	away.subscribe("q/#", 2, 0)
@@ -256,7 +256,7 @@ func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "log_type all",
 		"persistence true", "persistence_location "+dir+"/")
 	mosquitto := launch(t, exec.Command(mosquittoBroker, "-c", conf))
-	mosquitto.waitFor("running$")
+	mosquitto.Await("running$")
 	fillMosquitto(t, mosquitto, port)
 	mosquitto.stop()
 	source := filepath.Join(dir, "mosquitto.db")
@@ -281,7 +281,7 @@ func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 	}
 
 	unio := run(t, "-c", conf)
-	unio.waitFor("running$")
+	unio.Await("running$")
 	_, inUse := told(t, 1, "migrate", "--from", conf)
 	if !strings.Contains(inUse, "in use by another process") {
 		t.Errorf("while the broker runs: %s", inUse)

@@ -1,10 +1,8 @@
 package cli_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,7 +219,7 @@ func TestMosquittoAcceptsFilesOfPasswd(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	file, socket, conf := filepath.Join(dir, "passwd"), filepath.Join(dir, "socket"), filepath.Join(dir, "conf")
+	file, socket := filepath.Join(dir, "passwd"), filepath.Join(dir, "socket")
 	for user, hash := range map[string]string{"joe": "sha512-pbkdf2", "anne": "sha512"} {
 		args := []string{"-H", hash, "-b", file, user, user + "'s pässword"}
 		if _, err := os.Stat(file); err != nil {
@@ -231,14 +229,7 @@ func TestMosquittoAcceptsFilesOfPasswd(t *testing.T) {
 			t.Fatal(errs)
 		}
 	}
-	text := fmt.Sprintf("listener 0 %s\npassword_file %s\n", socket, file)
-	if os.Geteuid() == 0 {
-		text += "user root\n"
-	}
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	awaitRunning(t, exec.Command(mosquitto, "-v", "-c", conf))
+	testenv.Mosquitto(t, mosquitto, "listener 0 "+socket, "password_file "+file)
 	for _, c := range []struct {
 		user, password string
 		want           bool
@@ -252,36 +243,6 @@ func TestMosquittoAcceptsFilesOfPasswd(t *testing.T) {
 		if (err == nil) != c.want {
 			t.Errorf("user %s, password %q: %v\n%s", c.user, c.password, err, out)
 		}
-	}
-}
-
-// awaitRunning starts Mosquitto, waits until it serves, and ends it with the test.
-func awaitRunning(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	running, done := make(chan bool, 1), make(chan struct{})
-	go func() { // ends with the process
-		defer close(done)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if strings.HasSuffix(lines.Text(), " running") {
-				running <- true
-			}
-		}
-		close(running)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-done
-		_ = cmd.Wait()
-	})
-	if !<-running {
-		t.Fatal("mosquitto did not start")
 	}
 }
 

@@ -19,9 +19,9 @@ import (
 // stop ends a process as an operator does.
 func (p *process) stop() {
 	p.t.Helper()
-	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != exit.OK {
-		p.t.Errorf("status %d\n%s", status, p.text())
+	p.Signal(syscall.SIGTERM)
+	if status := p.Status(); status != exit.OK {
+		p.t.Errorf("status %d\n%s", status, p.Text())
 	}
 }
 
@@ -38,37 +38,37 @@ func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 	listener := fmt.Sprintf("listener %d 127.0.0.1", port)
 	path := file(t, listener, "user root")
 	p := run(t, "-c", path)
-	p.waitFor("running$")
+	p.Await("running$")
 	hello := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
 	exchange(t, dial(t, port), hello, "20020005")
 
 	rewrite(t, path, listener, "allow_anonymous true", "max_qos 7", "nonsense")
-	p.signal(syscall.SIGHUP)
-	p.waitFor(`^\d+: Reloading config\.$`)
-	p.waitFor(`: Error: ` + path + `:3: max_qos: expected 0 to 2, not 7$`)
-	p.waitFor(`: Error: ` + path + `:4: expected an option, not "nonsense"$`)
-	p.waitFor(`: Error: The configuration was not reloaded`)
+	p.Signal(syscall.SIGHUP)
+	p.Await(`^\d+: Reloading config\.$`)
+	p.Await(`: Error: ` + path + `:3: max_qos: expected 0 to 2, not 7$`)
+	p.Await(`: Error: ` + path + `:4: expected an option, not "nonsense"$`)
+	p.Await(`: Error: The configuration was not reloaded`)
 	exchange(t, dial(t, port), hello, "20020005")
 
 	rewrite(t, path, listener, "allow_anonymous true", "log_type all", "password_file /nowhere/passwd")
-	p.signal(syscall.SIGHUP)
-	p.waitFor(path + `:4: password_file: the password file cannot be read`)
+	p.Signal(syscall.SIGHUP)
+	p.Await(path + `:4: password_file: the password file cannot be read`)
 	exchange(t, dial(t, port), hello, "20020005")
 
 	rewrite(t, path, listener, "allow_anonymous true", "log_timestamp_format now", "user root", "listener 1 127.0.0.1")
-	p.signal(syscall.SIGHUP)
-	p.waitFor(`Warning: listener 127\.0\.0\.1:1 is new and is not opened; this needs a restart$`)
-	p.signal(syscall.SIGUSR1)
-	p.waitFor(`^now: There is nothing to save`)
+	p.Signal(syscall.SIGHUP)
+	p.Await(`Warning: listener 127\.0\.0\.1:1 is new and is not opened; this needs a restart$`)
+	p.Signal(syscall.SIGUSR1)
+	p.Await(`^now: There is nothing to save`)
 	conn := dial(t, port)
 	exchange(t, conn, hello, "20020000")
 
 	rewrite(t, path, listener, "allow_anonymous false")
-	p.signal(syscall.SIGHUP)
+	p.Signal(syscall.SIGHUP)
 	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("an anonymous client is still there: %v", err)
 	}
-	p.waitFor(`Client x disconnected, not authorised\.$`)
+	p.Await(`Client x disconnected, not authorised\.$`)
 	p.stop()
 }
 
@@ -76,16 +76,16 @@ func TestSIGRTMINRotatesTheLogAndDoesNotEndIt(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "log")
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "log_dest file "+log, "log_dest stderr", "user root"))
-	p.waitFor("running$")
+	p.Await("running$")
 	if err := os.Rename(log, log+".1"); err != nil {
 		t.Fatal(err)
 	}
 	const sigRTMin = 34
-	p.signal(syscall.Signal(sigRTMin)) // Go programs cannot receive it
-	p.signal(syscall.Signal(sigRTMin + 1))
+	p.Signal(syscall.Signal(sigRTMin)) // Go programs cannot receive it
+	p.Signal(syscall.Signal(sigRTMin + 1))
 	for {
-		p.signal(syscall.SIGUSR1) // signals of different kinds have no order
-		p.waitFor("There is nothing to save")
+		p.Signal(syscall.SIGUSR1) // signals of different kinds have no order
+		p.Await("There is nothing to save")
 		if _, err := os.Stat(log); err == nil {
 			break
 		}
@@ -107,14 +107,14 @@ func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
 	defer stdout.Close()
 	port := testenv.FreePort(t)
 	p := runTo(t, stdout, "-p", fmt.Sprint(port))
-	p.waitFor("running$")
+	p.Await("running$")
 	conn := dial(t, port)
 	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 	exchange(t, conn, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "a/#", Options: 1}}}, "9003000101")
-	p.signal(syscall.SIGUSR2)
-	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != exit.OK {
-		t.Errorf("status %d\n%s", status, p.text())
+	p.Signal(syscall.SIGUSR2)
+	p.Signal(syscall.SIGTERM)
+	if status := p.Status(); status != exit.OK {
+		t.Errorf("status %d\n%s", status, p.Text())
 	}
 	text, err := os.ReadFile(out)
 	if err != nil || !strings.Contains(string(text), "        a\n          # (x, 1)\n") {
@@ -126,14 +126,14 @@ func TestAReloadWithoutAFileChangesNothing(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	p := run(t, "-v", "-p", fmt.Sprint(port))
-	p.waitFor("running$")
-	p.signal(syscall.SIGHUP)
-	p.waitFor("Reloading config")
+	p.Await("running$")
+	p.Signal(syscall.SIGHUP)
+	p.Await("Reloading config")
 	conn := dial(t, port)
 	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
-	p.waitFor("Sending CONNACK to x")
-	if strings.Contains(p.text(), "Warning: listener") || strings.Contains(p.text(), "Error") {
-		t.Errorf("got\n%s", p.text())
+	p.Await("Sending CONNACK to x")
+	if strings.Contains(p.Text(), "Warning: listener") || strings.Contains(p.Text(), "Error") {
+		t.Errorf("got\n%s", p.Text())
 	}
 	p.stop()
 }
@@ -150,17 +150,17 @@ func TestTheAuditLogIsRotatedAndBelongsToTheUser(t *testing.T) {
 	}
 	trail, port := filepath.Join(dir, "audit"), testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "audit_log "+trail, "user nobody"))
-	p.waitFor("running$")
+	p.Await("running$")
 	refused := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
 	exchange(t, dial(t, port), refused, "20020005")
 	if err := os.Rename(trail, trail+".1"); err != nil {
 		t.Fatal(err)
 	}
 	const rotate = 35 // SIGRTMIN+1
-	p.signal(syscall.Signal(rotate))
+	p.Signal(syscall.Signal(rotate))
 	for {
-		p.signal(syscall.SIGUSR1) // signals of different kinds have no order
-		p.waitFor("(?i)nothing .*save")
+		p.Signal(syscall.SIGUSR1) // signals of different kinds have no order
+		p.Await("(?i)nothing .*save")
 		if _, err := os.Stat(trail); err == nil {
 			break
 		}

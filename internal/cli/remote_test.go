@@ -26,7 +26,7 @@ func TestExplainAsksARunningBroker(t *testing.T) {
 	}
 	port := testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "protocol http_api", "password_file "+passwd, "acl_file "+acl))
-	p.waitFor("running$")
+	p.Await("running$")
 	secret := file(t, "secret")
 	explain := func(args ...string) (status int, stdout, stderr string) {
 		var out, errs bytes.Buffer

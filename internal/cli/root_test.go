@@ -33,9 +33,9 @@ func TestRootIsGivenUpAndItsFilesWithIt(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	log, pid, socket := filepath.Join(dir, "log"), filepath.Join(dir, "pid"), filepath.Join(dir, "socket")
 	p := run(t, "-c", file(t, "listener 0 "+socket, "log_dest file "+log, "log_dest stderr", "pid_file "+pid))
-	p.waitFor("running$")
+	p.Await("running$")
 	want := os.Geteuid()
-	process := owner(t, fmt.Sprintf("/proc/%d", p.cmd.Process.Pid))
+	process := owner(t, fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid))
 	switch {
 	case want == 0 && process == 0:
 		t.Error("it still is root")
@@ -63,8 +63,8 @@ func TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade(t *testing.T) {
 	}
 	path, port := filepath.Join(dir, "dynsec.json"), testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
-	p.waitFor("running$")
-	process := owner(t, fmt.Sprintf("/proc/%d", p.cmd.Process.Pid))
+	p.Await("running$")
+	process := owner(t, fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid))
 	for _, made := range []string{path, path + ".pw"} {
 		if got := owner(t, made); got != process {
 			t.Errorf("%s is user %d's, the process user %d's", made, got, process)

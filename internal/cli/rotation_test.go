@@ -28,16 +28,16 @@ func TestAReloadIsTakenThoughTheKeyCannotBeRead(t *testing.T) {
 	}
 	write(t, conf, append(lines, "allow_anonymous true")...)
 	p := run(t, "-c", conf)
-	p.waitFor("running$")
+	p.Await("running$")
 	if isRoot() {
-		p.waitFor("Warning: open " + cert + ".key: permission denied; a reload will go on with the files of TLS that were read at the start")
+		p.Await("Warning: open " + cert + ".key: permission denied; a reload will go on with the files of TLS that were read at the start")
 	}
 	chmod(t, cert+".key", 0)
 	write(t, conf, append(lines, "allow_anonymous false", "log_timestamp_format taken")...)
-	p.signal(syscall.SIGHUP)
-	p.waitFor(fmt.Sprintf("Error: listener 127.0.0.1:%d: the files of TLS are not used: .*permission denied", secure))
-	p.signal(syscall.SIGHUP) // which comes when the first one is done
-	p.waitFor("^taken: Reloading config")
+	p.Signal(syscall.SIGHUP)
+	p.Await(fmt.Sprintf("Error: listener 127.0.0.1:%d: the files of TLS are not used: .*permission denied", secure))
+	p.Signal(syscall.SIGHUP) // which comes when the first one is done
+	p.Await("^taken: Reloading config")
 	hello := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
 	exchange(t, dial(t, port), hello, "20020005")
 	conn := tls.Client(dial(t, secure), &tls.Config{InsecureSkipVerify: true})
@@ -45,18 +45,18 @@ func TestAReloadIsTakenThoughTheKeyCannotBeRead(t *testing.T) {
 		t.Error(err)
 	}
 	p.stop()
-	if strings.Contains(p.text(), "was not reloaded") {
-		t.Errorf("got\n%s", p.text())
+	if strings.Contains(p.Text(), "was not reloaded") {
+		t.Errorf("got\n%s", p.Text())
 	}
 
 	chmod(t, cert+".key", 0o600)
 	write(t, conf, lines...)
 	p = run(t, "-c", conf)
-	p.waitFor("running$")
+	p.Await("running$")
 	chmod(t, cert+".key", 0)
 	write(t, conf, append(lines, "tls_version tlsv1.3")...) // which needs the files
-	p.signal(syscall.SIGHUP)
-	p.waitFor("was not reloaded")
+	p.Signal(syscall.SIGHUP)
+	p.Await("was not reloaded")
 	p.stop()
 }
 
@@ -70,10 +70,10 @@ func TestAReloadIsTakenThoughNoLogCanBeOpened(t *testing.T) {
 			lines := []string{fmt.Sprintf("listener %d 127.0.0.1", port), "user nobody", "log_dest stderr", "log_dest file " + log, "audit_log " + audit}
 			write(t, conf, append(lines, "allow_anonymous true")...)
 			p := run(t, "-c", conf)
-			p.waitFor("running$")
+			p.Await("running$")
 			for _, path := range []string{log, audit} {
 				if isRoot() {
-					p.waitFor("Warning: .*permission denied; when " + path + " is rotated it goes on in the old file")
+					p.Await("Warning: .*permission denied; when " + path + " is rotated it goes on in the old file")
 				}
 				if err := os.Rename(path, path+".1"); err != nil {
 					t.Fatal(err)
@@ -89,9 +89,9 @@ func TestAReloadIsTakenThoughNoLogCanBeOpened(t *testing.T) {
 			var said []string
 			for n, anonymous := range []string{"false", "true"} { // not once alone
 				write(t, conf, append(lines, "allow_anonymous "+anonymous, fmt.Sprintf("log_timestamp_format reload %d", n))...)
-				p.signal(syscall.SIGHUP)
-				p.waitFor("Error: open the audit log: .*permission denied; security events go on to the file that is open")
-				said = append(said, p.waitFor(fmt.Sprintf("^reload %d: Error: open the log: .*permission denied; the log goes on where it went", n)))
+				p.Signal(syscall.SIGHUP)
+				p.Await("Error: open the audit log: .*permission denied; security events go on to the file that is open")
+				said = append(said, p.Await(fmt.Sprintf("^reload %d: Error: open the log: .*permission denied; the log goes on where it went", n)))
 				exchange(t, dial(t, port), hello, map[string]string{"false": "20020005", "true": "20020000"}[anonymous])
 			}
 			p.stop()
@@ -100,8 +100,8 @@ func TestAReloadIsTakenThoughNoLogCanBeOpened(t *testing.T) {
 					t.Errorf("the old file has\n%s", contentOf(t, log+".1"))
 				}
 			}
-			if strings.Contains(p.text(), "was not reloaded") || !strings.Contains(contentOf(t, audit+".1"), `"event":"reload"`) {
-				t.Errorf("got\n%s\n%s", p.text(), contentOf(t, audit+".1"))
+			if strings.Contains(p.Text(), "was not reloaded") || !strings.Contains(contentOf(t, audit+".1"), `"event":"reload"`) {
+				t.Errorf("got\n%s\n%s", p.Text(), contentOf(t, audit+".1"))
 			}
 		})
 	}

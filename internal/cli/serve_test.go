@@ -22,7 +22,7 @@ func TestWithoutAFileOnlyThisMachineCanConnect(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	p := run(t, "-p", strconv.Itoa(port))
-	p.waitFor(`: unio version 1\.2\.3-test running$`)
+	p.Await(`: unio version 1\.2\.3-test running$`)
 	for _, want := range []string{
 		`^\d+: unio version 1\.2\.3-test starting$`,
 		`^\d+: Using default config\.$`,
@@ -30,7 +30,7 @@ func TestWithoutAFileOnlyThisMachineCanConnect(t *testing.T) {
 		fmt.Sprintf(`^\d+: Opening ipv4 listen socket on port %d\.$`, port),
 		fmt.Sprintf(`^\d+: Opening ipv6 listen socket on port %d\.$`, port),
 	} {
-		p.waitFor(want)
+		p.Await(want)
 	}
 	// Anonymous clients are welcome on the loopback address.
 	conn := dial(t, port)
@@ -74,14 +74,14 @@ func TestSignalsStopItCleanly(t *testing.T) {
 			t.Parallel()
 			port := testenv.FreePort(t)
 			p := run(t, "-p", strconv.Itoa(port))
-			p.waitFor("running$")
+			p.Await("running$")
 			conn := dial(t, port)
 			exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
-			p.signal(signal)
-			if status := p.status(); status != exit.OK {
-				t.Errorf("status %d\n%s", status, p.text())
+			p.Signal(signal)
+			if status := p.Status(); status != exit.OK {
+				t.Errorf("status %d\n%s", status, p.Text())
 			}
-			p.waitFor(`^\d+: unio version 1\.2\.3-test terminating$`)
+			p.Await(`^\d+: unio version 1\.2\.3-test terminating$`)
 			if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("the client's connection: %v", err)
 			}
@@ -93,7 +93,7 @@ func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 	t.Parallel()
 	path := file(t, "listener 1883", "max_qos 7", "", "certfile /x", "nonsense")
 	p := run(t, "-c", path)
-	if status := p.status(); status != exit.Invalid {
+	if status := p.Status(); status != exit.Invalid {
 		t.Errorf("status %d", status)
 	}
 	want := []string{
@@ -101,9 +101,9 @@ func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 		": Error: " + path + ":4: certfile: expected keyfile as well: TLS needs both",
 		": Error: " + path + `:5: expected an option, not "nonsense"`,
 	}
-	lines := strings.Split(p.text(), "\n")
+	lines := strings.Split(p.Text(), "\n")
 	if len(lines) != len(want) {
-		t.Fatalf("got\n%s", p.text())
+		t.Fatalf("got\n%s", p.Text())
 	}
 	for i, line := range lines {
 		if !strings.HasSuffix(line, want[i]) {
@@ -229,11 +229,11 @@ func checkStarts(t *testing.T, tests []start) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := run(t, test.args...)
-			if status := p.status(); status != test.status {
+			if status := p.Status(); status != test.status {
 				t.Errorf("status %d, want %d", status, test.status)
 			}
-			if !strings.Contains(p.text(), test.want) {
-				t.Errorf("no %q in:\n%s", test.want, p.text())
+			if !strings.Contains(p.Text(), test.want) {
+				t.Errorf("no %q in:\n%s", test.want, p.Text())
 			}
 		})
 	}
@@ -248,10 +248,10 @@ func TestAPortInUseIsStatus1WithAddressAndCause(t *testing.T) {
 	defer busy.Close()
 	addr := busy.Addr().(*net.TCPAddr)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", addr.Port)))
-	if status := p.status(); status != exit.Failure {
+	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
-	p.waitFor(": Error: cannot listen on " + addr.String() + ": address already in use$")
+	p.Await(": Error: cannot listen on " + addr.String() + ": address already in use$")
 }
 
 func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
@@ -273,12 +273,12 @@ func TestThePortOfTheFileIsTheOneThatCounts(t *testing.T) {
 	t.Parallel()
 	named, flag := testenv.FreePort(t), testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", named)), "-p", strconv.Itoa(flag))
-	p.waitFor("running$")
-	if want := fmt.Sprintf("on port %d.", named); !strings.Contains(p.text(), want) {
-		t.Errorf("no %q in:\n%s", want, p.text())
+	p.Await("running$")
+	if want := fmt.Sprintf("on port %d.", named); !strings.Contains(p.Text(), want) {
+		t.Errorf("no %q in:\n%s", want, p.Text())
 	}
-	if strings.Contains(p.text(), fmt.Sprintf("on port %d.", flag)) {
-		t.Errorf("it also listens on %d:\n%s", flag, p.text())
+	if strings.Contains(p.Text(), fmt.Sprintf("on port %d.", flag)) {
+		t.Errorf("it also listens on %d:\n%s", flag, p.Text())
 	}
 }
 
@@ -286,16 +286,16 @@ func TestAListenerRefusesAnonymousClientsByDefault(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port)))
-	p.waitFor("running$")
+	p.Await("running$")
 	exchange(t, dial(t, port), &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020005")
-	p.waitFor(`^\d+: Client x disconnected, not authorised\.$`)
+	p.Await(`^\d+: Client x disconnected, not authorised\.$`)
 }
 
 func TestVerboseLogsPacketsAsMosquittoDoes(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	p := run(t, "-v", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "log_type none"))
-	p.waitFor("running$")
+	p.Await("running$")
 	conn := dial(t, port)
 	exchange(t, conn, &mqtt.Connect{
 		Version: mqtt.V311, CleanStart: true, ClientID: "x", KeepAlive: 42, HasUsername: true, Username: "bob",
@@ -319,7 +319,7 @@ func TestVerboseLogsPacketsAsMosquittoDoes(t *testing.T) {
 		"Received UNSUBSCRIBE from x", "\ta/#", "x a/#", "Sending UNSUBACK to x",
 		"Received PINGREQ from x", "Sending PINGRESP to x", "Client x closed its connection.",
 	} {
-		p.waitFor(`^\d+: ` + quote(want) + "$")
+		p.Await(`^\d+: ` + quote(want) + "$")
 	}
 }
 
@@ -335,17 +335,17 @@ func TestTheLogGoesWhereTheFileSays(t *testing.T) {
 	port := testenv.FreePort(t)
 	p := run(t, "-c", file(t, "log_dest file "+log, "log_dest stderr", "log_type information",
 		"log_timestamp_format %Y", "user root", "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)))
-	p.waitFor(`^\d{4}: unio version 1\.2\.3-test running$`)
-	if text, err := os.ReadFile(pid); err != nil || string(text) != fmt.Sprintln(p.cmd.Process.Pid) {
+	p.Await(`^\d{4}: unio version 1\.2\.3-test running$`)
+	if text, err := os.ReadFile(pid); err != nil || string(text) != fmt.Sprintln(p.Cmd.Process.Pid) {
 		t.Errorf("the process id's file: %q, %v", text, err)
 	}
-	p.signal(syscall.SIGTERM)
-	if status := p.status(); status != exit.OK {
+	p.Signal(syscall.SIGTERM)
+	if status := p.Status(); status != exit.OK {
 		t.Errorf("status %d", status)
 	}
 	text, err := os.ReadFile(log)
-	if err != nil || string(text) != p.text()+"\n" {
-		t.Errorf("the file has %q, %v; stderr has %q", text, err, p.text())
+	if err != nil || string(text) != p.Text()+"\n" {
+		t.Errorf("the file has %q, %v; stderr has %q", text, err, p.Text())
 	}
 	if _, err := os.Stat(pid); !os.IsNotExist(err) {
 		t.Errorf("the process id's file is still there: %v", err)
@@ -357,8 +357,8 @@ func TestQuietLogsNothing(t *testing.T) {
 	port := testenv.FreePort(t)
 	pid := filepath.Join(t.TempDir(), "pid")
 	p := run(t, "-q", "-c", file(t, "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)), "--test-config")
-	if status := p.status(); status != exit.OK || p.text() != "" {
-		t.Errorf("status %d, %q", status, p.text())
+	if status := p.Status(); status != exit.OK || p.Text() != "" {
+		t.Errorf("status %d, %q", status, p.Text())
 	}
 	if _, err := os.Stat(pid); !os.IsNotExist(err) {
 		t.Errorf("a test of the configuration wrote the process id: %v", err)

@@ -113,14 +113,14 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 	path := file(t, lines...)
 	p := run(t, "-c", path)
 	if o.State != config.Refused {
-		p.waitFor("running$|status")
+		p.Await("running$|status")
 		p.stop()
 		return
 	}
-	status := p.status()
+	status := p.Status()
 	missing := regexp.MustCompile(regexp.QuoteMeta(path) + `:\d+: (` + regexp.QuoteMeta(word) + `|connection): .*not available yet`)
-	if !slices.Contains([]int{exit.Invalid, exit.Plugin}, status) || !missing.MatchString(p.text()) {
-		t.Errorf("%s: status %d:\n%s", line, status, p.text())
+	if !slices.Contains([]int{exit.Invalid, exit.Plugin}, status) || !missing.MatchString(p.Text()) {
+		t.Errorf("%s: status %d:\n%s", line, status, p.Text())
 	}
 }
 

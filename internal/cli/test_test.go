@@ -35,7 +35,7 @@ func TestTestReportsScriptsPerVersion(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	p := run(t, "-p", strconv.Itoa(port))
-	p.waitFor("running$")
+	p.Await("running$")
 	broker := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	dir := t.TempDir()
 	good := scriptFile(t, dir, "good.mqtt", "a > CONNECT id=a\na < CONNACK ...\na > PINGREQ\na < PINGRESP\n")

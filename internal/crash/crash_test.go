@@ -1,11 +1,10 @@
 package main
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // TestNothingAcknowledgedIsLost is a short run; `make crash` makes long ones.
@@ -44,10 +43,8 @@ func TestLossIsSeen(t *testing.T) {
 
 func build(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "unio")
-	cmd := exec.Command("go", "build", "-o", path, "../../cmd/unio")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
+	path, err := testenv.Build(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -126,13 +126,11 @@ func TestMosquittoWillOfAKilledClientIsPublished(t *testing.T) {
 		watcher := subscribed(t, version, "-t", topic, "-q", "1")
 		will := []string{"-t", unique("other"), "--will-topic", topic, "--will-qos", "1"}
 
-		subscribed(t, version, append(will, "--will-payload", "died")...).kill()
+		subscribed(t, version, append(will, "--will-payload", "died")...).Kill()
 		expectMessage(t, watcher, "0 1 "+topic+" died")
 
 		leaving := subscribed(t, version, append(will, "--will-payload", "left")...)
-		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
+		leaving.Signal(syscall.SIGTERM)
 		leaving.wait()
 		if version == "mqttv5" { // it sends DISCONNECT 0x04, which asks for the will; before 5.0 DISCONNECT discards it
 			expectMessage(t, watcher, "0 1 "+topic+" left")

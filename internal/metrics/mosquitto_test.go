@@ -1,14 +1,10 @@
 package metrics_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,62 +29,11 @@ var ours = []string{
 // startMosquitto starts Debian's mosquitto and returns its address.
 func startMosquitto(t *testing.T) string {
 	t.Helper()
-	program := testenv.Program(t, "mosquitto", "mosquitto")
-	for range 5 { // another process may take the port between the choice and its use
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().(*net.TCPAddr)
-		_ = l.Close()
-		conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-		text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nsys_interval 1\n", addr.Port)
-		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if runMosquitto(t, program, "-c", conf) {
-			return addr.String()
-		}
-	}
-	t.Fatal("mosquitto does not start")
-	return ""
-}
-
-// runMosquitto starts the program and waits until its log says that it runs.
-func runMosquitto(t *testing.T, program string, args ...string) bool {
-	t.Helper()
-	cmd := exec.Command(program, args...)
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for s := bufio.NewScanner(log); s.Scan(); {
-			t.Log(s.Text())
-			if strings.HasSuffix(s.Text(), " running") {
-				close(ready)
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		_ = cmd.Wait() // says that it was killed
-	})
-	select {
-	case <-ready:
-		return true
-	case <-ended:
-		return false
-	case <-time.After(patience):
-		t.Fatal("mosquitto says nothing")
-		return false
-	}
+	addr := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
+	p := testenv.Mosquitto(t, testenv.Program(t, "mosquitto", "mosquitto"),
+		"listener "+strings.TrimPrefix(addr, "127.0.0.1:")+" 127.0.0.1", "allow_anonymous true", "sys_interval 1")
+	t.Cleanup(func() { t.Log(p.Text()) })
+	return addr
 }
 
 // startUnio serves a broker with its tree on a loopback port.

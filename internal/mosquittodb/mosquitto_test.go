@@ -3,16 +3,13 @@
 package mosquittodb_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,36 +83,14 @@ func comparable(db *mosquittodb.DB, version int) []string {
 func throughMosquitto(t *testing.T, file []byte) *mosquittodb.DB {
 	t.Helper()
 	dir := t.TempDir()
-	path, conf := filepath.Join(dir, "mosquitto.db"), filepath.Join(dir, "conf")
-	lines := fmt.Sprintf("listener 0 %s\npersistence true\npersistence_location %s/\nuser root\n", filepath.Join(dir, "socket"), dir)
-	for name, text := range map[string][]byte{path: file, conf: []byte(lines)} {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(mosquittoBroker, "-c", conf)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
+	path := filepath.Join(dir, "mosquitto.db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	p := testenv.Mosquitto(t, mosquittoBroker, "listener 0 "+filepath.Join(dir, "socket"), "persistence true", "persistence_location "+dir+"/")
+	endUntil(p.Ended(), p.Cmd.Process)
+	if err := p.Wait(); err != nil {
 		t.Fatal(err)
-	}
-	var log []string
-	output := bufio.NewScanner(stderr)
-	for output.Scan() && !strings.HasSuffix(output.Text(), "running") {
-		log = append(log, output.Text())
-	}
-	ended := make(chan struct{})
-	var ending sync.WaitGroup
-	ending.Go(func() { endUntil(ended, cmd.Process) })
-	for output.Scan() {
-		log = append(log, output.Text())
-	}
-	close(ended)
-	ending.Wait()
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("mosquitto: %v\n%s", err, strings.Join(log, "\n"))
 	}
 	f, err := os.Open(path)
 	if err != nil {

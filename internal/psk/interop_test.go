@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,90 +35,22 @@ func opensslSuites() (ids []Suite) {
 
 // program is a process whose output and errors are read together, by line.
 type program struct {
-	t     *testing.T
-	name  string
-	input io.Writer
-	lines chan string // closed at the end
-	err   error       // of the process, when lines is closed
-	said  []string
+	*testenv.Process
+	t *testing.T
 }
 
 // start runs a program until it ends by itself, or with the test.
 func start(t *testing.T, name string, args ...string) *program {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, name, args...)
-	p := &program{t: t, name: filepath.Base(name), lines: make(chan string, 1000)}
-	out, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = w, w
-	if p.input, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer close(p.lines)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			p.lines <- s.Text()
-		}
-		out.Close()
-		p.err = cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		cancel()
-		for range p.lines { // to its end
-		}
-		<-done
-	})
-	return p
+	return &program{testenv.Talk(t, exec.Command(name, args...)), t}
 }
 
-// await returns the first line that contains text.
-func (p *program) await(text string) string {
-	p.t.Helper()
-	deadline := time.After(patience)
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok {
-				p.t.Fatalf("%s ended (%v) without a line with %.60q; it said:\n%s", p.name, p.err, text, strings.Join(p.said, "\n"))
-			}
-			if p.said = append(p.said, line); strings.Contains(line, text) {
-				return line
-			}
-		case <-deadline:
-			p.t.Fatalf("no line with %.60q from %s; it said:\n%s", text, p.name, strings.Join(p.said, "\n"))
-		}
-	}
-}
-
-// end waits for the end.
-func (p *program) end() error {
-	p.t.Helper()
-	deadline := time.After(patience)
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok {
-				return p.err
-			}
-			p.said = append(p.said, line)
-		case <-deadline:
-			p.t.Fatalf("%s does not end; it said:\n%s", p.name, strings.Join(p.said, "\n"))
-		}
-	}
-}
+// await returns the next line that contains text.
+func (p *program) await(text string) string { return p.Next(regexp.QuoteMeta(text)) }
 
 func (p *program) say(text string) {
 	p.t.Helper()
-	if _, err := io.WriteString(p.input, text); err != nil {
+	if _, err := io.WriteString(p.Input, text); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -171,7 +104,7 @@ func TestOpenSSLClient(t *testing.T) {
 				p := sClient(t, l, append(args, "-cipher", id.String(), "-quiet", "-keylogfile", keylog)...)
 				c, err := accept(t, l)
 				if err != nil {
-					t.Fatalf("handshake: %v; openssl said %v", err, p.end())
+					t.Fatalf("handshake: %v; openssl said %v", err, p.Wait())
 				}
 				state := c.State()
 				if state.Suite != id || state.Identity != "device" || !state.ExtendedMasterSecret || (state.Protocol == "mqtt") != (name == "with 1.3") {
@@ -181,8 +114,8 @@ func TestOpenSSLClient(t *testing.T) {
 				if err := c.Close(); err != nil {
 					t.Error(err)
 				}
-				if err := p.end(); err != nil {
-					t.Errorf("openssl: %v; it said:\n%s", err, strings.Join(p.said, "\n"))
+				if err := p.Wait(); err != nil {
+					t.Errorf("openssl: %v", err)
 				}
 				theirs, err := os.ReadFile(keylog)
 				if err != nil || log.Len() == 0 || !bytes.Contains(theirs, log.Bytes()) {
@@ -347,16 +280,16 @@ func TestMosquittoClients(t *testing.T) {
 	key := hex.EncodeToString(testKey)
 	for _, id := range opensslSuites() {
 		payload := strings.Repeat("from "+id.String()+" ", 1000)
-		if err := start(t, pub, append(common, key, "--ciphers", id.String(), "-q", "1", "-r", "-m", payload)...).end(); err != nil {
+		if err := start(t, pub, append(common, key, "--ciphers", id.String(), "-q", "1", "-r", "-m", payload)...).Wait(); err != nil {
 			t.Errorf("%v: mosquitto_pub: %v", id, err)
 		}
 		s := start(t, sub, append(common, key, "--ciphers", id.String(), "-C", "1")...)
 		s.await(payload)
-		if err := s.end(); err != nil {
+		if err := s.Wait(); err != nil {
 			t.Errorf("%v: mosquitto_sub: %v", id, err)
 		}
 	}
-	if err := start(t, pub, append(common, "0102", "-m", "x")...).end(); err == nil {
+	if err := start(t, pub, append(common, "0102", "-m", "x")...).Wait(); err == nil {
 		t.Error("mosquitto_pub with a wrong key succeeded")
 	}
 }
@@ -370,16 +303,11 @@ func TestMosquittoServer(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	port := testenv.FreePort(t)
-	keys, conf := filepath.Join(dir, "keys"), filepath.Join(dir, "conf")
-	write := func(path, text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	keys := filepath.Join(dir, "keys")
+	if err := os.WriteFile(keys, []byte("device:"+hex.EncodeToString(testKey)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	write(keys, "device:"+hex.EncodeToString(testKey)+"\n")
-	write(conf, fmt.Sprintf("user root\nallow_anonymous true\nlistener %d 127.0.0.1\npsk_hint a hint\npsk_file %s\n", port, keys))
-	p := start(t, mosquitto, "-v", "-c", conf)
-	p.await("running")
+	testenv.Mosquitto(t, mosquitto, "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port), "psk_hint a hint", "psk_file "+keys)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	for _, id := range opensslSuites() {
 		c, err := dial(t, addr, testClient(id))

@@ -1,8 +1,9 @@
-// Package testenv is what tests need of the machine that they run on: other people's programs and files, free ports, and connections
-// between two ends of a test.
+// Package testenv is what tests need of the machine that they run on: other people's programs and
+// files, processes, free ports, and connections between two ends of a test.
 //
-// A test whose program or file is missing is skipped, and fails instead where UNIO_REQUIRE_INTEROP is set: there nothing may be skipped.
-// Only tests use the package. It starts no goroutine.
+// A test whose program or file is missing is skipped, and fails instead where UNIO_REQUIRE_INTEROP is
+// set: there nothing may be skipped. Only tests use the package. Its goroutines, one for each Process,
+// end with their program.
 package testenv
 
 import (

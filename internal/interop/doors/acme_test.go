@@ -127,7 +127,7 @@ func TestACMEObtainsTheCertificate(t *testing.T) {
 	}
 	mosquitto(t, a.port, "--cafile", a.root, "--insecure").roundTrip() // by address: the name is not in the handshake, nor checked
 	b.stop()
-	a.process.kill()
+	a.process.Kill()
 	a.startBroker()
 	if got := a.certificate(); !got.Equal(first) {
 		t.Errorf("after a restart there is certificate %v; want %v", got.SerialNumber, first.SerialNumber)
@@ -157,11 +157,11 @@ func TestACMERenewsTheCertificate(t *testing.T) {
 func TestACMEWithoutTheAuthority(t *testing.T) {
 	t.Parallel()
 	a := startACME(t, time.Hour)
-	a.process.kill()
+	a.process.Kill()
 	plain := testenv.FreePort(t)
 	a.lines = append(a.lines, listen(plain), "allow_anonymous true")
 	b := a.startBroker()
-	mark := b.mark()
+	mark := b.Mark()
 	if o := mosquitto(t, a.port, "--cafile", a.root, "--insecure").publish("t", "x"); o.status == 0 {
 		t.Error("a client was served without a certificate")
 	}

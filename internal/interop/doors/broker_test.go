@@ -3,20 +3,19 @@
 package doors
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // patience bounds every wait for an event; what works takes a small part of it.
@@ -34,14 +33,12 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "unio")
-	build := exec.Command("go", "build", "-o", program)
+	var flags []string
 	if raceDetector {
-		build.Args = append(build.Args, "-race")
+		flags = append(flags, "-race")
 	}
-	build.Args = append(build.Args, "github.com/uniomq/unio/cmd/unio")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build cmd/unio: %v\n%s", err, out)
+	if program, err = testenv.Build(dir, flags...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
@@ -49,16 +46,10 @@ func runTests(m *testing.M) int {
 
 // broker is unio's process.
 type broker struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	conf  string
-	once  sync.Once     // stops it
-	ended chan struct{} // the log is at its end
-
-	mu    sync.Mutex
-	grown *sync.Cond
-	lines []string // of the log
-	over  bool
+	*testenv.Process
+	t    *testing.T
+	conf string
+	once sync.Once // stops it
 }
 
 // startBroker starts unio with the lines of a configuration, and waits until it runs.
@@ -70,21 +61,13 @@ func startBroker(t *testing.T, lines ...string) *broker {
 // startCommand is startBroker with a change to the command.
 func startCommand(t *testing.T, change func(*exec.Cmd), lines ...string) *broker {
 	t.Helper()
-	b := &broker{t: t, conf: filepath.Join(t.TempDir(), "unio.conf"), ended: make(chan struct{})}
-	b.grown = sync.NewCond(&b.mu)
+	b := &broker{t: t, conf: filepath.Join(t.TempDir(), "unio.conf")}
 	b.configure(lines...)
-	b.cmd = exec.Command(program, "-c", b.conf)
+	cmd := exec.Command(program, "-c", b.conf)
 	if change != nil {
-		change(b.cmd)
+		change(cmd)
 	}
-	out, err := b.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go b.collect(out)
+	b.Process = testenv.Start(t, cmd)
 	t.Cleanup(b.stop)
 	b.await("running$")
 	return b
@@ -101,102 +84,54 @@ func (b *broker) configure(lines ...string) {
 	writeFile(b.t, b.conf, []byte(strings.Join(all, "\n")+"\n"))
 }
 
-func (b *broker) collect(r io.Reader) {
-	defer close(b.ended)
-	for s := bufio.NewScanner(r); s.Scan(); {
-		_, line, _ := strings.Cut(s.Text(), ": ") // the time
-		b.mu.Lock()
-		b.lines = append(b.lines, line)
-		b.grown.Broadcast()
-		b.mu.Unlock()
-	}
-	b.mu.Lock()
-	b.over = true
-	b.grown.Broadcast()
-	b.mu.Unlock()
-}
-
 // stop ends the broker as an operator does, and checks that it ends well.
 func (b *broker) stop() { b.once.Do(b.end) }
 
 func (b *broker) end() {
-	_ = b.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-b.ended:
-	case <-time.After(patience):
-		_ = b.cmd.Process.Kill()
-		b.t.Error("unio does not end on SIGTERM")
-	}
-	if err := b.cmd.Wait(); err != nil {
-		b.t.Errorf("unio ends with %v", err)
-	}
-	if text := b.text(); strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") || b.t.Failed() {
-		b.t.Errorf("the broker's log:\n%s", text)
+	if err := b.Stop(); err != nil {
+		b.t.Error(err)
+	} else if b.t.Failed() {
+		b.t.Errorf("the broker's log:\n%s", b.Text())
 	}
 }
 
-func (b *broker) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Join(b.lines, "\n")
+// withoutTime returns a line of the log without what is before the message.
+func withoutTime(line string) string {
+	_, message, _ := strings.Cut(line, ": ")
+	return message
 }
 
-// mark is where the log ends now.
-func (b *broker) mark() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.lines)
-}
-
-// since returns the log from a mark on.
+// since returns the messages of the log from a mark on.
 func (b *broker) since(mark int) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]string(nil), b.lines[mark:]...)
+	lines := b.Since(mark)
+	for i := range lines {
+		lines[i] = withoutTime(lines[i])
+	}
+	return lines
 }
 
-// await waits for a line of the log that matches.
+// await waits for a message of the log that matches.
 func (b *broker) await(pattern string) string {
 	b.t.Helper()
 	return b.awaitFrom(0, pattern)
 }
 
-// awaitFrom waits for a line behind a mark.
+// awaitFrom waits for a message after a mark.
 func (b *broker) awaitFrom(mark int, pattern string) string {
 	b.t.Helper()
-	re := regexp.MustCompile(pattern)
-	late := time.AfterFunc(patience, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.over = true
-		b.grown.Broadcast()
-	})
-	defer late.Stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for seen := mark; ; b.grown.Wait() {
-		for ; seen < len(b.lines); seen++ {
-			if re.MatchString(b.lines[seen]) {
-				return b.lines[seen]
-			}
-		}
-		if b.over {
-			b.t.Fatalf("no line %q in:\n%s", pattern, strings.Join(b.lines[mark:], "\n"))
-		}
+	if message, begins := strings.CutPrefix(pattern, "^"); begins {
+		pattern = `^\d+: ` + message
 	}
+	return withoutTime(b.AwaitFrom(mark, pattern))
 }
 
 // reload has the broker read its files again. It handles one signal after the other, and says something on each.
 func (b *broker) reload() {
 	b.t.Helper()
-	mark := b.mark()
-	if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		b.t.Fatal(err)
-	}
+	mark := b.Mark()
+	b.Signal(syscall.SIGHUP)
 	b.awaitFrom(mark, "Reloading config")
-	if err := b.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Signal(syscall.SIGUSR1)
 	b.awaitFrom(mark, "There is nothing to save")
 }
 

@@ -58,7 +58,7 @@ func TestClientCertificates(t *testing.T) {
 			if c.shows != nil {
 				tools = tools.with(c.shows.flags()...)
 			}
-			mark := b.mark()
+			mark := b.Mark()
 			if o := tools.publish("t", "m"); (o.status == 0) != (c.refusal == "") {
 				t.Errorf("%s, %s: status %d: %s", c.name, version, o.status, o.output)
 			}
@@ -82,10 +82,10 @@ func TestARevokedCertificateIsNotResumed(t *testing.T) {
 	if o := sClient(t, port, "", append(args, "-sess_in", session)...); !strings.Contains(o.output, "Reused, TLSv1.2") {
 		t.Fatal(o.output)
 	}
-	mark := b.mark()
+	mark := b.Mark()
 	p.ca.revoke(crl, p.client)
 	b.awaitFrom(mark, "new files of TLS are in force")
-	mark = b.mark()
+	mark = b.Mark()
 	sClient(t, port, "", append(args, "-sess_in", session)...)
 	b.awaitFrom(mark, "Client <unknown> disconnected: TLS handshake: .*revoked")
 }
@@ -116,11 +116,11 @@ func TestCertificatesNameTheUser(t *testing.T) {
 		if got := sub.await("MSG"); got != "MSG "+own+" hello" {
 			t.Errorf("%q", got)
 		}
-		sub.kill()
+		sub.Kill()
 	}
 	b.await(`New client connected from .* \(p5, c1, k60, u'device 7'\)\.$`)
 	b.await(`New client connected from .* \(p5, c1, k60, u'CN=device 7,OU=Floor\\\+1,O=Plant\\, Inc.,C=FI'\)\.$`)
-	mark := b.mark()
+	mark := b.Mark()
 	if o := mosquitto(t, byName, p.trust()...).with(nameless.flags()...).publish("by/name/t", "m"); o.status != 4 && o.status != 5 {
 		t.Errorf("without a common name: status %d: %s", o.status, o.output)
 	}
@@ -140,11 +140,11 @@ func TestAuthoritiesFollowTheirFile(t *testing.T) {
 	if o := tools.publish("t", "m"); o.status == 0 {
 		t.Error("a certificate of another authority was accepted")
 	}
-	mark := b.mark()
+	mark := b.Mark()
 	replace(t, authorities, p.stranger.text())
 	b.awaitFrom(mark, "listener 127.0.0.1:.*: new files of TLS are in force") // by themselves
 	tools.roundTrip()
-	mark = b.mark()
+	mark = b.Mark()
 	if o := mosquitto(t, port, p.trust()...).with(p.client.flags()...).publish("t", "m"); o.status == 0 {
 		t.Error("the old authority still vouches")
 	}

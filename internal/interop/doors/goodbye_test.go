@@ -100,9 +100,9 @@ func TestRenegotiation(t *testing.T) {
 		"s": {[]string{"-connect", fmt.Sprintf("127.0.0.1:%d", overPSK), "-psk", pskKey, "-psk_identity", "device"}, "alert (handshake_failure|unexpected_message)"},
 	} {
 		c := start(t, "openssl", append([]string{"s_client", "-tls1_2"}, client.args...)...)
-		connectAs(t, c.input, id)
+		connectAs(t, c.Input, id)
 		b.await(`New client connected from .* as ` + id + ` `)
-		if _, err := io.WriteString(c.input, "R\n"); err != nil {
+		if _, err := io.WriteString(c.Input, "R\n"); err != nil {
 			t.Fatal(err)
 		}
 		c.await("RENEGOTIATING")

@@ -74,7 +74,7 @@ func TestAuthoritiesOfAFolder(t *testing.T) {
 	if o := tools.publish("t", "m"); o.status == 0 {
 		t.Error("a certificate of another authority was accepted")
 	}
-	mark := b.mark()
+	mark := b.Mark()
 	writeFile(t, folder+"/0a1b2c3d.0", p.stranger.text()) // as openssl rehash would name it
 	b.awaitFrom(mark, "new files of TLS are in force")
 	tools.roundTrip()
@@ -89,7 +89,7 @@ func TestReloadOfAListener(t *testing.T) {
 	b := startBroker(t, p.listen(port)...)
 	tools := mosquitto(t, port, p.trust()...)
 	old := tools.subscribe("reload")
-	mark := b.mark()
+	mark := b.Mark()
 	b.configure(p.listen(port, "require_certificate true", "use_identity_as_username true")...)
 	b.reload()
 	if o := tools.publish("reload", "nobody"); o.status == 0 {

@@ -3,18 +3,15 @@
 package doors
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/uniomq/unio/internal/testenv"
 )
@@ -56,15 +53,10 @@ func runWith(t *testing.T, env []string, input, name string, args ...string) out
 }
 
 // process is a program whose output is read line by line.
-type process struct {
-	t     *testing.T
-	name  string
-	cmd   *exec.Cmd
-	lines chan string // closed at the end of the output
-	input io.WriteCloser
-}
+type process struct{ *testenv.Process }
 
-// start runs a program whose standard output and error are read together; the test's end kills what still runs.
+// start runs a program whose standard output and error are read together; the test's end kills what
+// still runs.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	return startWith(t, nil, name, args...)
@@ -73,78 +65,16 @@ func start(t *testing.T, name string, args ...string) *process {
 // startWith is start with more in the environment.
 func startWith(t *testing.T, env []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, name: name, cmd: exec.Command(name, args...), lines: make(chan string, 4096)}
-	p.cmd.Env = append(os.Environ(), env...)
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Stderr = p.cmd.Stdout
-	if p.input, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", name, err)
-	}
-	go func() {
-		defer close(p.lines)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			p.lines <- s.Text()
-		}
-	}()
-	t.Cleanup(p.kill)
-	return p
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return &process{testenv.Talk(t, cmd)}
 }
 
 // await returns the next line that contains a text; those before are passed over.
-func (p *process) await(text string) string {
-	p.t.Helper()
-	deadline := time.After(patience)
-	var seen []string
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok {
-				p.t.Fatalf("%s ended without a line %q; it said:\n%s", p.name, text, strings.Join(seen, "\n"))
-			}
-			if strings.Contains(line, text) {
-				return line
-			}
-			seen = append(seen, line)
-		case <-deadline:
-			p.t.Fatalf("no line %q from %s; it said:\n%s", text, p.name, strings.Join(seen, "\n"))
-		}
-	}
-}
+func (p *process) await(text string) string { return p.Next(regexp.QuoteMeta(text)) }
 
 // end waits for the end of the program and returns what it said since the last await.
-func (p *process) end() outcome {
-	p.t.Helper()
-	var seen bytes.Buffer
-	deadline := time.After(patience)
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok {
-				_ = p.cmd.Wait()
-				return outcome{p.cmd.ProcessState.ExitCode(), seen.String()}
-			}
-			seen.WriteString(line + "\n")
-		case <-deadline:
-			p.t.Fatalf("%s does not end; it said:\n%s", p.name, seen.String())
-		}
-	}
-}
-
-func (p *process) kill() {
-	if p.cmd.ProcessState != nil {
-		return
-	}
-	_ = p.cmd.Process.Kill()
-	for range p.lines { // to its end, so that Wait may close the pipe
-	}
-	_ = p.cmd.Wait()
-}
+func (p *process) end() outcome { return outcome{p.Status(), p.Rest()} }
 
 // tool are mosquitto_pub and mosquitto_sub with what all their calls have in common.
 type tool struct {
@@ -198,5 +128,5 @@ func (c tool) roundTrip() {
 	if got := sub.await("MSG "); got != "MSG "+topic+" hello" {
 		c.t.Errorf("%q", got)
 	}
-	sub.kill()
+	sub.Kill()
 }

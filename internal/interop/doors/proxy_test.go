@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -45,14 +44,8 @@ func haproxy(t *testing.T, frontends ...[]string) []int {
 		conf = append(conf, lines[1:]...)
 	}
 	writeFile(t, cmd.Args[3], []byte(strings.Join(conf, "\n")+"\n"))
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	p := testenv.Start(t, cmd)
+	t.Cleanup(func() { t.Logf("HAProxy says:\n%s", p.Text()) })
 	return ports
 }
 
@@ -102,7 +95,7 @@ func TestHAProxy(t *testing.T) {
 		{"no header", ports[7], nil, "", "no PROXY header: the client begins with MQTT"},
 		{"past the load balancer", v1, nil, "", "no PROXY header: the client begins with MQTT"},
 	} {
-		from, mark := fmt.Sprintf("127.0.0.%d", 50+i), b.mark()
+		from, mark := fmt.Sprintf("127.0.0.%d", 50+i), b.Mark()
 		o := mosquitto(t, c.port, c.flags...).from(from).publish("t", "m")
 		if (o.status == 0) != (c.refusal == "") {
 			t.Errorf("%s: %+v", c.name, o)
@@ -139,7 +132,7 @@ func TestHeadersThatSayTooLittleAreRefusedAtOnce(t *testing.T) {
 		"TLS": {secure, noCert + mqttConnect, ""}, "no TLS": {secure, plain, "without TLS"}, "no TLS for a certificate": {certified, plain, "without a certificate"},
 		"no certificate": {certified, noCert, "without a certificate"}, "no TLS, WebSocket": {web, plain, "without TLS"},
 	} {
-		mark := b.mark()
+		mark := b.Mark()
 		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +197,7 @@ func TestHealthChecksOfHAProxyAreSilent(t *testing.T) {
 	v2, web := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, listen(v2), "enable_proxy_protocol 2", "allow_anonymous true", "sys_interval 1",
 		listen(web), "enable_proxy_protocol 2", "protocol websockets")
-	mark := b.mark()
+	mark := b.Mark()
 	const check = "send-proxy-v2 check check-send-proxy inter 50ms"
 	port := haproxy(t, []string{"", fmt.Sprintf("server s 127.0.0.1:%d %s", v2, check)}, []string{"", fmt.Sprintf("server s 127.0.0.1:%d %s", web, check)})[0]
 	// $SYS counts the connections that were made at the sockets.
@@ -237,7 +230,7 @@ func TestWebSocketBehindHAProxy(t *testing.T) {
 		[]string{bind, "mode http", "timeout tunnel 60s", fmt.Sprintf("server s 127.0.0.1:%d send-proxy-v2-ssl", proxied)},
 	)
 	for i, port := range ports {
-		from, mark := fmt.Sprintf("127.0.0.%d", 80+i), b.mark()
+		from, mark := fmt.Sprintf("127.0.0.%d", 80+i), b.Mark()
 		o := mqttJS(t, fmt.Sprintf("wss://127.0.0.1:%d/mqtt", port), map[string]any{"ca": p.ca.file, "localAddress": from})
 		if o.status != 0 {
 			t.Errorf("%+v", o)

@@ -48,7 +48,7 @@ func TestPreSharedKeys(t *testing.T) {
 		"unknown identity": {[]string{"--psk", pskKey, "--psk-identity", "nobody"}, `"nobody"`},
 		"plain":            {nil, "TLS"},
 	} {
-		mark := b.mark()
+		mark := b.Mark()
 		if o := mosquitto(t, port, c.args...).publish("t", "m"); o.status == 0 {
 			t.Errorf("%s: published", name)
 		}

@@ -189,7 +189,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	renew := func(write func(*testing.T, string, []byte)) {
 		t.Helper()
 		next := issue(t, t.TempDir(), "server", p.ca, forServer)
-		mark, made, acked := b.mark(), c.made.Load(), c.acked.Load()
+		mark, made, acked := b.Mark(), c.made.Load(), c.acked.Load()
 		write(t, p.server.file, next.text())
 		write(t, p.server.pem, next.keyText())
 		b.awaitFrom(mark, inForce)
@@ -204,7 +204,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	renew(overwrite)
 	spoil := func(name, path string, content []byte, line string) {
 		t.Helper()
-		mark := b.mark()
+		mark := b.Mark()
 		replace(t, path, content)
 		b.awaitFrom(mark, refused+line)
 		if got := c.serial(); got.Cmp(current.x509.SerialNumber) != 0 {
@@ -217,7 +217,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	renew(replace)
 	renew(overwrite)
 	// A reload with a broken pair leaves all as it is, too.
-	mark := b.mark()
+	mark := b.Mark()
 	replace(t, p.server.pem, p.client.keyText())
 	b.reload()
 	b.awaitFrom(mark, "The configuration was not reloaded: what was in force stays in force")

@@ -6,11 +6,9 @@ import (
 	"bufio"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +45,7 @@ func TestMosquittoClientsOverBothVersionsOfTLS(t *testing.T) {
 		}
 	}
 	mosquitto(t, modern, p.trust()...).roundTrip()
-	mark := b.mark()
+	mark := b.Mark()
 	if o := mosquitto(t, modern, p.trust()...).atMost("tlsv1.2").publish("t", "m"); o.status == 0 {
 		t.Error("TLS 1.2 was accepted where tls_version is tlsv1.3")
 	}
@@ -73,7 +71,7 @@ func TestClientsRefuseAServerThatIsNotTheirs(t *testing.T) {
 		"another name":      {misnamed, p.ca.file, "internal error|bad certificate"},
 		"expired":           {old, p.ca.file, "expired certificate"},
 	} {
-		mark := b.mark()
+		mark := b.Mark()
 		if o := mosquitto(t, c.port, "--cafile", c.ca).publish("t", "m"); o.status == 0 {
 			t.Errorf("%s: the message was published", name)
 		}
@@ -97,7 +95,7 @@ func TestIntermediateAuthorityIsSent(t *testing.T) {
 		{"certfile " + server.file, "cafile " + between.file},
 		{"certfile " + chained, "cafile " + authorities},
 	}
-	ours, theirs := []string{"allow_anonymous true"}, []string{"allow_anonymous true", "user root"}
+	ours, theirs := []string{"allow_anonymous true"}, []string{"allow_anonymous true"}
 	var ports, others []int
 	for _, lines := range files {
 		ports, others = append(ports, testenv.FreePort(t)), append(others, testenv.FreePort(t))
@@ -106,7 +104,7 @@ func TestIntermediateAuthorityIsSent(t *testing.T) {
 		theirs = slices.Concat(theirs, []string{listen(others[len(others)-1])}, lines)
 	}
 	startBroker(t, ours...)
-	startPeer(t, program, others, theirs)
+	testenv.Mosquitto(t, program, theirs...)
 	for i, lines := range files {
 		mosquitto(t, ports[i], p.trust()...).roundTrip()
 		got, want := p.chainOf(t, ports[i]), p.chainOf(t, others[i])
@@ -126,26 +124,6 @@ func (p *pki) chainOf(t *testing.T, port int) (names []string) {
 	return names
 }
 
-// startPeer starts Debian's mosquitto, and waits until it listens on its ports.
-func startPeer(t *testing.T, program string, ports []int, lines []string) {
-	t.Helper()
-	conf := writeFile(t, filepath.Join(t.TempDir(), "mosquitto.conf"), []byte(strings.Join(lines, "\n")+"\n"))
-	cmd := exec.Command(program, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for until := time.Now().Add(patience); len(ports) > 0; runtime.Gosched() {
-		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]))
-		if err == nil {
-			nc.Close()
-			ports = ports[1:]
-		} else if time.Now().After(until) {
-			t.Fatalf("mosquitto does not listen: %v", err)
-		}
-	}
-}
-
 func TestCiphersAreThoseOfTheFile(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
@@ -158,7 +136,7 @@ func TestCiphersAreThoseOfTheFile(t *testing.T) {
 	if !strings.Contains(o.output, "Ciphersuite: ECDHE-ECDSA-AES256-GCM-SHA384") {
 		t.Error(o.output)
 	}
-	mark := b.mark()
+	mark := b.Mark()
 	if o := sClient(t, port, "", "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"); !strings.Contains(o.output, "handshake failure") {
 		t.Error(o.output)
 	}
@@ -211,7 +189,7 @@ func TestSessionsAreResumed(t *testing.T) {
 		} else {
 			c.await(want)
 		}
-		_ = c.input.Close()
+		_ = c.Input.Close()
 		if o := c.end(); i == 1 && o.status != 0 {
 			t.Error(o.output)
 		}

@@ -79,7 +79,7 @@ func TestOriginsOfWebSocket(t *testing.T) {
 		}
 	}
 	for _, bad := range []map[string]any{{"origin": "https://evil.example"}, {"origin": "https://good.example.evil.example"}, nil} {
-		mark := b.mark()
+		mark := b.Mark()
 		if o := mqttJS(t, url, bad); o.status == 0 {
 			t.Errorf("%v was let in", bad)
 		}
@@ -94,7 +94,7 @@ func TestForwardedFor(t *testing.T) {
 	trusting, wary := testenv.FreePort(t), testenv.FreePort(t)
 	b := startBroker(t, listen(trusting), "allow_anonymous true", "protocol websockets", "websockets_forwarded_for 127.0.0.0/8", listen(wary), "protocol websockets")
 	for port, want := range map[int]string{trusting: "203.0.113.9", wary: "127.0.0.1"} {
-		mark := b.mark()
+		mark := b.Mark()
 		o := mqttJS(t, fmt.Sprintf("ws://127.0.0.1:%d", port), map[string]any{"headers": map[string]string{"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}})
 		if o.status != 0 {
 			t.Errorf("%+v", o)
@@ -144,7 +144,7 @@ func TestBrowser(t *testing.T) {
 		if info, err := os.Stat(picture); err != nil || info.Size() == 0 {
 			t.Errorf("no picture: %v", err)
 		}
-		watcher.kill()
+		watcher.Kill()
 	}
 }
 

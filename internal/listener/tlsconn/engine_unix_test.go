@@ -172,7 +172,7 @@ func TestReadAndWriteAtTheSameTime(t *testing.T) {
 
 // openssl starts "openssl s_client" against a server that answers each line with itself, and returns what to type into it, what it
 // prints, and the end of the server's loop.
-func opensslClient(t *testing.T, args ...string) (stdin io.WriteCloser, lines <-chan string, ended <-chan error) {
+func opensslClient(t *testing.T, args ...string) (p *testenv.Process, ended <-chan error) {
 	t.Helper()
 	path := testenv.Program(t, "openssl", "openssl")
 	serverConfig, _ := config(t)
@@ -189,36 +189,7 @@ func opensslClient(t *testing.T, args ...string) (stdin io.WriteCloser, lines <-
 	cmd := exec.Command(path, append([]string{
 		"s_client", "-connect", l.Addr().String(), "-CAfile", ca, "-verify_return_error", "-partial_chain",
 	}, args...)...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = cmd.Stdout
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	printed := make(chan string, 1000)
-	go func() {
-		defer close(printed)
-		var line []byte
-		for b := make([]byte, 1); ; {
-			if _, err := out.Read(b); err != nil {
-				return
-			}
-			if line = append(line, b[0]); b[0] == '\n' {
-				printed <- strings.TrimSpace(string(line))
-				line = nil
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	p = testenv.Talk(t, cmd)
 	nc, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -235,45 +206,27 @@ func opensslClient(t *testing.T, args ...string) (stdin io.WriteCloser, lines <-
 		end <- e.loop(func(p []byte) { _ = e.write(append([]byte("echo of "), p...)) })
 		e.hangUp()
 	}()
-	return in, printed, end
-}
-
-func await(t *testing.T, lines <-chan string, want string) {
-	t.Helper()
-	timeout := time.After(patience)
-	for {
-		select {
-		case line, ok := <-lines:
-			if !ok {
-				t.Fatalf("openssl ended without %q", want)
-			}
-			if strings.Contains(line, want) {
-				return
-			}
-		case <-timeout:
-			t.Fatalf("openssl did not print %q", want)
-		}
-	}
+	return p, end
 }
 
 // Lines that begin with K and k make s_client renew its keys, with and without asking the server to do so too (RFC 8446, 4.6.3).
 func TestOpenSSLRenewsKeys(t *testing.T) {
 	t.Parallel()
-	in, lines, ended := opensslClient(t, "-tls1_3")
+	p, ended := opensslClient(t, "-tls1_3")
 	for i, command := range []string{"", "K\n", "k\n", "K\n", "K\n"} {
 		word := strings.Repeat("x", i+1)
-		if _, err := io.WriteString(in, command); err != nil {
+		if _, err := io.WriteString(p.Input, command); err != nil {
 			t.Fatal(err)
 		}
 		if command != "" {
-			await(t, lines, "KEYUPDATE")
+			p.Next("KEYUPDATE")
 		}
-		if _, err := io.WriteString(in, word+"\n"); err != nil {
+		if _, err := io.WriteString(p.Input, word+"\n"); err != nil {
 			t.Fatal(err)
 		}
-		await(t, lines, "echo of "+word)
+		p.Next("echo of " + word)
 	}
-	if _, err := io.WriteString(in, "Q\n"); err != nil { // a goodbye
+	if _, err := io.WriteString(p.Input, "Q\n"); err != nil { // a goodbye
 		t.Fatal(err)
 	}
 	if err := <-ended; err != io.EOF {
@@ -283,15 +236,15 @@ func TestOpenSSLRenewsKeys(t *testing.T) {
 
 func TestOpenSSLMayNotRenegotiate(t *testing.T) {
 	t.Parallel()
-	in, lines, ended := opensslClient(t, "-tls1_2")
-	if _, err := io.WriteString(in, "hello\n"); err != nil {
+	p, ended := opensslClient(t, "-tls1_2")
+	if _, err := io.WriteString(p.Input, "hello\n"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, lines, "echo of hello")
-	if _, err := io.WriteString(in, "R\n"); err != nil {
+	p.Next("echo of hello")
+	if _, err := io.WriteString(p.Input, "R\n"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, lines, "RENEGOTIATING")
+	p.Next("RENEGOTIATING")
 	if err := <-ended; err == nil || err == io.EOF {
 		t.Errorf("the loop ended with %v", err)
 	}
