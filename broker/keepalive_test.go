@@ -48,7 +48,7 @@ func TestWheelFindsSilenceInItsSecond(t *testing.T) {
 		keepAlive time.Duration
 		second    int
 	}{
-		{time.Millisecond, 1},
+		{0, 1}, {time.Millisecond, 1},
 		{time.Second, 1},
 		{1500 * time.Millisecond, 2},
 		{15 * time.Second, 15},
@@ -156,6 +156,37 @@ func TestWheelLosesNoneWhenOneOfASlotGoes(t *testing.T) {
 				t.Errorf("without %d: %d late is %v", gone, i, late)
 			}
 		}
+	}
+}
+
+func TestWheelTellsOfItsFirstConnectionAlone(t *testing.T) {
+	t.Parallel()
+	var w keepAliveWheel
+	w.init()
+	first, second := heard(time.Second, 0), heard(time.Second, 0)
+	told := func() bool {
+		select {
+		case <-w.kick:
+			return true
+		default:
+			return false
+		}
+	}
+	for range 2 {
+		w.add(first, time.Second)
+		if !told() {
+			t.Error("the first connection is not told of")
+		}
+		w.add(second, time.Second)
+		if told() {
+			t.Error("the second connection is told of")
+		}
+		w.remove(first)
+		w.remove(second)
+	}
+	for range 2 { // nobody listens: it does not wait
+		w.add(first, time.Second)
+		w.remove(first)
 	}
 }
 
