@@ -10,25 +10,12 @@ import (
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/admin"
-	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
-// newAPI returns the HTTP API of a listener, without endpoints; nil for a listener that has none.
-func (s *Server) newAPI(l config.Listener, d *door) (*admin.Server, error) {
-	if l.Protocol != config.HTTPAPI {
-		return nil, nil
-	}
-	return admin.New(admin.Options{
-		Listener: name(l), Identify: d.identify, Authenticator: s.who.auth, Authorizer: s.acl, Vouched: auth.Vouched,
-		Denied:  func(a broker.Access) { s.observer.Events(false).Denied(a) },
-		HTTPDir: l.HTTPDir, MaxConnections: max(l.MaxConnections, 0), Timeout: s.inForce.Load().ConnectTimeout, Log: s.log,
-	})
-}
-
-// mountAPIs gives all HTTP APIs their endpoints.
-func (s *Server) mountAPIs() {
+// endpoints returns what the HTTP APIs answer.
+func (s *Server) endpoints() []admin.Endpoint {
 	explain := admin.Explain(func(query url.Values) (any, error) {
 		q, err := ParseQuestion(query)
 		if err != nil {
@@ -37,51 +24,19 @@ func (s *Server) mountAPIs() {
 		return s.Explain(q)
 	})
 	endpoints := []admin.Endpoint{
-		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listing), admin.SysTree(s.sys.Values), explain,
+		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listening.listing), admin.SysTree(s.sys.values), explain,
 	}
-	endpoints = append(endpoints, admin.BanEndpoints(bansOf{s})...)
-	mounted := map[*admin.Server]bool{}
-	for _, l := range s.listeners {
-		if l.api != nil && !mounted[l.api] {
-			mounted[l.api] = true
-			l.api.Mount(endpoints...)
-		}
-	}
-}
-
-// closeAPIs ends all HTTP APIs.
-func (s *Server) closeAPIs() {
-	for _, l := range s.listeners {
-		if l.api != nil {
-			l.api.Close()
-		}
-	}
-}
-
-// listing returns the listeners that are open, with what holds for them now. One that the configuration in force does not have any more lets
-// nobody in.
-func (s *Server) listing() []config.Listener {
-	cfg := s.inForce.Load()
-	all := make([]config.Listener, 0, len(s.opened))
-	for _, l := range s.opened {
-		l.AllowAnonymous = false
-		if i := indexOf(cfg.Listeners, l); i >= 0 {
-			l.AllowAnonymous = cfg.Listeners[i].AllowAnonymous
-			l.TLS.RequireCertificate = cfg.Listeners[i].TLS.RequireCertificate
-		}
-		all = append(all, l)
-	}
-	return all
+	return append(endpoints, admin.BanEndpoints(bansOf{s})...)
 }
 
 // enableControl opens or closes the endpoint that tells clients of the broker.
-func (s *Server) enableControl(on bool) {
-	if !on {
+func (s *Server) enableControl(cfg *config.Config) {
+	if !cfg.EnableControlAPI {
 		s.control.Handle(control.BrokerTopic, nil)
 		return
 	}
 	s.control.Handle(control.BrokerTopic, control.BrokerAPI{
-		Listeners: s.listing, Plugins: s.plugins,
+		Listeners: s.listening.listing, Plugins: s.plugins,
 		Asked: func(c *broker.Client, command string) {
 			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("Broker: %s/%s | %s", c.ID, cmp.Or(c.Username, "(null)"), command))
 		},

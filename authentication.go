@@ -6,50 +6,84 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
-	"github.com/uniomq/unio/internal/audit"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/guard"
 	"github.com/uniomq/unio/internal/auth/wiring"
-	"github.com/uniomq/unio/mqtt"
+	"github.com/uniomq/unio/internal/control"
+	"github.com/uniomq/unio/internal/part"
 )
 
-// authentication is what of a Server decides who is let in, and tells of it.
-type authentication struct {
-	log   *slog.Logger
-	gate  *auth.Gate
-	maker *wiring.Maker
-	auth  *auth.Authenticator
-	guard *guard.Guard
-	audit auditLog
-
-	// stopRecheck ends the recheck under way, if there is one; a reload or Shutdown calls it.
-	stopRecheck atomic.Pointer[context.CancelFunc]
+// access is the part of a Server that decides who is let in and what they may do, and tells of it.
+type access struct {
+	log     *slog.Logger
+	maker   *wiring.Maker
+	auth    *auth.Authenticator
+	guard   *guard.Guard
+	acl     *acl.Authorizer
+	dynamic *dynamicSecurity
+	audit   *auditLog
 
 	mu     sync.Mutex           // guards faults
 	faults map[string]time.Time // by backend: when one was logged
 }
 
-// newAuthentication returns one that lets nobody in before use.
-func newAuthentication(log *slog.Logger) *authentication {
-	a := &authentication{log: log, gate: auth.NewGate(), guard: guard.New(guard.Options{}), faults: map[string]time.Time{}}
-	a.maker = wiring.NewMaker(a.gate, func(err error) { a.fault("background", err) })
-	a.auth = auth.New(auth.Options{Listener: auth.Listener{RefuseAnonymous: true}, Gate: a.gate})
+// newAccess returns one that lets nobody in before it uses a configuration. Requests to dynamic
+// security come by endpoints.
+func newAccess(log *slog.Logger, b *broker.Broker, endpoints *control.Endpoints) *access {
+	gate := auth.NewGate()
+	a := &access{log: log, guard: guard.New(guard.Options{}), acl: acl.New(acl.Options{}), faults: map[string]time.Time{}}
+	a.maker = wiring.NewMaker(gate, func(err error) { a.fault("background", err) })
+	a.auth = auth.New(auth.Options{Listener: auth.Listener{RefuseAnonymous: true}, Gate: gate})
+	a.dynamic = newDynamicSecurity(log, gate, a.acl, b, endpoints)
+	a.audit = &auditLog{log: log, failed: func(err error) { a.fault("audit", err) }}
 	return a
 }
 
+// Prepare implements part.Part.
+func (a *access) Prepare(cfg *config.Config) (part.Prepared, error) {
+	build := a.maker.Begin(cfg)
+	s, err := loadSecurity(cfg, build, a.dynamic.opener())
+	if err != nil {
+		return part.Prepared{}, err
+	}
+	discard := func() {
+		s.discard()
+		build.Discard()
+	}
+	return part.Prepared{Warnings: s.warnings, Use: func() { a.use(s, build) }, Discard: discard}, nil
+}
+
+// Start implements part.Part.
+func (*access) Start() error { return nil }
+
+// Close implements part.Part. Nobody asks any more.
+func (a *access) Close(context.Context) error {
+	a.auth.Close()
+	return nil
+}
+
 // use puts what was read in force.
-func (a *authentication) use(s *security, build *wiring.Build) {
+func (a *access) use(s *security, build *wiring.Build) {
 	build.Keep()
 	s.auth.Guard, s.auth.Decided = a.guard, a.decided
 	s.bans.Banned = a.banned
 	a.guard.Set(s.bans)
 	a.auth.Set(s.auth)
+	a.dynamic.use(s)
+}
+
+// denied tells the audit log what a client may not do, and why.
+func (a *access) denied(d broker.Access) {
+	if !a.audit.on() {
+		return
+	}
+	attrs := append(describe(d.Client), slog.String("action", acl.ActionName(d.Action)), slog.String("topic", string(d.Topic)))
+	a.audit.write("denied", append(attrs, slog.String("reason", a.acl.Reason(d)))...)
 }
 
 // bans returns what a configuration says of bans.
@@ -59,7 +93,7 @@ func bans(cfg *config.Config) guard.Options {
 }
 
 // decided logs what the backends said of a client.
-func (a *authentication) decided(c *broker.Client, d *auth.Decision) {
+func (a *access) decided(c *broker.Client, d *auth.Decision) {
 	for _, s := range d.Said {
 		if s.Err != nil {
 			a.fault(s.Backend, s.Err)
@@ -94,7 +128,7 @@ func describe(c *broker.Client) []slog.Attr {
 const faultPause = 10 * time.Second
 
 // fault logs why a backend has no answer, not more often than anybody can read.
-func (a *authentication) fault(backend string, err error) {
+func (a *access) fault(backend string, err error) {
 	now := time.Now()
 	a.mu.Lock()
 	last := a.faults[backend]
@@ -109,7 +143,7 @@ func (a *authentication) fault(backend string, err error) {
 }
 
 // banned logs a ban.
-func (a *authentication) banned(b guard.Ban) {
+func (a *access) banned(b guard.Ban) {
 	a.log.Warn("Banned " + banOf(b).String() + " until " + b.Until.UTC().Format(time.RFC3339) + ".")
 	a.audit.write("ban", describeBan(b)...)
 }
@@ -156,7 +190,7 @@ func banOf(b guard.Ban) Ban {
 // Bans returns the bans in force, those that end first in front.
 func (s *Server) Bans() []Ban {
 	var all []Ban
-	for _, b := range s.who.guard.Bans() {
+	for _, b := range s.access.guard.Bans() {
 		all = append(all, banOf(b))
 	}
 	return all
@@ -164,147 +198,12 @@ func (s *Server) Bans() []Ban {
 
 // LiftBan ends the ban of an address, a user name, or both, as Bans tells it, and reports whether there was one.
 func (s *Server) LiftBan(address, user string) bool {
-	for _, b := range s.who.guard.Bans() {
-		if o := banOf(b); o.Address == address && o.User == user && s.who.guard.Lift(b) {
+	for _, b := range s.access.guard.Bans() {
+		if o := banOf(b); o.Address == address && o.User == user && s.access.guard.Lift(b) {
 			s.log.Info("The ban of " + o.String() + " was lifted.")
-			s.who.audit.write("ban_lifted", describeBan(b)...)
+			s.access.audit.write("ban_lifted", describeBan(b)...)
 			return true
 		}
 	}
 	return false
 }
-
-// nextRecheck ends the recheck under way, and returns the context of another one.
-func (a *authentication) nextRecheck() context.Context {
-	a.endRecheck()
-	ctx, cancel := context.WithCancel(context.Background())
-	a.stopRecheck.Store(&cancel)
-	return ctx
-}
-
-// endRecheck ends the recheck under way.
-func (a *authentication) endRecheck() {
-	if stop := a.stopRecheck.Swap(nil); stop != nil {
-		(*stop)()
-	}
-}
-
-// reloadAudit opens the audit log anew, or another one. If the one in use cannot be opened anew it goes on in what is
-// open: a reload that keeps somebody out must not wait for that.
-func (a *authentication) reloadAudit(path string) error {
-	a.audit.mu.RLock()
-	same := a.audit.l.Path() == path
-	if same {
-		if err := a.audit.l.Reopen(); err != nil {
-			a.log.Error(err.Error() + "; security events go on to the file that is open, even if that has another name now")
-		}
-	}
-	a.audit.mu.RUnlock()
-	if same {
-		return nil
-	}
-	l, err := a.openAudit(path)
-	if err != nil {
-		return err
-	}
-	return a.audit.use(l)
-}
-
-// close ends what is open. Nobody asks any more.
-func (a *authentication) close() error {
-	a.auth.Close()
-	return a.audit.use(nil)
-}
-
-// recheckers is how many connected clients are asked about at once.
-const recheckers = 4
-
-// recheck asks those backends that must ask somebody else whether the clients that they let in would be let in still, and
-// disconnects those that would not. Who cannot be asked about stays.
-func (s *Server) recheck(ctx context.Context) {
-	clients := make(chan *broker.Client)
-	var done sync.WaitGroup
-	for range recheckers {
-		done.Go(func() {
-			for c := range clients {
-				valid, err := s.who.auth.Recheck(ctx, c)
-				switch {
-				case err != nil && ctx.Err() == nil:
-					s.who.fault("recheck", err)
-				case err == nil && !valid:
-					s.revoke(c)
-				}
-			}
-		})
-	}
-	for _, c := range s.broker.Clients() {
-		if ctx.Err() != nil {
-			break
-		}
-		clients <- c
-	}
-	close(clients)
-	done.Wait()
-}
-
-// revoke disconnects a client that would not be let in any more.
-func (s *Server) revoke(c *broker.Client) {
-	if s.broker.DisconnectClient(c, mqtt.NotAuthorized) {
-		s.who.audit.write("revoked", describe(c)...)
-	}
-}
-
-// denied tells the audit log what a client may not do, and why.
-func (s *Server) denied(a broker.Access) {
-	if !s.who.audit.on() {
-		return
-	}
-	attrs := append(describe(a.Client), slog.String("action", acl.ActionName(a.Action)), slog.String("topic", string(a.Topic)))
-	s.who.audit.write("denied", append(attrs, slog.String("reason", s.acl.Reason(a)))...)
-}
-
-// auditLog is the audit log in force, which a reload may replace.
-type auditLog struct {
-	mu sync.RWMutex // guards l; held while an event is written
-	l  *audit.Log
-}
-
-// on reports whether events are written.
-func (a *auditLog) on() bool {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.l != nil
-}
-
-func (a *auditLog) write(event string, attrs ...slog.Attr) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	a.l.Write(event, attrs...)
-}
-
-// openAudit opens the log at path, for use; nil for no path.
-func (a *authentication) openAudit(path string) (*audit.Log, error) {
-	if path == "" {
-		return nil, nil
-	}
-	return audit.Open(path, func(err error) { a.fault("audit", err) })
-}
-
-// use replaces the log, and closes what was there.
-func (a *auditLog) use(l *audit.Log) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	old := a.l
-	a.l = l
-	return old.Close()
-}
-
-// ReopenAudit opens the audit log's file anew, for the program that rotates it.
-func (s *Server) ReopenAudit() error {
-	s.who.audit.mu.RLock()
-	defer s.who.audit.mu.RUnlock()
-	return s.who.audit.l.Reopen()
-}
-
-// GiveAuditTo makes an audit log's file that was made belong to a user, who is to open it again.
-func (s *Server) GiveAuditTo(uid, gid int) error { return s.who.audit.l.GiveTo(uid, gid) }

@@ -11,8 +11,6 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,10 +23,8 @@ import (
 	"github.com/uniomq/unio/internal/listener/proxyproto"
 	"github.com/uniomq/unio/internal/listener/tlsconn"
 	"github.com/uniomq/unio/internal/listener/websocket"
-	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/internal/psk"
 	"github.com/uniomq/unio/mqtt"
-	"github.com/uniomq/unio/store"
 )
 
 // door is what stands between the sockets of one listener and MQTT: TLS with certificates or with pre-shared keys, WebSocket, the PROXY
@@ -93,7 +89,7 @@ func noDoor(config.Listener) *door { return nil }
 
 // keptDoor returns one with the certificates that a listener has, if its options of TLS are the same as before. A key is often
 // root's alone: once root is given up it cannot be read again, which must not refuse all that a reload brings.
-func (s *Server) keptDoor(l config.Listener) *door {
+func (s *listening) keptDoor(l config.Listener) *door {
 	for _, open := range s.listeners {
 		if open.door == nil || open.door.certs == nil || indexOf([]config.Listener{l}, open.from) < 0 {
 			continue
@@ -207,8 +203,8 @@ func acmeCache(cfg *config.Config, l config.Listener) string {
 	return filepath.Join(cfg.PersistenceLocation, "acme")
 }
 
-// wrap puts the layers over a socket. w bounds the connections that are not MQTT yet.
-func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Logger) (net.Listener, error) {
+// wrap puts the layers over a socket. b bounds the connections that are not MQTT yet.
+func (d *door) wrap(s net.Listener, cfg *config.Config, b *broker.Broker, log *slog.Logger) (net.Listener, error) {
 	l, from := s, d.from.Load()
 	if n := from.ProxyProtocol; n > 0 {
 		proxied, err := proxyproto.NewListener(l, n)
@@ -216,7 +212,7 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 			return nil, err
 		}
 		proxied.Admit = func(client net.Addr, h *proxyproto.Header) error {
-			if err := w.admitAddress(client); err != nil {
+			if err := b.AdmitAddress(client); err != nil {
 				return err
 			}
 			return checkProxied(d.from.Load(), h)
@@ -224,7 +220,7 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 		l = proxied
 	}
 	if from.Protocol == config.WebSockets {
-		l = &waitingRoom{Listener: l, door: d, waiting: w}
+		l = &waitingRoom{Listener: l, door: d, broker: b}
 	}
 	switch {
 	case d.certs != nil:
@@ -242,7 +238,7 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, w *waiting, log *slog.Lo
 			},
 			Refused: func(client net.Addr, cause error) {
 				if !harmless(cause) {
-					w.refuse(client, s.Addr(), cause)
+					b.Refuse(client, s.Addr(), cause)
 				}
 			},
 		})
@@ -388,30 +384,12 @@ func harmless(err error) bool {
 	return errors.Is(err, tlsconn.ErrChallenge) || errors.Is(err, proxyproto.ErrLocal)
 }
 
-// waiting asks the engine about connections that are not MQTT yet, once there is one.
-type waiting struct{ broker atomic.Pointer[broker.Broker] }
-
-// admitAddress asks the engine about the address of a client behind a load balancer.
-func (w *waiting) admitAddress(client net.Addr) error {
-	if b := w.broker.Load(); b != nil {
-		return b.AdmitAddress(client)
-	}
-	return nil
-}
-
-// refuse has the engine count and tell a connection that failed.
-func (w *waiting) refuse(client, local net.Addr, cause error) {
-	if b := w.broker.Load(); b != nil {
-		b.Refuse(client, local, cause)
-	}
-}
-
 // waitingRoom is a listener whose connections speak HTTP until they are upgraded. They have a count
 // of their own: who reads web pages takes no place of a client that is about to connect.
 type waitingRoom struct {
 	net.Listener
-	door    *door
-	waiting *waiting
+	door   *door
+	broker *broker.Broker
 }
 
 // errHTTPConnections refuses a connection beyond max_http_connections.
@@ -424,7 +402,7 @@ func (r *waitingRoom) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if err := r.admit(nc); err != nil {
-			r.waiting.refuse(nc.RemoteAddr(), nc.LocalAddr(), err)
+			r.broker.Refuse(nc.RemoteAddr(), nc.LocalAddr(), err)
 			_ = nc.Close()
 			continue
 		}
@@ -442,7 +420,7 @@ func (r *waitingRoom) admit(nc net.Conn) error {
 	if from.ProxyProtocol > 0 { // it is that of a load balancer
 		return nil
 	}
-	err := r.waiting.admitAddress(nc.RemoteAddr())
+	err := r.broker.AdmitAddress(nc.RemoteAddr())
 	if err != nil {
 		r.door.http.Add(-1)
 	}
@@ -489,124 +467,5 @@ func leaveWaitingRoom(nc net.Conn) {
 			return
 		}
 		nc = below.NetConn()
-	}
-}
-
-// doors are those of the listeners that are open, each once.
-func (s *Server) doors() []*door {
-	var all []*door
-	for _, l := range s.listeners {
-		if l.door != nil && !slices.Contains(all, l.door) {
-			all = append(all, l.door)
-		}
-	}
-	return all
-}
-
-// watchDoors has certificates follow their files, and warns of those that will end soon, now and every day.
-func (s *Server) watchDoors() {
-	for _, d := range s.doors() {
-		if d.certs == nil {
-			continue
-		}
-		place := name(*d.from.Load())
-		watch, err := d.certs.Watch(func(err error) {
-			if err != nil {
-				s.log.Error(fmt.Sprintf("listener %s: the files of TLS have changed and are not used: %v", place, err))
-				return
-			}
-			d.changes.Add(1)
-			s.broker.RejudgeLogins()
-			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("listener %s: new files of TLS are in force.", place))
-			s.tellExpiries(time.Now())
-		})
-		if err != nil {
-			s.log.Warn(fmt.Sprintf("listener %s: changes of the files of TLS are seen at a reload only: %v", place, err))
-		}
-		d.watch = watch
-	}
-	s.tellExpiries(time.Now())
-	s.serving.Go(func() {
-		t := time.NewTicker(24 * time.Hour)
-		defer t.Stop()
-		for {
-			select {
-			case now := <-t.C:
-				s.tellExpiries(now)
-			case <-s.done:
-				return
-			}
-		}
-	})
-}
-
-// tellExpiries warns of certificates that end within a month, and have lived three quarters of their time, each once.
-func (s *Server) tellExpiries(now time.Time) {
-	told := map[string]bool{}
-	for _, d := range s.doors() {
-		if d.certs == nil {
-			continue
-		}
-		s.publishExpiry(d)
-		for _, i := range d.certs.Expiring(now, certs.MonthAhead) {
-			if life := i.NotAfter.Sub(i.NotBefore); now.Before(i.NotAfter.Add(-life / 4)) {
-				continue // made for a short life, as lists of revoked certificates are
-			}
-			what := "expires"
-			if i.NotAfter.Before(now) {
-				what = "has expired"
-			}
-			if line := fmt.Sprintf("%s: the %s of %s %s on %s", i.File, kindOf(i), i.Subject, what, i.NotAfter.UTC().Format(time.RFC1123)); !told[line] {
-				told[line] = true
-				s.log.Warn(line)
-			}
-		}
-	}
-}
-
-// publishExpiry tells in $SYS when a listener's own certificates end, the first of them.
-func (s *Server) publishExpiry(d *door) {
-	var end time.Time
-	for _, i := range d.certs.Certificates() {
-		if i.Use == certs.Server && (end.IsZero() || i.NotAfter.Before(end)) {
-			end = i.NotAfter
-		}
-	}
-	if end.IsZero() || d.from.Load().Port == 0 {
-		return
-	}
-	err := s.broker.Publish(&store.Message{
-		Topic: fmt.Sprintf("$SYS/broker/listeners/%d/certificate/expires", d.from.Load().Port), Payload: strconv.AppendInt(nil, end.Unix(), 10), QoS: 2, Retain: true,
-	})
-	if err != nil {
-		s.log.Error("Unable to publish $SYS: " + err.Error())
-	}
-}
-
-func kindOf(i certs.Info) string {
-	if i.Use == certs.Revocations {
-		return "list of revoked certificates"
-	}
-	return "certificate"
-}
-
-func (s *Server) closeDoors() {
-	for _, d := range s.doors() {
-		if d.watch != nil {
-			_ = d.watch.Close()
-		}
-	}
-}
-
-// reloadDoors takes new doors' files for those that are open, and says what needs a restart.
-func (s *Server) reloadDoors(cfg *config.Config, next []*door) {
-	for _, l := range s.listeners {
-		i := indexOf(cfg.Listeners, l.from)
-		if i < 0 || l.door == nil || !l.door.same(next[i]) {
-			continue
-		}
-		if err := l.door.follow(cfg, next[i], s.KeyLog); err != nil { // between reading and reading again it has changed
-			s.log.Error(fmt.Sprintf("listener %s: the files of TLS are not used: %v", name(l.from), err))
-		}
 	}
 }

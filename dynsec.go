@@ -25,7 +25,8 @@ type dynamicSecurity struct {
 	log    *slog.Logger
 	gate   *auth.Gate
 	acl    *acl.Authorizer
-	broker atomic.Pointer[broker.Broker] // nil until Start
+	broker *broker.Broker
+	dry    bool // files are only looked at
 
 	listeners atomic.Pointer[map[string]*dynsec.Security] // never changed
 
@@ -33,8 +34,8 @@ type dynamicSecurity struct {
 	force *security
 }
 
-func newDynamicSecurity(log *slog.Logger, gate *auth.Gate, rules *acl.Authorizer, endpoints *control.Endpoints) *dynamicSecurity {
-	d := &dynamicSecurity{log: log, gate: gate, acl: rules}
+func newDynamicSecurity(log *slog.Logger, gate *auth.Gate, rules *acl.Authorizer, b *broker.Broker, endpoints *control.Endpoints) *dynamicSecurity {
+	d := &dynamicSecurity{log: log, gate: gate, acl: rules, broker: b}
 	d.listeners.Store(&map[string]*dynsec.Security{})
 	endpoints.HandleThen(dynsec.Topic, d.handle)
 	return d
@@ -72,24 +73,16 @@ func (d *dynamicSecurity) changed() {
 	if d.force != nil {
 		d.acl.Set(d.force.rules())
 	}
-	if b := d.broker.Load(); b != nil {
-		b.RejudgeLogins()
-	}
+	d.broker.RejudgeLogins()
 }
 
 // clients returns who is connected through listeners with a Security.
 func (d *dynamicSecurity) clients(s *dynsec.Security) []*broker.Client {
-	b := d.broker.Load()
-	if b == nil {
-		return nil
-	}
-	return slices.DeleteFunc(b.Clients(), func(c *broker.Client) bool { return d.of(c.Listener) != s })
+	return slices.DeleteFunc(d.broker.Clients(), func(c *broker.Client) bool { return d.of(c.Listener) != s })
 }
 
 func (d *dynamicSecurity) disconnect(c *broker.Client, cause error) {
-	if b := d.broker.Load(); b != nil {
-		b.DisconnectClient(c, cause)
-	}
+	d.broker.DisconnectClient(c, cause)
 }
 
 // An opener opens files of dynamic security.
@@ -103,6 +96,9 @@ type opener struct {
 
 // opener returns one that goes on with the files in force.
 func (d *dynamicSecurity) opener() *opener {
+	if d.dry {
+		return &opener{dry: true}
+	}
 	o := &opener{options: dynsec.Options{Log: d.log, LookupEnv: os.LookupEnv, Gate: d.gate}, opened: map[string]*dynsec.Security{}, reread: map[string]bool{}, dynamic: d}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -201,7 +197,7 @@ func withAttributes(a, b map[string][]string) map[string][]string {
 // MadeFiles returns the files that did not exist and were made: those of dynamic security. A process that changes its user gives them to that.
 func (s *Server) MadeFiles() []string {
 	var files []string
-	for _, sec := range *s.dynsec.listeners.Load() {
+	for _, sec := range *s.access.dynamic.listeners.Load() {
 		if sec == nil {
 			continue
 		}
@@ -237,7 +233,7 @@ func (b *dynsecBackend) Valid(c *broker.Client, proof any) bool {
 
 // plugins are what stands where Mosquitto has plugins, for the endpoint that tells of the broker.
 func (s *Server) plugins() []control.Plugin {
-	if slices.ContainsFunc(slices.Collect(maps.Values(*s.dynsec.listeners.Load())), func(d *dynsec.Security) bool { return d != nil }) {
+	if slices.ContainsFunc(slices.Collect(maps.Values(*s.access.dynamic.listeners.Load())), func(d *dynsec.Security) bool { return d != nil }) {
 		return []control.Plugin{{Name: "dynamic-security", Version: s.Version, Endpoints: []string{dynsec.Topic}}}
 	}
 	return nil

@@ -69,7 +69,7 @@ func Explain(cfg *config.Config, q Question) (*Answer, error) {
 
 // Explain is the function of that name for the rules that are in force.
 func (s *Server) Explain(q Question) (*Answer, error) {
-	return explain(s.inForce.Load(), s.acl, *s.dynsec.listeners.Load(), &q)
+	return explain(s.inForce.Load(), s.access.acl, *s.access.dynamic.listeners.Load(), &q)
 }
 
 func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.Security, q *Question) (*Answer, error) {

@@ -77,18 +77,29 @@ func (n nagle) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// openAll opens all listeners, or none.
-func (s *Server) openAll() ([]*listener, error) {
-	cfg, log := s.inForce.Load(), s.log
-	doors, warnings, err := openDoors(cfg, s.KeyLog, noDoor)
+// open opens all listeners, or none. sockets are open already.
+func (s *listening) open(cfg *config.Config, sockets []net.Listener) error {
+	doors, warnings, err := openDoors(cfg, s.keyLog, noDoor)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, w := range warnings {
-		log.Warn(w.String())
+		s.log.Warn(w.String())
 	}
+	s.noDelay.Store(cfg.SetTCPNoDelay)
+	all, err := s.openAll(cfg, doors, &passed{left: sockets})
+	if err != nil {
+		return err
+	}
+	s.opened, s.listeners = cfg.Listeners, all
+	s.inForce.Store(&cfg.Listeners)
+	return nil
+}
+
+// openAll opens what open does, with doors for each.
+func (s *listening) openAll(cfg *config.Config, doors []*door, passed *passed) ([]*listener, error) {
+	log := s.log
 	var all []*listener
-	passed := &passed{left: s.Sockets}
 	defer passed.close()
 	for i, l := range cfg.Listeners {
 		sockets, err := open(l, passed, log)
@@ -100,7 +111,7 @@ func (s *Server) openAll() ([]*listener, error) {
 			closeAll(all)
 			return nil, err
 		}
-		api, err := s.newAPI(l, doors[i])
+		api, err := s.newAPI(cfg, l, doors[i])
 		if err != nil {
 			closeSockets(sockets)
 			closeAll(all)
@@ -114,7 +125,7 @@ func (s *Server) openAll() ([]*listener, error) {
 			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: d, api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
 			if d != nil {
 				d.describe(&at.options)
-				at.Listener, err = d.wrap(at.Listener, cfg, &s.waiting, log)
+				at.Listener, err = d.wrap(at.Listener, cfg, s.broker, log)
 			}
 			if err != nil {
 				closeAll(all)

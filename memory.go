@@ -1,10 +1,18 @@
 package unio
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/part"
 )
 
 // What is asked of Go's runtime, in the order of samples.
@@ -50,8 +58,40 @@ const (
 	limitInterval  = 100 * time.Millisecond
 )
 
-// watchMemory compares the heap with memory_limit, and tidies up, until Shutdown.
-func (s *Server) watchMemory() {
+// memoryWatch is the part of a Server that holds memory_limit.
+type memoryWatch struct {
+	log    *slog.Logger
+	broker *broker.Broker
+
+	limit   atomic.Int64
+	done    chan struct{} // closed by Close
+	running sync.WaitGroup
+}
+
+func newMemoryWatch(log *slog.Logger, b *broker.Broker) *memoryWatch {
+	return &memoryWatch{log: log, broker: b, done: make(chan struct{})}
+}
+
+// Prepare implements part.Part.
+func (m *memoryWatch) Prepare(cfg *config.Config) (part.Prepared, error) {
+	return part.Prepared{Use: func() { m.limit.Store(cfg.MemoryLimit) }}, nil
+}
+
+// Start implements part.Part.
+func (m *memoryWatch) Start() error {
+	m.running.Go(m.watch)
+	return nil
+}
+
+// Close implements part.Part.
+func (m *memoryWatch) Close(context.Context) error {
+	close(m.done)
+	m.running.Wait()
+	return nil
+}
+
+// watch compares the heap with memory_limit, and tidies up, until Close.
+func (m *memoryWatch) watch() {
 	t := time.NewTicker(limitInterval)
 	defer t.Stop()
 	sample := memorySamples()
@@ -61,7 +101,7 @@ func (s *Server) watchMemory() {
 	for {
 		select {
 		case <-t.C:
-		case <-s.done:
+		case <-m.done:
 			return
 		}
 		metrics.Read(sample)
@@ -69,7 +109,7 @@ func (s *Server) watchMemory() {
 		if tidy.wants(time.Now(), heap, sample[liveBytes].Value.Uint64(), sample[freeBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()) {
 			debug.FreeOSMemory() // heap is smaller the next time
 		}
-		if now := s.memoryLimit.Load(); now != limit {
+		if now := m.limit.Load(); now != limit {
 			limit = now
 			setMemoryLimit(limit)
 			if limit > 0 {
@@ -78,17 +118,17 @@ func (s *Server) watchMemory() {
 				t.Reset(memoryInterval)
 			}
 		}
-		s.broker.SetRoom(room(limit, int64(heap)))
+		m.broker.SetRoom(room(limit, int64(heap)))
 		over := limit > 0 && heap > uint64(limit)
 		if over == short {
 			continue
 		}
 		short = over
-		s.broker.SetShort(short)
+		m.broker.SetShort(short)
 		if short {
-			s.log.Error(fmt.Sprintf("memory_limit of %d bytes is reached: new clients, and messages that would have to be stored, are refused", limit))
+			m.log.Error(fmt.Sprintf("memory_limit of %d bytes is reached: new clients, and messages that would have to be stored, are refused", limit))
 		} else {
-			s.log.Warn(fmt.Sprintf("memory_limit of %d bytes is no longer reached", limit))
+			m.log.Warn(fmt.Sprintf("memory_limit of %d bytes is no longer reached", limit))
 		}
 	}
 }

@@ -2,14 +2,18 @@ package unio
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 
+	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/guard"
 	"github.com/uniomq/unio/internal/auth/wiring"
+	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/dynsec"
+	"github.com/uniomq/unio/internal/part"
 )
 
 // security is what the password, ACL and rules files of a configuration say, and its files of dynamic security.
@@ -170,15 +174,13 @@ func appendMistakes(all config.Errors, err error, at config.Origin, option strin
 // CheckFiles reads the password, ACL and rules files, those of dynamic security, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
-	build := wiring.NewMaker(auth.NewGate(), nil).Begin(cfg)
-	s, err := loadSecurity(cfg, build, &opener{dry: true})
+	log, b := slog.New(slog.DiscardHandler), broker.Make()
+	who := newAccess(log, b, control.New())
+	who.dynamic.dry = true
+	p, err := part.List{who, newListening(log, b)}.Prepare(cfg)
 	if err != nil {
 		return nil, err
 	}
-	build.Discard()
-	_, warnings, err := openDoors(cfg, nil, noDoor)
-	if err != nil {
-		return nil, err
-	}
-	return append(s.warnings, warnings...), nil
+	p.Discard()
+	return p.Warnings, nil
 }

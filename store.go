@@ -12,8 +12,7 @@ import (
 )
 
 // openStore opens the store that the configuration asks for, nil for one in memory.
-func (s *Server) openStore() (store.Store, error) {
-	cfg := s.inForce.Load()
+func (s *Server) openStore(cfg *config.Config) (store.Store, error) {
 	if !cfg.Persistence {
 		return nil, nil
 	}

@@ -46,7 +46,7 @@ func (s *Server) PrintSubscriptions(w io.Writer) error {
 	plain.child("").child("")
 	plain.child("$SYS").child("$SYS")
 	shared.child("").child("")
-	if s.broker != nil {
+	if s.running.Load() {
 		s.broker.WalkSubscriptions(func(clientID string, sub store.Subscription) bool {
 			_, filter, isShared := topic.SplitShare(sub.Filter)
 			root := plain.child("").child("")

@@ -24,10 +24,11 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
-	"github.com/uniomq/unio/internal/acl"
+	"github.com/uniomq/unio/internal/admin"
+	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
-	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/part"
 	"github.com/uniomq/unio/store/disk"
 )
 
@@ -47,25 +48,24 @@ type Server struct {
 
 	log      *slog.Logger
 	observer *mosqlog.Observer
-	who      *authentication
-	acl      *acl.Authorizer
-	dynsec   *dynamicSecurity
+	broker   *broker.Broker
 	control  *control.Endpoints
-	noDelay  atomic.Bool
+	store    *disk.Store // nil: nothing is kept
 
-	waiting   waiting
-	broker    *broker.Broker
-	store     *disk.Store // nil: nothing is kept
-	sys       *metrics.SysTree
-	opened    []config.Listener
-	listeners []*listener    // their sockets
-	failed    chan error     // of a listener that ended by itself, or of the store
-	serving   sync.WaitGroup // one for each listener, one for memory, one for certificates, one for each recheck
-	done      chan struct{}  // closed by Shutdown
+	// parts are all that the server is made of, in their order: from New on those that clients do not
+	// come by, from Listen on all. The fields below are some of them.
+	parts     part.List
+	access    *access
+	engine    *engine
+	memory    *memoryWatch
+	sys       *sysTree
+	listening *listening
 
-	memoryLimit atomic.Int64
+	failed  chan error  // of a listener that ended by itself, or of the store
+	running atomic.Bool // Start has succeeded
+	closed  atomic.Bool // Shutdown was called, or Start has failed
 
-	reloading sync.Mutex                    // held by Reload
+	reloading sync.Mutex                    // held by Reload and Shutdown
 	inForce   atomic.Pointer[config.Config] // stored by Reload
 }
 
@@ -80,46 +80,56 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("unio: a configuration without listeners")
 	}
-	who, endpoints, rules := newAuthentication(log), control.New(), acl.New(acl.Options{})
-	dynamic := newDynamicSecurity(log, who.gate, rules, endpoints)
-	build := who.maker.Begin(cfg)
-	security, err := loadSecurity(cfg, build, dynamic.opener())
-	if err != nil {
-		return nil, err
-	}
-	file, err := who.openAudit(cfg.AuditLog)
-	if err != nil {
-		build.Discard()
-		return nil, err
-	}
-	if err := who.audit.use(file); err != nil {
-		return nil, err
-	}
-	who.use(security, build)
-	dynamic.use(security)
-	for _, w := range security.warnings {
-		log.Warn(w.String())
-	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		who: who, acl: rules, dynsec: dynamic, control: endpoints,
-		failed: make(chan error, 1), done: make(chan struct{}),
+		broker: broker.Make(), control: control.New(), failed: make(chan error, 1),
+	}
+	s.make()
+	p, err := s.parts.Prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range p.Warnings {
+		log.Warn(w.String())
 	}
 	s.inForce.Store(cfg)
-	s.observer.TellDenials(s.acl.Reason)
-	s.noDelay.Store(cfg.SetTCPNoDelay)
-	s.memoryLimit.Store(cfg.MemoryLimit)
+	p.Use()
 	return s, nil
+}
+
+// make makes the parts.
+func (s *Server) make() {
+	log, b := s.log, s.broker
+	s.control.Attach(b)
+	s.access = newAccess(log, b, s.control)
+	s.observer.TellDenials(s.access.acl.Reason)
+	s.engine = &engine{broker: b, options: s.options, open: s.openStore}
+	s.memory = newMemoryWatch(log, b)
+	s.sys = &sysTree{log: log, broker: b}
+	s.listening = newListening(log, b)
+	s.listening.failed, s.listening.endpoints = s.fail, s.endpoints
+	s.listening.apis = admin.Options{
+		Authenticator: s.access.auth, Authorizer: s.access.acl, Vouched: auth.Vouched, Log: log,
+		Denied: func(a broker.Access) { s.observer.Events(false).Denied(a) },
+	}
+	s.parts = part.List{
+		s.access, s.access.audit, part.Setting(s.observe), s.engine, s.memory, s.sys, part.Setting(s.enableControl),
+	}
+}
+
+// observe has the log tell of connections, or not.
+func (s *Server) observe(cfg *config.Config) {
+	s.observer.SetConnectionMessages(cfg.ConnectionMessages)
 }
 
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.who.auth, Authorizer: s.acl, Interceptors: []broker.Interceptor{s.control},
-		Events: broker.Tee(s.observer.Events(cfg.Log.Types&config.LogDebug != 0), broker.Events{Denied: s.denied}),
+		Limits: limits(cfg), Authenticator: s.access.auth, Authorizer: s.access.acl, Interceptors: []broker.Interceptor{s.control},
+		Events: broker.Tee(s.observer.Events(cfg.Log.Types&config.LogDebug != 0), broker.Events{Denied: s.access.denied}),
 	}
 	if cfg.ExplainToClient {
-		o.Explain = s.acl.Reason
+		o.Explain = s.access.acl.Reason
 	}
 	return o
 }
@@ -127,83 +137,52 @@ func (s *Server) options(cfg *config.Config) broker.Options {
 // Listen opens all listeners. If one cannot be opened the error is a [*ListenError] and
 // none is. Clients can connect, and wait for Start. It is called once.
 func (s *Server) Listen() error {
-	if s.listeners != nil {
+	if s.listening.listeners != nil {
 		return errors.New("unio: server was started before")
 	}
-	listeners, err := s.openAll()
-	s.opened, s.listeners = s.inForce.Load().Listeners, listeners
-	return err
+	s.listening.keyLog = s.KeyLog
+	if err := s.listening.open(s.inForce.Load(), s.Sockets); err != nil {
+		return err
+	}
+	s.parts = append(s.parts, s.listening, &review{log: s.log, broker: s.broker, access: s.access})
+	return nil
 }
 
 // Start serves the listeners, opens them first unless Listen has, and returns. A Server
-// starts once.
+// starts once. After an error it is closed, as by Shutdown.
 func (s *Server) Start() error {
-	if s.broker != nil {
+	if s.running.Load() || s.closed.Load() {
 		return errors.New("unio: server was started before")
 	}
-	if s.listeners == nil {
+	err := s.start()
+	if err != nil {
+		return errors.Join(err, s.Shutdown(context.Background()))
+	}
+	s.running.Store(true)
+	return nil
+}
+
+func (s *Server) start() error {
+	if s.listening.listeners == nil {
 		if err := s.Listen(); err != nil {
 			return err
 		}
 	}
-	o := s.options(s.inForce.Load())
-	var err error
-	if o.Store, err = s.openStore(); err != nil {
-		closeAll(s.listeners)
-		return err
-	}
-	b, err := broker.New(o)
-	if err != nil {
-		closeAll(s.listeners)
-		if o.Store != nil {
-			err = errors.Join(err, o.Store.Close())
-		}
-		return err
-	}
-	s.broker = b
-	s.waiting.broker.Store(b)
-	s.dynsec.broker.Store(b)
-	s.control.Attach(b)
-	s.enableControl(s.inForce.Load().EnableControlAPI)
-	s.watchDoors()
-	s.serving.Go(s.watchMemory)
-	s.sys = metrics.New(metrics.Options{Broker: b, Interval: s.inForce.Load().SysInterval, Version: s.Version, Log: s.log})
-	s.sys.Start()
-	s.mountAPIs()
-	for _, l := range s.listeners {
-		s.serving.Go(func() { s.serve(l) })
-		<-l.served // so that Reload reaches it
-	}
-	return nil
-}
-
-// serve accepts connections until Shutdown or until the listener fails.
-func (s *Server) serve(l *listener) {
-	if l.api != nil {
-		if err := l.api.Serve(l); err != nil {
-			s.fail(err)
-		}
-		return
-	}
-	err := s.broker.ServeListener(l, l.options)
-	if errors.Is(err, broker.ErrClosed) {
-		return
-	}
-	s.fail(err)
+	s.sys.version = s.Version
+	return s.parts.Start()
 }
 
 // Addrs returns the addresses that are listened on, those of a host name or of "all
 // addresses" one by one; nil before Listen.
-func (s *Server) Addrs() []net.Addr {
-	var addrs []net.Addr
-	for _, l := range s.listeners {
-		addrs = append(addrs, l.Addr())
-	}
-	return addrs
-}
+func (s *Server) Addrs() []net.Addr { return s.listening.addrs() }
 
 // Broker returns the engine, for what an embedder wants of it; nil before Start.
-func (s *Server) Broker() *broker.Broker { return s.broker }
+func (s *Server) Broker() *broker.Broker {
+	if !s.running.Load() {
+		return nil
+	}
+	return s.broker
+}
 
 // Wait returns nil when ctx ends, or the error of a listener that ended by itself, or of the store.
 func (s *Server) Wait(ctx context.Context) error {
@@ -215,23 +194,19 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// Shutdown closes listeners and connections and waits for all goroutines, until ctx
-// ends.
+// Shutdown closes listeners and connections and waits for all goroutines, whatever fails. When ctx
+// ends, clients are waited for no longer. It is called once, also for a server that was not started;
+// a further call returns broker.ErrClosed.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if s.broker == nil {
-		closeAll(s.listeners)
-		return s.who.close()
+	if !s.closed.CompareAndSwap(false, true) {
+		if s.running.Load() {
+			return broker.ErrClosed
+		}
+		return nil // Start has done it
 	}
-	s.closeAPIs()
-	s.sys.Close()
-	s.closeDoors()
-	s.who.endRecheck()
-	if err := s.broker.Shutdown(ctx); err != nil {
-		return err
-	}
-	close(s.done)
-	s.serving.Wait()
-	return s.who.close()
+	s.reloading.Lock() // a reload that has begun ends first
+	defer s.reloading.Unlock()
+	return s.parts.Close(ctx)
 }
 
 // Run is Start, Wait and Shutdown.

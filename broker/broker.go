@@ -86,18 +86,24 @@ type Broker struct {
 	lingering map[*conn]struct{} // they have ended, but for the socket
 }
 
-// New returns a broker that has recovered what its store keeps, and that listens nowhere yet.
+// New returns a broker that has recovered what its store keeps, and that listens nowhere yet. It is
+// Make and Start.
 func New(o Options) (*Broker, error) {
-	o.setDefaults()
+	b := Make()
+	if err := b.Start(o); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Make returns a broker without a store, so that hooks can be made that know it. Until Start it has
+// no clients: Clients and Disconnect find none. Serve and Publish must not be called.
+func Make() *Broker {
 	b := &Broker{
-		store:     o.Store,
 		index:     topic.NewIndex[*subscriber](),
 		listeners: make(map[net.Listener]*listener), conns: make(map[*conn]struct{}), lingering: make(map[*conn]struct{}),
 	}
-	if b.store == nil {
-		b.store = memory.New()
-	}
-	b.options.Store(&o)
+	b.setOptions(Options{})
 	b.engine.NewRound = func() netio.Round { return new(round) }
 	b.SetRoom(-1)
 	b.searches = make(chan struct{}, searches())
@@ -106,16 +112,27 @@ func New(o Options) (*Broker, error) {
 	b.timers.init()
 	b.heirs.init()
 	b.wheel.init()
+	return b
+}
+
+// Start puts the options in force, recovers what the store keeps, and begins to work. The error is
+// the store's, which stays the caller's to close then. Start is called once.
+func (b *Broker) Start(o Options) error {
+	b.setOptions(o)
+	b.store = o.Store
+	if b.store == nil {
+		b.store = memory.New()
+	}
 	r := store.Recovery{Now: time.Now(), Session: b.recoverSession, Retained: b.recoverRetained, Orphaned: b.bequeath}
 	if err := b.store.Start(b.wake, r); err != nil {
-		return nil, err
+		return err
 	}
 	b.wg.Add(4)
 	go b.runHeirs()
 	go b.runTimers()
 	go b.runKeepAlive()
 	go b.sweepRetained()
-	return b, nil
+	return nil
 }
 
 // Serve accepts connections on l until Shutdown, which closes l, or until l fails.
@@ -181,7 +198,9 @@ func (b *Broker) removeListener(l net.Listener) {
 
 // Reconfigure replaces the limits, hooks and events of the options for all that happens from now on. What was agreed on
 // with a connected client at CONNECT stays, and so does the Store.
-func (b *Broker) Reconfigure(o Options) {
+func (b *Broker) Reconfigure(o Options) { b.setOptions(o) }
+
+func (b *Broker) setOptions(o Options) {
 	o.setDefaults()
 	b.options.Store(&o)
 }

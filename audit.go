@@ -1,0 +1,93 @@
+package unio
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/audit"
+	"github.com/uniomq/unio/internal/part"
+)
+
+// auditLog is the part of a Server that tells of security: the audit log in force, which a reload may
+// replace.
+type auditLog struct {
+	log    *slog.Logger
+	failed func(error) // told of an event that cannot be written
+
+	mu sync.RWMutex // guards l; held while an event is written
+	l  *audit.Log   // nil: none
+}
+
+// Prepare implements part.Part. The file in use is opened anew. If that fails, the log goes on in what
+// is open: a reload that keeps somebody out must not wait for that.
+func (a *auditLog) Prepare(cfg *config.Config) (part.Prepared, error) {
+	if a.path() == cfg.AuditLog {
+		return part.Prepared{Use: func() {
+			if err := a.reopen(); err != nil {
+				a.log.Error(err.Error() + "; security events go on to the file that is open, even if that has another name now")
+			}
+		}}, nil
+	}
+	var next *audit.Log
+	if cfg.AuditLog != "" {
+		var err error
+		if next, err = audit.Open(cfg.AuditLog, a.failed); err != nil {
+			return part.Prepared{}, err
+		}
+	}
+	use := func() {
+		if err := a.replace(next); err != nil {
+			a.log.Error("close the audit log: " + err.Error())
+		}
+	}
+	return part.Prepared{Use: use, Discard: func() { _ = next.Close() }}, nil // nothing was written
+}
+
+// Start implements part.Part.
+func (*auditLog) Start() error { return nil }
+
+// Close implements part.Part.
+func (a *auditLog) Close(context.Context) error { return a.replace(nil) }
+
+func (a *auditLog) path() string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.l.Path()
+}
+
+// on reports whether events are written.
+func (a *auditLog) on() bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.l != nil
+}
+
+func (a *auditLog) write(event string, attrs ...slog.Attr) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	a.l.Write(event, attrs...)
+}
+
+// reopen opens the file anew.
+func (a *auditLog) reopen() error {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.l.Reopen()
+}
+
+// replace replaces the log, and closes what was there.
+func (a *auditLog) replace(l *audit.Log) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.l
+	a.l = l
+	return old.Close()
+}
+
+// ReopenAudit opens the audit log's file anew, for the program that rotates it.
+func (s *Server) ReopenAudit() error { return s.access.audit.reopen() }
+
+// GiveAuditTo makes an audit log's file that was made belong to a user, who is to open it again.
+func (s *Server) GiveAuditTo(uid, gid int) error { return s.access.audit.l.GiveTo(uid, gid) }
