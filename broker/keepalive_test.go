@@ -2,7 +2,10 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"net"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -48,7 +51,8 @@ func TestWheelFindsSilenceInItsSecond(t *testing.T) {
 		keepAlive time.Duration
 		second    int
 	}{
-		{0, 1}, {time.Millisecond, 1},
+		{0, 1},
+		{time.Millisecond, 1},
 		{time.Second, 1},
 		{1500 * time.Millisecond, 2},
 		{15 * time.Second, 15},
@@ -221,6 +225,30 @@ func TestWheelStandsStillWhileNobodyIsConnected(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := turned(); n > 11 {
 			t.Errorf("turned on to %d without a connection, want 11 at most", n)
+		}
+		stop()
+		b.wg.Wait()
+	})
+}
+
+// A connection that lingers shows most simply what the wheel's goroutine does to a silent one.
+func TestWheelEndsWhoIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b Broker
+		var stop context.CancelFunc
+		b.ctx, stop = context.WithCancel(t.Context())
+		b.wheel.init()
+		b.wg.Add(1)
+		go b.runKeepAlive()
+		nc, peer := net.Pipe()
+		defer peer.Close()
+		c := &conn{keepAlive: 3 * time.Second, nc: nc, lingers: true}
+		began := time.Now()
+		c.lastSeen.Store(began.UnixNano())
+		b.wheel.add(c, c.keepAlive)
+		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != 3*time.Second {
+			t.Errorf("the read ended after %v with %v; want 3s and its deadline", time.Since(began), err)
 		}
 		stop()
 		b.wg.Wait()
