@@ -47,8 +47,8 @@ func TestWhoSaysNothingIsNotWaitedForAnyLonger(t *testing.T) {
 	})
 }
 
-// TestConnectInPieces: each byte of CONNECT is a segment of its own, and PINGREQ lies behind the last in the same one.
-func TestConnectInPieces(t *testing.T) {
+// TestConnectMayComeByteByByte: each byte of CONNECT is a segment of its own, and PINGREQ lies behind the last in the same one.
+func TestConnectMayComeByteByByte(t *testing.T) {
 	t.Parallel()
 	onSockets(t, plainOptions, func(t *testing.T, _ *broker.Broker, dial func() *client) {
 		c := dial()

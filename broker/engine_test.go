@@ -187,8 +187,8 @@ func TestTakeoverOfAClientThatReadsNothing(t *testing.T) {
 	})
 }
 
-// TestEndsOfConnections has them end in every way, and nothing left behind: no connection, no descriptor.
-func TestEndsOfConnections(t *testing.T) {
+// TestConnectionsLeaveNothingBehindHoweverTheyEnd has them end in every way, and nothing left behind: no connection, no descriptor.
+func TestConnectionsLeaveNothingBehindHoweverTheyEnd(t *testing.T) {
 	before := descriptors(t)
 	onSockets(t, plainOptions, func(t *testing.T, b *broker.Broker, dial func() *client) {
 		watcher := dial()

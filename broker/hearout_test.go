@@ -119,9 +119,9 @@ func (h *heardOut) seen(topic string) int {
 	return len(slices.DeleteFunc(slices.Clone(h.topics), func(s string) bool { return s != topic }))
 }
 
-// TestTakeoverHearsOut has a client say something and goodbye, and come again at once, while the
+// TestTakeoverHandlesFirstWhatTheOldConnectionSent has a client say something and goodbye, and come again at once, while the
 // broker is still busy with what it said before.
-func TestTakeoverHearsOut(t *testing.T) {
+func TestTakeoverHandlesFirstWhatTheOldConnectionSent(t *testing.T) {
 	t.Parallel()
 	for _, d := range doorways {
 		t.Run(d.name, func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"github.com/uniomq/unio/broker"
 )
 
-func TestFiltersOfRoles(t *testing.T) {
+func TestFiltersOfRolesGrantAndDenySubscriptions(t *testing.T) {
 	t.Parallel()
 	joe := newFacts(&broker.Client{ID: "c", Username: "joe", HasUsername: true}, nil)
 	for _, c := range []struct {

@@ -129,7 +129,7 @@ type ask struct {
 	read, write     bool
 }
 
-func TestDecisions(t *testing.T) {
+func TestRulesAllowAndDenyAsWritten(t *testing.T) {
 	t.Parallel()
 	for _, d := range decisions {
 		file := mustParse(t, d.rules)

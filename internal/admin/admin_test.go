@@ -338,7 +338,7 @@ func TestChangesForAnotherSiteAreRefused(t *testing.T) {
 	}
 }
 
-func TestHeadersOfSafety(t *testing.T) {
+func TestAnswersTellBrowsersWhatTheyMayDo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "index.html"), "front")
@@ -368,7 +368,7 @@ func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestLargeHeadersAndBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, admin.Options{}, admin.Version("1"), ours("PUT /api/v1/x"))
 	if a, _ := ask(t, addr, "GET /api/v1/version", "X: "+strings.Repeat("x", admin.MaxHeaderBytes+5<<10)); a.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
@@ -478,7 +478,7 @@ func TestTheHandshakeBelowComesFirst(t *testing.T) {
 	statuses(t, addr, map[string]int{"GET /api/v1/version": 200})
 }
 
-func TestTLS(t *testing.T) {
+func TestOverTLSTheAPIAnswers(t *testing.T) {
 	t.Parallel()
 	certificate := httptest.NewUnstartedServer(nil)
 	certificate.StartTLS()

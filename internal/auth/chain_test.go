@@ -366,7 +366,7 @@ func TestGuardHearsOfLoginsAndHoldsThemUp(t *testing.T) {
 	})
 }
 
-func TestForeignHashes(t *testing.T) {
+func TestHashesOfOtherProgramsAreVerified(t *testing.T) {
 	t.Parallel()
 	hash := func(password string) string {
 		text, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
@@ -406,7 +406,7 @@ func TestForeignHashes(t *testing.T) {
 	}
 }
 
-func TestTemplate(t *testing.T) {
+func TestTemplateFillsInWhatTheClientTold(t *testing.T) {
 	t.Parallel()
 	c := named("joe")
 	c.RemoteAddr = &net.TCPAddr{IP: net.ParseIP("2001:db8::1")}

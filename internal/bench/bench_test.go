@@ -183,7 +183,7 @@ func TestCoordinatedOmissionIsHandled(t *testing.T) {
 	}
 }
 
-func TestConnectAndIdle(t *testing.T) {
+func TestConnectScenarioCountsEachConnection(t *testing.T) {
 	t.Parallel()
 	_, addr := serve(t, broker.Options{}, nil)
 	for _, rate := range []float64{0, 1000} {

@@ -198,7 +198,7 @@ func TestRevocationIsAsInOpenSSL(t *testing.T) {
 	}
 }
 
-func TestRevocation(t *testing.T) {
+func TestRevocationListsRefuseWhoIsListed(t *testing.T) {
 	t.Parallel()
 	w := newRevocations(t)
 	soon := time.Now().Add(time.Hour)

@@ -166,7 +166,7 @@ FILE:4: role "r": subscribePattern of "a#": `
 	}
 }
 
-func TestReadingAgain(t *testing.T) {
+func TestRereadTakesAGoodFileAndRefusesABadOne(t *testing.T) {
 	t.Parallel()
 	b := open(t, empty)
 	reread := func() error {

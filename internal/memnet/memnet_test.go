@@ -201,7 +201,7 @@ func TestExtendedDeadlineReplacesTheFirst(t *testing.T) {
 	})
 }
 
-func TestWriteDeadline(t *testing.T) {
+func TestWriteEndsAtItsDeadlineWithWhatFitted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := pair(t)
@@ -280,7 +280,7 @@ func TestListenerCloseWakesAcceptAndFullDial(t *testing.T) {
 	})
 }
 
-func TestAddresses(t *testing.T) {
+func TestAddressesOfBothEndsFit(t *testing.T) {
 	t.Parallel()
 	client, server := pair(t)
 	if got := client.LocalAddr().String(); got != "memory:1" || got != server.RemoteAddr().String() {
@@ -297,7 +297,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestManyWritersLoseNothing(t *testing.T) {
 	t.Parallel()
 	client, server := pair(t)
 	const writers, each = 4, 500

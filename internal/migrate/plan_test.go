@@ -205,7 +205,7 @@ func TestSessionsGoUnderTheirMountPoints(t *testing.T) {
 	}
 }
 
-func TestSessionExpiry(t *testing.T) {
+func TestSessionsEndWhenMosquittoWouldEndThem(t *testing.T) {
 	t.Parallel()
 	never := uint32(mosquittodb.ExpiryNever)
 	const hour = time.Hour
@@ -242,7 +242,7 @@ func TestSessionExpiry(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
+func TestReportCountsWhatIsTakenOverAndWhatIsNot(t *testing.T) {
 	t.Parallel()
 	expired := message(3, "t/old", "x", 1)
 	expired.Expires = past

@@ -210,7 +210,7 @@ func TestPacketLines(t *testing.T) {
 	}
 }
 
-func TestDropLine(t *testing.T) {
+func TestADropNamesClientTopicAndCause(t *testing.T) {
 	t.Parallel()
 	got := logged(config.LogDebug, func(e broker.Events) { e.Dropped("sensor", broker.DropQueueFull, "a/b") })
 	if want := "Dropped message for sensor ('a/b'): queue full\n"; got != want {

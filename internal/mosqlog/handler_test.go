@@ -105,7 +105,7 @@ func TestEachLogTypeEnablesItsLevelOnly(t *testing.T) {
 	}
 }
 
-func TestStrftime(t *testing.T) {
+func TestStrftimeFormatsAsC(t *testing.T) {
 	t.Parallel()
 	for format, want := range map[string]string{
 		"%a %A %b %B %h":     "Sat Saturday Nov November Nov",

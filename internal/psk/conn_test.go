@@ -315,7 +315,7 @@ func TestWriteGoesOnAfterADeadline(t *testing.T) {
 	}
 }
 
-func TestListener(t *testing.T) {
+func TestListenerGivesConnectionsOverPSK(t *testing.T) {
 	t.Parallel()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -372,7 +372,7 @@ func TestConfigsAreChecked(t *testing.T) {
 	}
 }
 
-func TestParseSuites(t *testing.T) {
+func TestSuitesHaveTheNamesOfOpenSSL(t *testing.T) {
 	t.Parallel()
 	known, unknown := ParseSuites("PSK-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305,DHE-PSK-AES256-CCM PSK-AES256-CBC-SHA::TLS_PSK_WITH_AES_256_GCM_SHA384:" +
 		"PSK-AES128-GCM-SHA256")

@@ -11,7 +11,7 @@ import (
 	"github.com/uniomq/unio/config/mistake"
 )
 
-func TestLoadKeys(t *testing.T) {
+func TestKeyFileIsReadWithCommentsAndSpaces(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "psk")
 	text := "\ufeff# comment\r\n\r\ndevice:00ff10\r\n  sensor 1 : ABCDEF \n# x:y\nüñ:01"
@@ -35,7 +35,7 @@ func TestLoadKeys(t *testing.T) {
 	}
 }
 
-func TestMistakesInKeys(t *testing.T) {
+func TestMistakesInAKeyFileHaveTheirLine(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
 		{"a:c0ffee\na:c0ffee", `f:2: identity "a" is in line 1 already`},
@@ -63,7 +63,7 @@ func TestMistakesInKeys(t *testing.T) {
 	}
 }
 
-func TestParseKey(t *testing.T) {
+func TestKeysAreHexadecimal(t *testing.T) {
 	t.Parallel()
 	if key, err := ParseKey("00fF"); err != nil || hex.EncodeToString(key) != "00ff" {
 		t.Errorf("%x, %v", key, err)

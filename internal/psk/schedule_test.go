@@ -22,8 +22,8 @@ func unhex(t testing.TB, s string) []byte {
 	return p
 }
 
-// TestPRF has the vectors that were published on the mailing list of the IETF's TLS working group; RFC 5246 has none.
-func TestPRF(t *testing.T) {
+// TestPRFGivesThePublishedVectors has the vectors that were published on the mailing list of the IETF's TLS working group; RFC 5246 has none.
+func TestPRFGivesThePublishedVectors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		hash               func() hash.Hash
@@ -48,8 +48,8 @@ func TestPRF(t *testing.T) {
 	}
 }
 
-// TestPremaster is the layout of RFC 4279, 2 and of RFC 5489, 2.
-func TestPremaster(t *testing.T) {
+// TestPremasterHasTheLayoutOfTheRFCs is the layout of RFC 4279, 2 and of RFC 5489, 2.
+func TestPremasterHasTheLayoutOfTheRFCs(t *testing.T) {
 	t.Parallel()
 	if got := premaster(nil, []byte{1, 2, 3}); !bytes.Equal(got, []byte{0, 3, 0, 0, 0, 0, 3, 1, 2, 3}) {
 		t.Errorf("PSK: %x", got)

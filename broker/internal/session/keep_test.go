@@ -8,8 +8,8 @@ import (
 	"github.com/uniomq/unio/store"
 )
 
-// TestOrphans has messages of a shared subscription acknowledged, in flight and waiting.
-func TestOrphans(t *testing.T) {
+// TestOrphansAreWhatAMemberHasNotAcknowledged has messages of a shared subscription acknowledged, in flight and waiting.
+func TestOrphansAreWhatAMemberHasNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	s := New(Config{Window: 4, ReceiveMaximum: 1})
 	send := func(payload string) {

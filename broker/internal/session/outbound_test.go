@@ -50,7 +50,7 @@ func TestWindowOpensWithAcknowledgements(t *testing.T) {
 	}
 }
 
-func TestWindowInBytes(t *testing.T) {
+func TestWindowIsFullAtItsBytesToo(t *testing.T) {
 	s := New(Config{Window: 10, WindowBytes: 100})
 	s.Sent(&store.Delivery{PacketID: 1, QoS: 1}, 99, store.Sent)
 	if !s.CanSend(2) {
@@ -76,7 +76,7 @@ func TestPubrecWithErrorEndsTheMessage(t *testing.T) {
 	}
 }
 
-func TestUnknownAcknowledgements(t *testing.T) {
+func TestUnknownAcknowledgementsChangeNothing(t *testing.T) {
 	s := New(Config{Window: 5})
 	send(t, s, 1)
 	for _, id := range []uint16{0, 2, 65535} {

@@ -89,7 +89,7 @@ func TestRequestsCarryTheFields(t *testing.T) {
 	}
 }
 
-func TestAnswers(t *testing.T) {
+func TestStatusAndBodyDecide(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name       string

@@ -93,7 +93,7 @@ func ask(t *testing.T, b *Backend, user, password string) (auth.Answer, error) {
 	return b.Check(t.Context(), &auth.Request{Client: &broker.Client{Username: user, HasUsername: true}, Password: []byte(password)})
 }
 
-func TestUsersOfAServer(t *testing.T) {
+func TestClientsAreLookedUpInADirectory(t *testing.T) {
 	t.Parallel()
 	s := servers.LDAP(t, tree)
 	byDN := Options{URLs: []string{s.URL}, DN: "uid=%u," + people, GroupBase: groups, GroupFilter: "(member=%d)"}

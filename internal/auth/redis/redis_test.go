@@ -31,7 +31,7 @@ func client(user string) *broker.Client {
 	return &broker.Client{ID: "c", Username: user, HasUsername: true}
 }
 
-func TestUsersOfAServer(t *testing.T) {
+func TestClientsAreLookedUpInRedis(t *testing.T) {
 	t.Parallel()
 	address := servers.Redis(t)
 	u, err := url.Parse(address)

@@ -89,7 +89,7 @@ func TestConnectionsThatTheServerClosedAreReplaced(t *testing.T) {
 	}
 }
 
-func TestUsersOfRedis(t *testing.T) {
+func TestTheBrokerLogsInToRedis(t *testing.T) {
 	t.Parallel()
 	address, admin := redis(t)
 	must(t, admin, "ACL", "SETUSER", "ann", "on", ">PW", "~mqtt_user:*", "+hmget", "+select")
@@ -112,7 +112,7 @@ func TestUsersOfRedis(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
+func TestRedisIsAskedOverTLS(t *testing.T) {
 	t.Parallel()
 	address, _ := redis(t)
 	web := httptest.NewTLSServer(nil) // for its certificate, of 127.0.0.1

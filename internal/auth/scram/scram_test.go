@@ -195,7 +195,7 @@ func TestSaltsOfUnknownUsersStay(t *testing.T) {
 	}
 }
 
-func TestGarbageIsDenied(t *testing.T) {
+func TestGarbageInAnExchangeIsDenied(t *testing.T) {
 	t.Parallel()
 	b := New(file(t, "joe"))
 	for _, messages := range [][]string{

@@ -14,7 +14,7 @@ import (
 	"github.com/uniomq/unio/internal/testenv"
 )
 
-func TestClientCertificates(t *testing.T) {
+func TestClientCertificatesAreAcceptedOrRefused(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	p := newPKI(t)

@@ -84,7 +84,7 @@ func isAlert(err error, text string) bool {
 
 // A client that asks for renegotiation is sent away. With pre-shared keys it is told that there is none, and openssl leaves by itself, with one alert or
 // another, as CONNACK comes before or after its wish.
-func TestRenegotiation(t *testing.T) {
+func TestWhoAsksForRenegotiationIsSentAway(t *testing.T) {
 	t.Parallel()
 	testenv.Program(t, "openssl", "openssl")
 	p := newPKI(t)

@@ -49,7 +49,7 @@ func TestLimitsAtTheDoor(t *testing.T) {
 	sub.await("MSG $SYS/broker/connections/refused/busy 1")
 }
 
-func TestConnectionRate(t *testing.T) {
+func TestConnectionsBeyondTheRateAreRefused(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	b := startBroker(t, "max_connection_rate 5", "allow_anonymous true", listen(port))

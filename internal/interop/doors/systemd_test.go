@@ -98,7 +98,7 @@ func TestASocketWithoutListenerIsAnError(t *testing.T) {
 }
 
 // WatchdogSec= is answered, twice in its time.
-func TestWatchdog(t *testing.T) {
+func TestTheWatchdogIsAnsweredTwiceInItsTime(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "unio")
 	if err != nil {

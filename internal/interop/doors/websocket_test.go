@@ -88,7 +88,7 @@ func TestOriginsOfWebSocket(t *testing.T) {
 }
 
 // The address in X-Forwarded-For is believed or not, as the file says.
-func TestForwardedFor(t *testing.T) {
+func TestForwardedForIsBelievedAsTheFileSays(t *testing.T) {
 	t.Parallel()
 	needJS(t)
 	trusting, wary := testenv.FreePort(t), testenv.FreePort(t)
@@ -104,7 +104,7 @@ func TestForwardedFor(t *testing.T) {
 }
 
 // A page that the broker serves connects to the broker, in a browser.
-func TestBrowser(t *testing.T) {
+func TestAPageInABrowserConnects(t *testing.T) {
 	t.Parallel()
 	needJS(t)
 	testenv.Program(t, "chromium", "chromium")

@@ -210,7 +210,7 @@ func TestManyRecordsMakeOneRead(t *testing.T) {
 	})
 }
 
-func TestEnds(t *testing.T) {
+func TestReadTellsAGoodbyeFromACut(t *testing.T) {
 	t.Parallel()
 	versions(t, func(t *testing.T, version uint16) {
 		for name, c := range map[string]struct {

@@ -361,7 +361,7 @@ func TestControlFramesKeepTheWriteDeadline(t *testing.T) {
 	}
 }
 
-func TestReadOfNothing(t *testing.T) {
+func TestReadIntoNothingReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	c, _, _ := newFake(clientFrame(fin|opBinary, "x"))
 	if n, err := c.Read(nil); n != 0 || err != nil {

@@ -131,7 +131,7 @@ func decoderCases() []decoderCase {
 	}
 }
 
-func TestDecoder(t *testing.T) {
+func TestDecoderGivesTheSameForAStreamInPieces(t *testing.T) {
 	t.Parallel()
 	for _, tc := range decoderCases() {
 		t.Run(tc.name, func(t *testing.T) {
@@ -234,7 +234,7 @@ func fill(rng *rand.Rand, p []byte) {
 	}
 }
 
-func TestUnmask(t *testing.T) {
+func TestUnmaskIsRightAtAnyLengthAndPlace(t *testing.T) {
 	t.Parallel()
 	for size := range 100 {
 		for gap := range 40 {
