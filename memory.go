@@ -62,6 +62,8 @@ const (
 type memoryWatch struct {
 	log    *slog.Logger
 	broker *broker.Broker
+	// ownsProcess: Go's runtime is told of the limit, and garbage is collected when nothing goes on.
+	ownsProcess bool
 
 	limit   atomic.Int64
 	done    chan struct{} // closed by Close
@@ -106,12 +108,14 @@ func (m *memoryWatch) watch() {
 		}
 		metrics.Read(sample)
 		heap := sample[heapBytes].Value.Uint64()
-		if tidy.wants(time.Now(), heap, sample[liveBytes].Value.Uint64(), sample[freeBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()) {
+		if m.ownsProcess && tidy.wants(time.Now(), heap, sample[liveBytes].Value.Uint64(), sample[freeBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()) {
 			debug.FreeOSMemory() // heap is smaller the next time
 		}
 		if now := m.limit.Load(); now != limit {
 			limit = now
-			setMemoryLimit(limit)
+			if m.ownsProcess {
+				setMemoryLimit(limit)
+			}
 			if limit > 0 {
 				t.Reset(limitInterval)
 			} else {

@@ -1,9 +1,60 @@
 package unio
 
 import (
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/uniomq/unio/broker"
+	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/mosqlog"
 )
+
+// TestTheProcessIsLeftToWhoOwnsIt changes nothing of the process that other tests run in, unless it fails.
+func TestTheProcessIsLeftToWhoOwnsIt(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for _, c := range []struct {
+		name  string
+		owns  bool
+		limit int64
+		want  int64 // of Go's runtime
+	}{
+		{"a library", false, 1, before},
+		{"the command", true, 1 << 40, growthLimit(1 << 40)},
+	} {
+		log := &lockedBuffer{}
+		m := newMemoryWatch(slog.New(mosqlog.New(log, config.Log{Types: config.LogAll})), broker.Make())
+		m.ownsProcess = c.owns
+		p, err := m.Prepare(&config.Config{MemoryLimit: c.limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Use()
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The limit of the library is reached at once: then memory was looked at.
+		seen := func() bool { return strings.Contains(log.String(), "is reached") }
+		if c.owns {
+			seen = func() bool { return debug.SetMemoryLimit(-1) != before }
+		}
+		for end := time.Now().Add(deadline); !seen(); runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatalf("%s: memory is not looked at", c.name)
+			}
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := debug.SetMemoryLimit(-1); got != c.want {
+			t.Errorf("%s: Go's memory limit is %d, want %d", c.name, got, c.want)
+		}
+	}
+}
 
 func TestMemoryIsTidiedUpWhenNothingGoesOn(t *testing.T) {
 	t.Parallel()

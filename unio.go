@@ -45,6 +45,11 @@ type Server struct {
 	// which is told by its address and port, or path; one that no listener names is an error of Listen. They are set before Listen, and are the server's
 	// from then on.
 	Sockets []net.Listener
+	// OwnsProcess says that the process is there for this server alone, as that of the command. Then
+	// the server sets Go's memory limit (debug.SetMemoryLimit) by memory_limit, and collects garbage
+	// when nothing goes on. Else it leaves the process alone; memory_limit is held all the same, by
+	// the heap of the whole process. It is set before Start.
+	OwnsProcess bool
 
 	log      *slog.Logger
 	observer *mosqlog.Observer
@@ -168,7 +173,7 @@ func (s *Server) start() error {
 			return err
 		}
 	}
-	s.sys.version = s.Version
+	s.sys.version, s.memory.ownsProcess = s.Version, s.OwnsProcess
 	return s.parts.Start()
 }
 

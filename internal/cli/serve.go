@@ -88,7 +88,7 @@ func (p *process) start() error {
 	if err := p.giveLogs(who); err != nil {
 		return report(p.log.Logger, exit.Failure, err)
 	}
-	p.server.Version = p.version
+	p.server.Version, p.server.OwnsProcess = p.version, true
 	if p.flags.keyLog != "" {
 		keys, _, err := files.Append(p.flags.keyLog, 0o600)
 		if err != nil {
