@@ -54,8 +54,20 @@ type Answer struct {
 	// Reason is set if no rule was asked.
 	Reason string `json:"reason,omitempty"`
 	// Files are the answers of acl_file, rules_file and dynamic security, as far as the listener has them. All have to allow.
-	Files []acl.Explanation `json:"files,omitempty"`
+	Files []Explanation `json:"files,omitempty"`
 }
+
+// What an Answer is made of.
+type (
+	// An Explanation says how the rules of one file decide, and why.
+	Explanation = acl.Explanation
+	// A RuleReference is to a rule of a file: to its line, or by the name of its role.
+	RuleReference = acl.Reference
+	// A Replacement is what a placeholder of a rule stands for.
+	Replacement = acl.Replacement
+	// A NearMiss is a rule that would have decided otherwise, but for one condition.
+	NearMiss = acl.NearMiss
+)
 
 // Explain decides by the rules of a configuration, as a broker does that is started with it, and says why. Whether the client would be
 // let in by its password is not asked.
