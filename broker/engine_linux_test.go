@@ -135,8 +135,8 @@ func serveSockets(t *testing.T, o Options, accepts bool, before ...func(*Broker)
 	}
 }
 
-// TestWithoutEventLoops: the system gave none. Connections work, and whoever closes them is heard.
-func TestWithoutEventLoops(t *testing.T) {
+// TestConnectionsWorkWithoutEventLoops: the system gave none. Connections work, and whoever closes them is heard.
+func TestConnectionsWorkWithoutEventLoops(t *testing.T) {
 	_, dial := serveSockets(t, Options{}, true, func(b *Broker) { b.engine.Loops = -1 })
 	first := dial()
 	exchange(t, first, &mqtt.Connect{ClientID: "id", CleanStart: true})

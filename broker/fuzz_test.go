@@ -164,8 +164,8 @@ func (w *world) checkRetained() {
 	}
 }
 
-// TestProgramsOfClients plays programs made up by chance; the fuzzer does so longer.
-func TestProgramsOfClients(t *testing.T) {
+// TestClientsThatActByChanceAgreeWithTheOracle plays programs made up by chance; the fuzzer does so longer.
+func TestClientsThatActByChanceAgreeWithTheOracle(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, randomProgram(seed)) })
 	}

@@ -22,7 +22,7 @@ func names(ids []uint16) string {
 	return strings.Join(out, " ")
 }
 
-func TestCipherLists(t *testing.T) {
+func TestCipherListsAreReadAsOpenSSLWritesThem(t *testing.T) {
 	t.Parallel()
 	secure := names(func() (ids []uint16) {
 		for _, s := range suites12() {

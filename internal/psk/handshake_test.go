@@ -461,7 +461,7 @@ func TestPlaintextIsNamed(t *testing.T) {
 	}
 }
 
-func TestHugeFirstRecord(t *testing.T) {
+func TestATooLongRecordGetsItsAlert(t *testing.T) {
 	t.Parallel()
 	a, b := memnet.Pipe()
 	if _, err := a.Write([]byte{22, 3, 1, 0xFF, 0xFF}); err != nil {

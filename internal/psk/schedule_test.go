@@ -92,9 +92,9 @@ type recording struct {
 
 func (r recording) Read(p []byte) (int, error) { return r.Reader.Read(p) }
 
-// TestRecordedSessions follows sessions between two others: parser, key schedule, Finished and record protection must all be right, or nothing
+// TestRecordedSessionsOfOthersAreFollowed follows sessions between two others: parser, key schedule, Finished and record protection must all be right, or nothing
 // can be read.
-func TestRecordedSessions(t *testing.T) {
+func TestRecordedSessionsOfOthersAreFollowed(t *testing.T) {
 	t.Parallel()
 	for _, r := range recordedSessions(t) {
 		t.Run(r["suite"], func(t *testing.T) {

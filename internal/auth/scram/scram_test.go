@@ -218,7 +218,7 @@ func TestGarbageInAnExchangeIsDenied(t *testing.T) {
 	}
 }
 
-func TestMistakesOfAFile(t *testing.T) {
+func TestMistakesInAFileHaveTheirLine(t *testing.T) {
 	t.Parallel()
 	c, err := NewCredentials(DefaultIterations, []byte("x"))
 	if err != nil {

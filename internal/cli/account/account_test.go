@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestTheUserToChangeTo(t *testing.T) {
+func TestUserComesFromNameOrPUIDAndPGID(t *testing.T) {
 	t.Parallel()
 	who, err := named("root", "", "")
 	if who != nil || err != nil {

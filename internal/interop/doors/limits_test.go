@@ -81,7 +81,7 @@ func TestAuthoritiesOfAFolder(t *testing.T) {
 }
 
 // A reload changes who clients are and what is asked of them, for those that connect from then on.
-func TestReloadOfAListener(t *testing.T) {
+func TestReloadedListenerAsksMoreOfNewClients(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	p := newPKI(t)
