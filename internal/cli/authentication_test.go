@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -118,7 +119,7 @@ func TestEachOptionOfAuthenticationStarts(t *testing.T) {
 	for i, set := range authenticationSets {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", files.Replace(set)))
+			p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", files.Replace(set)))
 			p.Await("running$")
 			p.Signal(os.Interrupt)
 			if status := p.Status(); status != 0 || strings.Contains(p.Text(), "Warning: "+os.TempDir()) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -17,14 +18,14 @@ func TestPUIDAloneGivesUpRootsGroups(t *testing.T) {
 	t.Parallel()
 	uid, gid := nobody(t)
 	for puid, want := range map[int]int{54321: 54321, uid: gid} {
-		cmd := exec.Command(binary, "-p", strconv.Itoa(testenv.FreePort(t)))
+		cmd := exec.Command(clitest.Binary, "-p", strconv.Itoa(testenv.FreePort(t)))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("PUID=%d", puid))
-		p := launch(t, cmd)
+		p := clitest.Launch(t, cmd)
 		p.Await("running$")
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 		if err != nil || !isRoot() {
 			t.Logf("only Linux tells, and only root changes: %v", err)
-			p.stop()
+			p.Terminate()
 			continue
 		}
 		for _, line := range []string{
@@ -35,6 +36,6 @@ func TestPUIDAloneGivesUpRootsGroups(t *testing.T) {
 				t.Errorf("PUID %d: no %q in\n%s", puid, line, status)
 			}
 		}
-		p.stop()
+		p.Terminate()
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 )
 
 func TestTestConfigShowsEachValueWithItsOrigin(t *testing.T) {
 	t.Parallel()
-	path := file(t, "max_qos 1", "listener 1884 127.0.0.1", "allow_anonymous true", "max_connections 5", "log_type error", "log_type debug")
+	path := clitest.File(t, "max_qos 1", "listener 1884 127.0.0.1", "allow_anonymous true", "max_connections 5", "log_type error", "log_type debug")
 	var stdout, stderr bytes.Buffer
 	if status := cli.Main("1", []string{"--test-config", "-v", "-c", path}, &stdout, &stderr); status != exit.OK {
 		t.Fatalf("status %d, %s", status, &stderr)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
@@ -23,7 +24,7 @@ func TestADaemonServesWhenItsStarterEnds(t *testing.T) {
 	dir := t.TempDir()
 	pid, log := filepath.Join(dir, "pid"), filepath.Join(dir, "log")
 	port := testenv.FreePort(t)
-	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true",
+	p := clitest.Run(t, "-d", "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true",
 		"user root", "pid_file "+pid, "log_dest file "+log))
 	if status := p.Status(); status != exit.OK {
 		t.Fatalf("status %d\n%s", status, p.Text())
@@ -37,7 +38,7 @@ func TestADaemonServesWhenItsStarterEnds(t *testing.T) {
 		t.Fatalf("the process id's file: %q", text)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(daemon, syscall.SIGKILL) })
-	conn := dial(t, port)
+	conn := clitest.Dial(t, port)
 	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 	if err := syscall.Kill(daemon, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -53,7 +54,7 @@ func awaitLine(t *testing.T, path, end string) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for timeout := time.After(deadline); ; {
+	for timeout := time.After(clitest.Deadline); ; {
 		select {
 		case <-tick.C:
 			if text, err := os.ReadFile(path); err == nil && strings.HasSuffix(string(text), end) {
@@ -73,7 +74,7 @@ func TestADaemonThatCannotListenSaysSoToItsStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	p := run(t, "-d", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", busy.Addr().(*net.TCPAddr).Port)))
+	p := clitest.Run(t, "-d", "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", busy.Addr().(*net.TCPAddr).Port)))
 	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}

@@ -17,31 +17,29 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
-
-// mosquittoBroker is Debian's.
-const mosquittoBroker = "/usr/sbin/mosquitto"
 
 // TestClientsSeeWhatMosquittoShowsThem starts both brokers on the same generated
 // configurations and lets the same clients say the same to both.
 func TestClientsSeeWhatMosquittoShowsThem(t *testing.T) {
 	t.Parallel()
-	testenv.File(t, mosquittoBroker, "mosquitto")
+	testenv.File(t, clitest.Mosquitto, "mosquitto")
 	const configurations = 8
 	for seed := range uint64(configurations) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			lines := generate(t, rand.New(rand.NewPCG(seed, 0)))
 			var got [2]map[string][]string
-			for i, program := range []string{binary, mosquittoBroker} {
+			for i, program := range []string{clitest.Binary, clitest.Mosquitto} {
 				port := testenv.FreePort(t)
-				conf := file(t, append([]string{"user root", "log_type all", fmt.Sprintf("listener %d 127.0.0.1", port)}, lines...)...)
-				p := launch(t, exec.Command(program, "-c", conf))
+				conf := clitest.File(t, append([]string{"user root", "log_type all", fmt.Sprintf("listener %d 127.0.0.1", port)}, lines...)...)
+				p := clitest.Launch(t, exec.Command(program, "-c", conf))
 				p.Await("running$")
 				got[i] = interview(t, port)
-				p.stop()
+				p.Terminate()
 			}
 			if d := difference(lines, got[0], got[1]); d != "" {
 				t.Errorf("with\n%s\n%s", strings.Join(lines, "\n"), d)
@@ -153,7 +151,7 @@ type guest struct {
 // come connects a client and notes the answer to its CONNECT.
 func (i *interviewer) come(name string, c mqtt.Connect) *guest {
 	c.Version = i.version
-	g := &guest{interviewer: i, name: fmt.Sprintf("v%d %s", i.version, name), conn: dial(i.t, i.port)}
+	g := &guest{interviewer: i, name: fmt.Sprintf("v%d %s", i.version, name), conn: clitest.Dial(i.t, i.port)}
 	g.say(&c)
 	if !g.gone {
 		g.hear(func(p mqtt.Packet) bool { _, ok := p.(*mqtt.Connack); return ok })
@@ -385,10 +383,10 @@ func (i *interviewer) messages() {
 // TestBothRefuseTheConnectionOverTheLimit is for max_connections.
 func TestBothRefuseTheConnectionOverTheLimit(t *testing.T) {
 	t.Parallel()
-	testenv.File(t, mosquittoBroker, "mosquitto")
-	for _, program := range []string{binary, mosquittoBroker} {
+	testenv.File(t, clitest.Mosquitto, "mosquitto")
+	for _, program := range []string{clitest.Binary, clitest.Mosquitto} {
 		port := testenv.FreePort(t)
-		p := launch(t, exec.Command(program, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root", "allow_anonymous true", "max_connections 2")))
+		p := clitest.Launch(t, exec.Command(program, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root", "allow_anonymous true", "max_connections 2")))
 		p.Await("running$")
 		i := &interviewer{t: t, port: port, version: mqtt.V311, heard: map[string][]string{}}
 		var guests []*guest
@@ -402,6 +400,6 @@ func TestBothRefuseTheConnectionOverTheLimit(t *testing.T) {
 		for _, g := range guests {
 			g.leave()
 		}
-		p.stop()
+		p.Terminate()
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -48,7 +49,7 @@ const firstDynsec = `{
 // try the same. Answers are compared as JSON, decisions by their reason codes, and who is disconnected.
 func TestDynamicSecurityDoesWhatMosquittosDoes(t *testing.T) {
 	t.Parallel()
-	testenv.File(t, mosquittoBroker, "mosquitto")
+	testenv.File(t, clitest.Mosquitto, "mosquitto")
 	testenv.File(t, dynsecPlugin, "mosquitto")
 	const configurations, rounds, requests = 6, 2, 30
 	for seed := range uint64(configurations) {
@@ -95,15 +96,15 @@ type dynsecBroker struct {
 
 func startPair(t *testing.T, m mode) *pair {
 	p := &pair{t: t, mode: m}
-	for i, program := range []string{binary, mosquittoBroker} {
+	for i, program := range []string{clitest.Binary, clitest.Mosquitto} {
 		path := filepath.Join(t.TempDir(), "dynsec.json")
 		rewrite(t, path, firstDynsec)
 		b := &dynsecBroker{t: t, name: filepath.Base(program), port: testenv.FreePort(t), callers: map[string]*caller{}}
-		conf := file(
+		conf := clitest.File(
 			t, "user root", "log_type all", "set_tcp_nodelay true", fmt.Sprintf("listener %d 127.0.0.1", b.port), "allow_anonymous true",
 			"plugin "+dynsecPlugin, "plugin_opt_config_file "+path,
 		)
-		launch(t, exec.Command(program, "-c", conf)).Await("running$")
+		clitest.Launch(t, exec.Command(program, "-c", conf)).Await("running$")
 		b.admin = b.call("admin", "the-admin", "secret")
 		if b.admin == nil {
 			t.Fatalf("%s does not let its administrator in", program)
@@ -125,7 +126,7 @@ type caller struct {
 
 // call connects a client; nil: it is refused.
 func (b *dynsecBroker) call(user, id, password string) *caller {
-	c := &caller{t: b.t, conn: dial(b.t, b.port)}
+	c := &caller{t: b.t, conn: clitest.Dial(b.t, b.port)}
 	connect := mqtt.Connect{Version: mqtt.V5, CleanStart: true, ClientID: id, KeepAlive: 600}
 	if user != "" {
 		connect.HasUsername, connect.Username, connect.HasPassword, connect.Password = true, user, true, []byte(password)

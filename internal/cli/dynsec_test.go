@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
@@ -31,15 +32,15 @@ func ctrl(t *testing.T, port int, password string, args ...string) (string, erro
 func TestMosquittoCtrlSpeaksToUnio(t *testing.T) {
 	t.Parallel()
 	testenv.File(t, "/usr/bin/mosquitto_ctrl", "mosquitto")
-	testenv.File(t, mosquittoBroker, "mosquitto")
+	testenv.File(t, clitest.Mosquitto, "mosquitto")
 	testenv.File(t, dynsecPlugin, "mosquitto")
 	path := filepath.Join(t.TempDir(), "dynsec.json")
 	if out, err := exec.Command("mosquitto_ctrl", "dynsec", "init", path, "admin", "first password").CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v", out, err)
 	}
 	port := testenv.FreePort(t)
-	conf := file(t, "user root", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin "+dynsecPlugin, "plugin_opt_config_file "+path)
-	p := run(t, "-c", conf)
+	conf := clitest.File(t, "user root", "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin "+dynsecPlugin, "plugin_opt_config_file "+path)
+	p := clitest.Run(t, "-c", conf)
 	p.Await("running$")
 	for _, c := range []struct{ command, want string }{
 		{"createRole r", ""},
@@ -96,9 +97,9 @@ func TestMosquittoCtrlSpeaksToUnio(t *testing.T) {
 	if got, _ := ctrl(t, port, "first password", "listClients"); !strings.Contains(got, "Not authorized") {
 		t.Errorf("the old password: %s", got)
 	}
-	p.stop()
+	p.Terminate()
 
-	launch(t, exec.Command(mosquittoBroker, "-c", conf)).Await("running$")
+	clitest.Launch(t, exec.Command(clitest.Mosquitto, "-c", conf)).Await("running$")
 	for command, want := range map[string]string{
 		"listClients":   "admin\nann\njoe",
 		"getClient joe": "Username: joe\nClientid: joe-id\nRoles:    r (priority: -1)\nGroups:",
@@ -111,7 +112,7 @@ func TestMosquittoCtrlSpeaksToUnio(t *testing.T) {
 		}
 	}
 	connect := mqtt.Connect{Version: mqtt.V5, CleanStart: true, ClientID: "joe-id", HasUsername: true, Username: "joe", HasPassword: true, Password: []byte("new")}
-	exchange(t, dial(t, port), &connect, "20")
+	exchange(t, clitest.Dial(t, port), &connect, "20")
 }
 
 func TestPluginsThatAreNoneOfOurs(t *testing.T) {
@@ -122,7 +123,7 @@ func TestPluginsThatAreNoneOfOurs(t *testing.T) {
 		"global_plugin x\nplugin_load a y\nauth_plugin z":                                               ":3: auth_plugin: not available yet",
 		"listener 1883\nplugin mosquitto_dynamic_security\nplugin_opt_config_file /nowhere/dynsec.json": ":2: plugin: dynamic security: ",
 	} {
-		p := run(t, "-c", file(t, strings.Split(lines, "\n")...))
+		p := clitest.Run(t, "-c", clitest.File(t, strings.Split(lines, "\n")...))
 		status := exit.Plugin
 		if strings.Contains(lines, "nowhere") { // the plugin is one of ours, and its file cannot be made
 			status = exit.Invalid
@@ -137,13 +138,13 @@ func TestTheFirstFileOfDynamicSecurityIsMade(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "dynsec.json")
 	port := testenv.FreePort(t)
-	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security.so", "plugin_opt_config_file "+path)
-	if p := run(t, "--test-config", "-c", conf); p.Status() != exit.OK || !strings.Contains(p.Text(), "the broker will make it") {
+	conf := clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security.so", "plugin_opt_config_file "+path)
+	if p := clitest.Run(t, "--test-config", "-c", conf); p.Status() != exit.OK || !strings.Contains(p.Text(), "the broker will make it") {
 		t.Errorf("%s", p.Text())
 	}
-	cmd := exec.Command(binary, "-c", conf)
+	cmd := exec.Command(clitest.Binary, "-c", conf)
 	cmd.Env = append(os.Environ(), "MOSQUITTO_DYNSEC_PASSWORD=twelve bytes")
-	p := launch(t, cmd)
+	p := clitest.Launch(t, cmd)
 	p.Await("running$")
 	if got, err := ctrlIfThere(t, port); err != nil || got != "admin" {
 		t.Errorf("%q, %v", got, err)
@@ -151,7 +152,7 @@ func TestTheFirstFileOfDynamicSecurityIsMade(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	p.stop()
+	p.Terminate()
 }
 
 func ctrlIfThere(t *testing.T, port int) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -20,14 +21,14 @@ func TestAnEmptyUserNameIsNone(t *testing.T) {
 	passwords, rules := filepath.Join(dir, "passwd"), filepath.Join(dir, "acl")
 	rewrite(t, passwords, "joe:$6$WSak9/lS+xhakGBe$"+"GoZyUZkHQfg/YClch2JQZ1uT1fNoKIdbN5qIA2QQoLLiHr87h3nFLHx5goydkYt3lTWu2t2bAXrCzGUPFjQXAg==")
 	rewrite(t, rules, "topic write a", "pattern write b", "topic deny b")
-	for _, program := range []string{binary, mosquittoBroker} {
+	for _, program := range []string{clitest.Binary, clitest.Mosquitto} {
 		t.Run(filepath.Base(program), func(t *testing.T) {
 			testenv.File(t, program, "mosquitto")
 			port := testenv.FreePort(t)
-			p := launch(t, exec.Command(program, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root",
+			p := clitest.Launch(t, exec.Command(program, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "user root",
 				"allow_anonymous true", "password_file "+passwords, "acl_file "+rules)))
 			p.Await("running$")
-			conn := dial(t, port)
+			conn := clitest.Dial(t, port)
 			send := func(m mqtt.Packet) mqtt.Packet {
 				t.Helper()
 				if _, err := conn.Write(m.Append(nil, mqtt.V5)); err != nil {
@@ -49,7 +50,7 @@ func TestAnEmptyUserNameIsNone(t *testing.T) {
 					t.Errorf("%s: %v", topic, got.Reason)
 				}
 			}
-			p.stop()
+			p.Terminate()
 		})
 	}
 }

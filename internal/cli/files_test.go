@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -100,7 +101,7 @@ func contentOf(t *testing.T, path string) string {
 func asNobody(t *testing.T, args ...string) string {
 	t.Helper()
 	uid, gid := nobody(t)
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(clitest.Binary, args...)
 	if isRoot() {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
@@ -114,7 +115,7 @@ func asNobody(t *testing.T, args ...string) string {
 // A file of the broker's user has root's group after "chown mosquitto FILE", and its user may not give a file to that group.
 func TestAFileWithAGroupOfRootIsSaved(t *testing.T) {
 	t.Parallel()
-	chmod(t, filepath.Dir(binary), 0o755) // for nobody
+	chmod(t, filepath.Dir(clitest.Binary), 0o755) // for nobody
 	uid, gid := nobody(t)
 	dir, port := openFolder(t), testenv.FreePort(t)
 	chown(t, dir, uid, gid)
@@ -129,10 +130,10 @@ func TestAFileWithAGroupOfRootIsSaved(t *testing.T) {
 		}
 	}
 	rootsGroup()
-	p := run(t, "-c", file(t, "user nobody", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
+	p := clitest.Run(t, "-c", clitest.File(t, "user nobody", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
 	p.Await("running$")
-	expectRun(t, 0, "", ctrlWarning, "ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "dynsec", "createRole", "online")
-	p.stop()
+	clitest.ExpectRun(t, 0, "", clitest.PlainWarning, "ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "dynsec", "createRole", "online")
+	p.Terminate()
 	rootsGroup()
 	asNobody(t, "ctrl", "-f", path, "dynsec", "createRole", "offline")
 	asNobody(t, "passwd", "-H", "sha512", "-b", passwords, "ann", "ANN")
@@ -151,7 +152,7 @@ func TestAFileWithAGroupOfRootIsSaved(t *testing.T) {
 // The folder is not the user's: the file can be written and not replaced.
 func TestAFileInAFolderOfRootIsSaved(t *testing.T) {
 	t.Parallel()
-	chmod(t, filepath.Dir(binary), 0o755)
+	chmod(t, filepath.Dir(clitest.Binary), 0o755)
 	uid, _ := nobody(t)
 	dir := openFolder(t)
 	passwords := filepath.Join(dir, "passwd")

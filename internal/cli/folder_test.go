@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
@@ -26,13 +27,13 @@ func TestTheFolderOfTheStoreIsTheUsers(t *testing.T) {
 				}
 			}
 			if before == "a store of root" {
-				p := run(t, "-c", file(t, append(lines, "user root")...))
+				p := clitest.Run(t, "-c", clitest.File(t, append(lines, "user root")...))
 				p.Await("running$")
-				p.stop()
+				p.Terminate()
 			}
-			p := run(t, "-c", file(t, append(lines, "user nobody")...))
+			p := clitest.Run(t, "-c", clitest.File(t, append(lines, "user nobody")...))
 			p.Await("running$")
-			p.stop()
+			p.Terminate()
 			if !isRoot() {
 				return
 			}
@@ -61,7 +62,7 @@ func TestAFolderThatTheUserMayNotWriteInIsAnErrorWithAHint(t *testing.T) {
 	if err := os.Symlink(elsewhere, store); err != nil { // which root gives to nobody
 		t.Fatal(err)
 	}
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "persistence true", "persistence_location "+dir+"/"))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "persistence true", "persistence_location "+dir+"/"))
 	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}

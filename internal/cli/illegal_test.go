@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/illegal"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
@@ -19,7 +20,7 @@ import (
 func TestIllegalPacketsOverASocket(t *testing.T) {
 	t.Parallel()
 	port := strconv.Itoa(testenv.FreePort(t))
-	p := run(t, "-p", port)
+	p := clitest.Run(t, "-p", port)
 	p.Await("running$")
 	dial := func() (net.Conn, error) { return net.Dial("tcp", net.JoinHostPort("127.0.0.1", port)) }
 	one := illegal.Cases(mqtt.V5)[:1]
@@ -32,7 +33,7 @@ func TestIllegalPacketsOverASocket(t *testing.T) {
 			t.Errorf("%v: %v", v, err)
 		}
 	}
-	for giveUp := time.Now().Add(deadline); descriptors(p) > before; { // some may just be closing
+	for giveUp := time.Now().Add(clitest.Deadline); descriptors(p) > before; { // some may just be closing
 		if time.Now().After(giveUp) {
 			t.Fatalf("%d descriptors, %d before", descriptors(p), before)
 		}
@@ -48,7 +49,7 @@ func TestIllegalPacketsOverASocket(t *testing.T) {
 }
 
 // descriptors counts the open files of a process; 0 where the system does not tell.
-func descriptors(p *process) int {
+func descriptors(p *clitest.Process) int {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Cmd.Process.Pid))
 	if err != nil {
 		return 0

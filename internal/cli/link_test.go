@@ -9,34 +9,8 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 )
-
-// command prepares a run of the built command with a file as its standard input.
-func command(t *testing.T, input string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(binary, args...)
-	if input != "" {
-		f, err := os.Open(input)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = f.Close() })
-		cmd.Stdin = f
-	}
-	return cmd
-}
-
-// links makes links by the names of Mosquitto's programs and returns their folder.
-func links(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "mosquitto_ctrl", "mosquitto_passwd"} {
-		if err := os.Symlink(binary, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 func TestNameOfTheProgramChoosesTheTool(t *testing.T) {
 	t.Parallel()
@@ -56,7 +30,7 @@ func TestNameOfTheProgramChoosesTheTool(t *testing.T) {
 
 func TestLinksBehaveAsTheirNamesSay(t *testing.T) {
 	t.Parallel()
-	dir := links(t)
+	dir := clitest.Links(t)
 	for name, want := range map[string]string{
 		"mosquitto_pub": "mosquitto_pub version", "mosquitto_sub": "mosquitto_sub version",
 		"mosquitto_rr": "mosquitto_rr version", "mosquitto_ctrl": "mosquitto_ctrl version", "mosquitto": "version 1.2.3-test",

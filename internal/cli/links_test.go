@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
@@ -38,10 +39,10 @@ func TestStartedByRootItFollowsNoLinkInSomebodysFolder(t *testing.T) {
 			} else {
 				lines = append(lines, option+" "+link)
 			}
-			p := run(t, append(args, "-c", file(t, lines...))...)
+			p := clitest.Run(t, append(args, "-c", clitest.File(t, lines...))...)
 			if !isRoot() { // which follows what others may not follow either
 				p.Await("running$")
-				p.stop()
+				p.Terminate()
 				return
 			}
 			if got := p.Status(); got != status || !strings.Contains(p.Text(), link+" is a link to "+target) {
@@ -65,12 +66,12 @@ func TestALogThatIsALinkToStandardOutputOutlivesRoot(t *testing.T) {
 	conf := filepath.Join(dir, "unio.conf")
 	write(t, conf, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "log_dest file "+log, "audit_log "+log)
 	// Its standard output is the pipe that is read here.
-	p := launch(t, exec.Command("sh", "-c", `exec 3>&2; exec 2>/dev/null; exec "$0" -c "$1" >&3`, binary, conf))
+	p := clitest.Launch(t, exec.Command("sh", "-c", `exec 3>&2; exec 2>/dev/null; exec "$0" -c "$1" >&3`, clitest.Binary, conf))
 	p.Await("running$")
 	p.Signal(syscall.SIGHUP)
 	p.Await("Reloading config")
 	p.Await(`"event":"reload"`)
-	p.stop()
+	p.Terminate()
 	if strings.Contains(p.Text(), "Error") || strings.Contains(p.Text(), "Warning: open") {
 		t.Errorf("got\n%s", p.Text())
 	}
@@ -81,7 +82,7 @@ func TestTheFileOfTheProcessIDIsEmptiedWhereItCannotBeRemoved(t *testing.T) {
 	uid, _ := nobody(t)
 	dir := openFolder(t)
 	pid := filepath.Join(dir, "pid")
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "pid_file "+pid))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user nobody", "pid_file "+pid))
 	p.Await("running$")
 	if got := contentOf(t, pid); got != fmt.Sprintln(p.Cmd.Process.Pid) {
 		t.Errorf("the file has %q", got)
@@ -90,7 +91,7 @@ func TestTheFileOfTheProcessIDIsEmptiedWhereItCannotBeRemoved(t *testing.T) {
 		t.Errorf("the file is %d's", statOf(t, pid).Uid)
 	}
 	chmod(t, dir, 0o555)
-	p.stop()
+	p.Terminate()
 	if got := contentOf(t, pid); got != "" {
 		t.Errorf("the file has %q", got)
 	}
@@ -101,7 +102,7 @@ func TestAStartThatFailsLeavesNoLogOfRoot(t *testing.T) {
 	uid, _ := nobody(t)
 	dir := openFolder(t)
 	log, audit := filepath.Join(dir, "log"), filepath.Join(dir, "audit")
-	p := run(t, "-c", file(t, "user nobody", "listener 0 "+filepath.Join(dir, "socket"), "log_dest file "+log, "audit_log "+audit, "pid_file /nowhere/pid"))
+	p := clitest.Run(t, "-c", clitest.File(t, "user nobody", "listener 0 "+filepath.Join(dir, "socket"), "log_dest file "+log, "audit_log "+audit, "pid_file /nowhere/pid"))
 	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d\n%s", status, p.Text())
 	}
@@ -115,14 +116,14 @@ func TestAStartThatFailsLeavesNoLogOfRoot(t *testing.T) {
 func TestASecondBrokerThatCannotStartLeavesTheProcessIDOfTheFirst(t *testing.T) {
 	t.Parallel()
 	pid := filepath.Join(t.TempDir(), "pid")
-	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", "pid_file "+pid)
-	p := run(t, "-c", conf)
+	conf := clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "user root", "pid_file "+pid)
+	p := clitest.Run(t, "-c", conf)
 	p.Await("running$")
-	if status := run(t, "-c", conf).Status(); status != exit.Failure {
+	if status := clitest.Run(t, "-c", conf).Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
 	if got := contentOf(t, pid); got != fmt.Sprintln(p.Cmd.Process.Pid) {
 		t.Errorf("the file has %q", got)
 	}
-	p.stop()
+	p.Terminate()
 }

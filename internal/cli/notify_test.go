@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -27,7 +28,7 @@ func TestTheServiceManagerIsToldWhenClientsAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = manager.Close() })
-	if err := manager.SetDeadline(time.Now().Add(deadline)); err != nil {
+	if err := manager.SetDeadline(time.Now().Add(clitest.Deadline)); err != nil {
 		t.Fatal(err)
 	}
 	for _, open := range []string{dir, path} { // to whatever user it changes to
@@ -36,9 +37,9 @@ func TestTheServiceManagerIsToldWhenClientsAreServed(t *testing.T) {
 		}
 	}
 	port := testenv.FreePort(t)
-	cmd := exec.Command(binary, "-p", strconv.Itoa(port))
+	cmd := exec.Command(clitest.Binary, "-p", strconv.Itoa(port))
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path)
-	p := launch(t, cmd)
+	p := clitest.Launch(t, cmd)
 	expect := func(want string) {
 		t.Helper()
 		message := make([]byte, 64)
@@ -48,7 +49,7 @@ func TestTheServiceManagerIsToldWhenClientsAreServed(t *testing.T) {
 		}
 	}
 	expect("READY=1")
-	dial(t, port)
-	p.stop()
+	clitest.Dial(t, port)
+	p.Terminate()
 	expect("STOPPING=1")
 }

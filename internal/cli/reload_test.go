@@ -11,19 +11,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
-
-// stop ends a process as an operator does.
-func (p *process) stop() {
-	p.t.Helper()
-	p.Signal(syscall.SIGTERM)
-	if status := p.Status(); status != exit.OK {
-		p.t.Errorf("status %d\n%s", status, p.Text())
-	}
-}
 
 func rewrite(t *testing.T, path string, lines ...string) {
 	t.Helper()
@@ -36,11 +28,11 @@ func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	listener := fmt.Sprintf("listener %d 127.0.0.1", port)
-	path := file(t, listener, "user root")
-	p := run(t, "-c", path)
+	path := clitest.File(t, listener, "user root")
+	p := clitest.Run(t, "-c", path)
 	p.Await("running$")
 	hello := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
-	exchange(t, dial(t, port), hello, "20020005")
+	exchange(t, clitest.Dial(t, port), hello, "20020005")
 
 	rewrite(t, path, listener, "allow_anonymous true", "max_qos 7", "nonsense")
 	p.Signal(syscall.SIGHUP)
@@ -48,19 +40,19 @@ func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 	p.Await(`: Error: ` + path + `:3: max_qos: expected 0 to 2, not 7$`)
 	p.Await(`: Error: ` + path + `:4: expected an option, not "nonsense"$`)
 	p.Await(`: Error: The configuration was not reloaded`)
-	exchange(t, dial(t, port), hello, "20020005")
+	exchange(t, clitest.Dial(t, port), hello, "20020005")
 
 	rewrite(t, path, listener, "allow_anonymous true", "log_type all", "password_file /nowhere/passwd")
 	p.Signal(syscall.SIGHUP)
 	p.Await(path + `:4: password_file: the password file cannot be read`)
-	exchange(t, dial(t, port), hello, "20020005")
+	exchange(t, clitest.Dial(t, port), hello, "20020005")
 
 	rewrite(t, path, listener, "allow_anonymous true", "log_timestamp_format now", "user root", "listener 1 127.0.0.1")
 	p.Signal(syscall.SIGHUP)
 	p.Await(`Warning: listener 127\.0\.0\.1:1 is new and is not opened; this needs a restart$`)
 	p.Signal(syscall.SIGUSR1)
 	p.Await(`^now: There is nothing to save`)
-	conn := dial(t, port)
+	conn := clitest.Dial(t, port)
 	exchange(t, conn, hello, "20020000")
 
 	rewrite(t, path, listener, "allow_anonymous false")
@@ -69,13 +61,13 @@ func TestSIGHUPReloadsOrKeepsWhatWasInForce(t *testing.T) {
 		t.Errorf("an anonymous client is still there: %v", err)
 	}
 	p.Await(`Client x disconnected, not authorised\.$`)
-	p.stop()
+	p.Terminate()
 }
 
 func TestSIGRTMINRotatesTheLogAndDoesNotEndIt(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "log")
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "log_dest file "+log, "log_dest stderr", "user root"))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t)), "log_dest file "+log, "log_dest stderr", "user root"))
 	p.Await("running$")
 	if err := os.Rename(log, log+".1"); err != nil {
 		t.Fatal(err)
@@ -90,7 +82,7 @@ func TestSIGRTMINRotatesTheLogAndDoesNotEndIt(t *testing.T) {
 			break
 		}
 	}
-	p.stop()
+	p.Terminate()
 	text, err := os.ReadFile(log)
 	if err != nil || !strings.Contains(string(text), "terminating") {
 		t.Errorf("the new file has %q, %v", text, err)
@@ -106,9 +98,9 @@ func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
 	}
 	defer stdout.Close()
 	port := testenv.FreePort(t)
-	p := runTo(t, stdout, "-p", fmt.Sprint(port))
+	p := clitest.RunTo(t, stdout, "-p", fmt.Sprint(port))
 	p.Await("running$")
-	conn := dial(t, port)
+	conn := clitest.Dial(t, port)
 	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 	exchange(t, conn, &mqtt.Subscribe{PacketID: 1, Subscriptions: []mqtt.Subscription{{Filter: "a/#", Options: 1}}}, "9003000101")
 	p.Signal(syscall.SIGUSR2)
@@ -125,17 +117,17 @@ func TestSIGUSR2PrintsTheSubscriptions(t *testing.T) {
 func TestAReloadWithoutAFileChangesNothing(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
-	p := run(t, "-v", "-p", fmt.Sprint(port))
+	p := clitest.Run(t, "-v", "-p", fmt.Sprint(port))
 	p.Await("running$")
 	p.Signal(syscall.SIGHUP)
 	p.Await("Reloading config")
-	conn := dial(t, port)
+	conn := clitest.Dial(t, port)
 	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 	p.Await("Sending CONNACK to x")
 	if strings.Contains(p.Text(), "Warning: listener") || strings.Contains(p.Text(), "Error") {
 		t.Errorf("got\n%s", p.Text())
 	}
-	p.stop()
+	p.Terminate()
 }
 
 func TestTheAuditLogIsRotatedAndBelongsToTheUser(t *testing.T) {
@@ -149,10 +141,10 @@ func TestTheAuditLogIsRotatedAndBelongsToTheUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	trail, port := filepath.Join(dir, "audit"), testenv.FreePort(t)
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "audit_log "+trail, "user nobody"))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "audit_log "+trail, "user nobody"))
 	p.Await("running$")
 	refused := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}
-	exchange(t, dial(t, port), refused, "20020005")
+	exchange(t, clitest.Dial(t, port), refused, "20020005")
 	if err := os.Rename(trail, trail+".1"); err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +157,8 @@ func TestTheAuditLogIsRotatedAndBelongsToTheUser(t *testing.T) {
 			break
 		}
 	}
-	exchange(t, dial(t, port), refused, "20020005")
-	p.stop()
+	exchange(t, clitest.Dial(t, port), refused, "20020005")
+	p.Terminate()
 	for _, path := range []string{trail + ".1", trail} {
 		text, err := os.ReadFile(path)
 		if err != nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), `"event":"login_failed","client":"x"`) {

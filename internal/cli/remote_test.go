@@ -14,20 +14,21 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
 func TestExplainAsksARunningBroker(t *testing.T) {
 	t.Parallel()
-	passwd, acl := file(t), file(t, "user ann", "topic read /api/v1/explain", "topic write a")
+	passwd, acl := clitest.File(t), clitest.File(t, "user ann", "topic read /api/v1/explain", "topic write a")
 	if status := cli.Main("test", []string{"passwd", "-b", "-H", "sha512-pbkdf2", passwd, "ann", "secret"}, &bytes.Buffer{}, &bytes.Buffer{}); status != exit.OK {
 		t.Fatal("passwd failed")
 	}
 	port := testenv.FreePort(t)
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "protocol http_api", "password_file "+passwd, "acl_file "+acl))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "protocol http_api", "password_file "+passwd, "acl_file "+acl))
 	p.Await("running$")
-	secret := file(t, "secret")
+	secret := clitest.File(t, "secret")
 	explain := func(args ...string) (status int, stdout, stderr string) {
 		var out, errs bytes.Buffer
 		all := append([]string{"explain", "--url", fmt.Sprintf("http://127.0.0.1:%d", port), "--login", "ann", "--password-file", secret, "--client", "c"}, args...)
@@ -40,14 +41,14 @@ func TestExplainAsksARunningBroker(t *testing.T) {
 	}
 	status, out, _ := explain("--json", "publish", "a")
 	var local bytes.Buffer
-	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "acl_file "+acl)
+	conf := clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "acl_file "+acl)
 	if s := cli.Main("test", []string{"explain", "-c", conf, "--client", "c", "--json", "publish", "a"}, &local, &bytes.Buffer{}); s != status || status != exit.Failure || local.String() != out {
 		t.Errorf("status %d and %d, %s\nand %s", status, s, out, &local)
 	}
 	if status, _, errs := explain("publish", "#"); status != exit.Invalid || !strings.Contains(errs, "expected the name of a topic") {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	p.stop()
+	p.Terminate()
 }
 
 func TestARemoteAnswerThatIsNoneIsAnError(t *testing.T) {
@@ -72,7 +73,7 @@ func TestARemoteAnswerThatIsNoneIsAnError(t *testing.T) {
 	})
 	server := httptest.NewTLSServer(answers)
 	defer server.Close()
-	authority, secret := filepath.Join(t.TempDir(), "ca"), file(t, "secret")
+	authority, secret := filepath.Join(t.TempDir(), "ca"), clitest.File(t, "secret")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	if err := os.WriteFile(authority, block, 0o600); err != nil {
 		t.Fatal(err)

@@ -8,21 +8,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
-
-// owner returns whose a file is, or a process's folder in /proc.
-func owner(t *testing.T, path string) int {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int(info.Sys().(*syscall.Stat_t).Uid)
-}
 
 func TestRootIsGivenUpAndItsFilesWithIt(t *testing.T) {
 	t.Parallel()
@@ -32,10 +22,10 @@ func TestRootIsGivenUpAndItsFilesWithIt(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	log, pid, socket := filepath.Join(dir, "log"), filepath.Join(dir, "pid"), filepath.Join(dir, "socket")
-	p := run(t, "-c", file(t, "listener 0 "+socket, "log_dest file "+log, "log_dest stderr", "pid_file "+pid))
+	p := clitest.Run(t, "-c", clitest.File(t, "listener 0 "+socket, "log_dest file "+log, "log_dest stderr", "pid_file "+pid))
 	p.Await("running$")
 	want := os.Geteuid()
-	process := owner(t, fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid))
+	process := clitest.Owner(t, fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid))
 	switch {
 	case want == 0 && process == 0:
 		t.Error("it still is root")
@@ -43,11 +33,11 @@ func TestRootIsGivenUpAndItsFilesWithIt(t *testing.T) {
 		t.Errorf("it is user %d, started by %d", process, want)
 	}
 	for _, path := range []string{log, pid, socket} {
-		if got := owner(t, path); got != process {
+		if got := clitest.Owner(t, path); got != process {
 			t.Errorf("%s is user %d's, the process user %d's", filepath.Base(path), got, process)
 		}
 	}
-	p.stop()
+	p.Terminate()
 }
 
 // TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade has a request write the file, too, as the user that the process then is.
@@ -62,11 +52,11 @@ func TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	path, port := filepath.Join(dir, "dynsec.json"), testenv.FreePort(t)
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path))
 	p.Await("running$")
-	process := owner(t, fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid))
+	process := clitest.Owner(t, fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid))
 	for _, made := range []string{path, path + ".pw"} {
-		if got := owner(t, made); got != process {
+		if got := clitest.Owner(t, made); got != process {
 			t.Errorf("%s is user %d's, the process user %d's", made, got, process)
 		}
 	}
@@ -75,11 +65,11 @@ func TestRootGivesAwayTheFilesOfDynamicSecurityThatItMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	admin := strings.Fields(string(passwords))
-	expectRun(t, 0, "", ctrlWarning, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", admin[0], "-P", admin[1], "dynsec", "createRole", "r")
+	clitest.ExpectRun(t, 0, "", clitest.PlainWarning, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", admin[0], "-P", admin[1], "dynsec", "createRole", "r")
 	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), `"r"`) {
 		t.Errorf("the file was not written: %v", err)
 	}
-	if got := owner(t, path); got != process {
+	if got := clitest.Owner(t, path); got != process {
 		t.Errorf("the file that was written is user %d's", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
@@ -21,7 +22,7 @@ import (
 func TestWithoutAFileOnlyThisMachineCanConnect(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
-	p := run(t, "-p", strconv.Itoa(port))
+	p := clitest.Run(t, "-p", strconv.Itoa(port))
 	p.Await(`: unio version 1\.2\.3-test running$`)
 	for _, want := range []string{
 		`^\d+: unio version 1\.2\.3-test starting$`,
@@ -33,7 +34,7 @@ func TestWithoutAFileOnlyThisMachineCanConnect(t *testing.T) {
 		p.Await(want)
 	}
 	// Anonymous clients are welcome on the loopback address.
-	conn := dial(t, port)
+	conn := clitest.Dial(t, port)
 	exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 
 	addrs, err := net.InterfaceAddrs()
@@ -73,9 +74,9 @@ func TestSignalsStopItCleanly(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			port := testenv.FreePort(t)
-			p := run(t, "-p", strconv.Itoa(port))
+			p := clitest.Run(t, "-p", strconv.Itoa(port))
 			p.Await("running$")
-			conn := dial(t, port)
+			conn := clitest.Dial(t, port)
 			exchange(t, conn, &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020000")
 			p.Signal(signal)
 			if status := p.Status(); status != exit.OK {
@@ -91,8 +92,8 @@ func TestSignalsStopItCleanly(t *testing.T) {
 
 func TestAllMistakesOfAConfigurationAreReported(t *testing.T) {
 	t.Parallel()
-	path := file(t, "listener 1883", "max_qos 7", "", "certfile /x", "nonsense")
-	p := run(t, "-c", path)
+	path := clitest.File(t, "listener 1883", "max_qos 7", "", "certfile /x", "nonsense")
+	p := clitest.Run(t, "-c", path)
 	if status := p.Status(); status != exit.Invalid {
 		t.Errorf("status %d", status)
 	}
@@ -120,42 +121,42 @@ func TestStatusOfWhatCannotBeStarted(t *testing.T) {
 		{"an unknown flag", []string{"-x"}, exit.Invalid, "-x"},
 		{"an argument", []string{"foo"}, exit.Invalid, "foo"},
 		{"no port", []string{"-p", "0"}, exit.Invalid, "expected a port, 1 to 65535"},
-		{"a plugin", []string{"-c", file(t, "plugin /x.so", "plugin_opt_y z")}, exit.Plugin, ":1: plugin: not available yet"},
+		{"a plugin", []string{"-c", clitest.File(t, "plugin /x.so", "plugin_opt_y z")}, exit.Plugin, ":1: plugin: not available yet"},
 		{
 			"a plugin and a mistake",
-			[]string{"-c", file(t, "plugin /x.so", "max_qos 9")},
+			[]string{"-c", clitest.File(t, "plugin /x.so", "max_qos 9")},
 			exit.Invalid, ":2: max_qos: expected",
 		},
 		{
 			"a log that cannot be opened",
-			[]string{"-c", file(t, "log_dest file /nowhere/log")},
+			[]string{"-c", clitest.File(t, "log_dest file /nowhere/log")},
 			exit.Invalid, "open the log: open /nowhere/log",
 		},
 		{
 			"a file for the process id that cannot be written",
-			[]string{"-c", file(t, "pid_file /nowhere/pid", "listener 0 "+filepath.Join(t.TempDir(), "socket"))},
+			[]string{"-c", clitest.File(t, "pid_file /nowhere/pid", "listener 0 "+filepath.Join(t.TempDir(), "socket"))},
 			exit.Failure, "pid_file: open /nowhere/pid",
 		},
 		{
 			"a password file that is not there",
-			[]string{"-c", file(t, "listener 1883", "password_file /nowhere/passwd", "max_qos 1")},
+			[]string{"-c", clitest.File(t, "listener 1883", "password_file /nowhere/passwd", "max_qos 1")},
 			exit.Invalid, ":2: password_file: the password file cannot be read",
 		},
 		{
 			"an ACL file that is not there, in a test",
-			[]string{"--test-config", "-c", file(t, "listener 1883", "acl_file /nowhere/acl")},
+			[]string{"--test-config", "-c", clitest.File(t, "listener 1883", "acl_file /nowhere/acl")},
 			exit.Invalid, ":2: acl_file: the ACL file cannot be read",
 		},
 		{"a file for the keys of TLS that cannot be written", []string{"--tls-keylog", "/nowhere/keys"}, exit.Failure, "--tls-keylog: open /nowhere/keys"},
 		{"a test of no file", []string{"--test-config"}, exit.Invalid, "--test-config: expected a file"},
-		{"a daemon that cannot start", []string{"-d", "-c", file(t, "max_qos 9")}, exit.Invalid, ":1: max_qos: expected 0 to 2"},
-		{"an invalid file to test", []string{"--test-config", "-c", file(t, "foo")}, exit.Invalid, ":1: expected an option"},
+		{"a daemon that cannot start", []string{"-d", "-c", clitest.File(t, "max_qos 9")}, exit.Invalid, ":1: max_qos: expected 0 to 2"},
+		{"an invalid file to test", []string{"--test-config", "-c", clitest.File(t, "foo")}, exit.Invalid, ":1: expected an option"},
 		{
 			"a file to test that has a warning",
-			[]string{"--test-config", "-c", file(t, "log_dest dlt", "log_dest file /nowhere/log")},
+			[]string{"--test-config", "-c", clitest.File(t, "log_dest dlt", "log_dest file /nowhere/log")},
 			exit.OK, ": Warning: ",
 		},
-		{"a valid file to test", []string{"--test-config", "-c", file(t, "listener 1883")}, exit.OK, "Configuration file is OK."},
+		{"a valid file to test", []string{"--test-config", "-c", clitest.File(t, "listener 1883")}, exit.OK, "Configuration file is OK."},
 	})
 }
 
@@ -164,52 +165,52 @@ func TestStatusOfUnusableTLS(t *testing.T) {
 	checkStarts(t, []start{
 		{
 			"a certificate that is not there",
-			[]string{"-c", file(t, "listener 8883", "certfile /nowhere/cert", "keyfile /nowhere/key")},
+			[]string{"-c", clitest.File(t, "listener 8883", "certfile /nowhere/cert", "keyfile /nowhere/key")},
 			exit.Failure, ":2: certfile: /nowhere/cert: ",
 		},
 		{
 			"a version of TLS that there is not",
-			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
+			[]string{"-c", clitest.File(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
 			exit.Failure, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
 		},
 		{
 			"a version of TLS that there is not, in a test",
-			[]string{"--test-config", "-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
+			[]string{"--test-config", "-c", clitest.File(t, "listener 8883", "certfile /x", "keyfile /y", "tls_version invalid")},
 			exit.Invalid, ":4: tls_version: expected tlsv1.2 or tlsv1.3",
 		},
 		{
 			"pre-shared keys for TLS 1.3 alone",
-			[]string{"-c", file(t, "listener 8883", "psk_hint x", "psk_file /z", "tls_version tlsv1.3")},
+			[]string{"-c", clitest.File(t, "listener 8883", "psk_hint x", "psk_file /z", "tls_version tlsv1.3")},
 			exit.Failure, ":4: tls_version: expected tlsv1.2 with psk_hint",
 		},
 		{
 			"cipher suites that there are not",
-			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "ciphers x")},
+			[]string{"-c", clitest.File(t, "listener 8883", "certfile /x", "keyfile /y", "ciphers x")},
 			exit.Failure, ":4: ciphers: \"x\" is no cipher suite",
 		},
 		{
 			"cipher suites that there are not for pre-shared keys",
-			[]string{"-c", file(t, "listener 8883", "psk_hint x", "psk_file "+file(t, "joe:0123"), "ciphers x")},
+			[]string{"-c", clitest.File(t, "listener 8883", "psk_hint x", "psk_file "+clitest.File(t, "joe:0123"), "ciphers x")},
 			exit.Failure, ":4: ciphers: expected suites for pre-shared keys",
 		},
 		{
 			"a domain that is none",
-			[]string{"-c", file(t, "listener 8883", "acme_domain x y")},
+			[]string{"-c", clitest.File(t, "listener 8883", "acme_domain x y")},
 			exit.Failure, ":2: acme_domain: ",
 		},
 		{
 			"revocation lists of nobody",
-			[]string{"-c", file(t, "listener 8883", "certfile /x", "keyfile /y", "crlfile /z")},
+			[]string{"-c", clitest.File(t, "listener 8883", "certfile /x", "keyfile /y", "crlfile /z")},
 			exit.Failure, ":4: crlfile: expected cafile or capath as well",
 		},
 		{
 			"settings of TLS and a mistake",
-			[]string{"-c", file(t, "listener 8883", "tls_version invalid", "max_qos 9")},
+			[]string{"-c", clitest.File(t, "listener 8883", "tls_version invalid", "max_qos 9")},
 			exit.Invalid, ":3: max_qos: expected",
 		},
 		{
 			"pre-shared keys that are not there, in a test",
-			[]string{"--test-config", "-c", file(t, "listener 8883", "psk_hint x", "psk_file /nowhere/psk")},
+			[]string{"--test-config", "-c", clitest.File(t, "listener 8883", "psk_hint x", "psk_file /nowhere/psk")},
 			exit.Invalid, ":3: psk_file: ",
 		},
 	})
@@ -228,7 +229,7 @@ func checkStarts(t *testing.T, tests []start) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			p := run(t, test.args...)
+			p := clitest.Run(t, test.args...)
 			if status := p.Status(); status != test.status {
 				t.Errorf("status %d, want %d", status, test.status)
 			}
@@ -247,7 +248,7 @@ func TestAPortInUseIsStatus1WithAddressAndCause(t *testing.T) {
 	}
 	defer busy.Close()
 	addr := busy.Addr().(*net.TCPAddr)
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", addr.Port)))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", addr.Port)))
 	if status := p.Status(); status != exit.Failure {
 		t.Errorf("status %d", status)
 	}
@@ -272,7 +273,7 @@ func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 func TestThePortOfTheFileIsTheOneThatCounts(t *testing.T) {
 	t.Parallel()
 	named, flag := testenv.FreePort(t), testenv.FreePort(t)
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", named)), "-p", strconv.Itoa(flag))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", named)), "-p", strconv.Itoa(flag))
 	p.Await("running$")
 	if want := fmt.Sprintf("on port %d.", named); !strings.Contains(p.Text(), want) {
 		t.Errorf("no %q in:\n%s", want, p.Text())
@@ -285,18 +286,18 @@ func TestThePortOfTheFileIsTheOneThatCounts(t *testing.T) {
 func TestAListenerRefusesAnonymousClientsByDefault(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
-	p := run(t, "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port)))
+	p := clitest.Run(t, "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port)))
 	p.Await("running$")
-	exchange(t, dial(t, port), &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020005")
+	exchange(t, clitest.Dial(t, port), &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: "x"}, "20020005")
 	p.Await(`^\d+: Client x disconnected, not authorised\.$`)
 }
 
 func TestVerboseLogsPacketsAsMosquittoDoes(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
-	p := run(t, "-v", "-c", file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "log_type none"))
+	p := clitest.Run(t, "-v", "-c", clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "log_type none"))
 	p.Await("running$")
-	conn := dial(t, port)
+	conn := clitest.Dial(t, port)
 	exchange(t, conn, &mqtt.Connect{
 		Version: mqtt.V311, CleanStart: true, ClientID: "x", KeepAlive: 42, HasUsername: true, Username: "bob",
 		Will: &mqtt.Will{Topic: "gone", Payload: []byte("bye")},
@@ -333,7 +334,7 @@ func TestTheLogGoesWhereTheFileSays(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "unio.log")
 	pid := filepath.Join(t.TempDir(), "pid")
 	port := testenv.FreePort(t)
-	p := run(t, "-c", file(t, "log_dest file "+log, "log_dest stderr", "log_type information",
+	p := clitest.Run(t, "-c", clitest.File(t, "log_dest file "+log, "log_dest stderr", "log_type information",
 		"log_timestamp_format %Y", "user root", "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)))
 	p.Await(`^\d{4}: unio version 1\.2\.3-test running$`)
 	if text, err := os.ReadFile(pid); err != nil || string(text) != fmt.Sprintln(p.Cmd.Process.Pid) {
@@ -356,7 +357,7 @@ func TestQuietLogsNothing(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
 	pid := filepath.Join(t.TempDir(), "pid")
-	p := run(t, "-q", "-c", file(t, "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)), "--test-config")
+	p := clitest.Run(t, "-q", "-c", clitest.File(t, "pid_file "+pid, fmt.Sprintf("listener %d 127.0.0.1", port)), "--test-config")
 	if status := p.Status(); status != exit.OK || p.Text() != "" {
 		t.Errorf("status %d, %q", status, p.Text())
 	}

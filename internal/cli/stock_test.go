@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
@@ -90,7 +91,7 @@ func optionOf(word string) *config.Option {
 // switchOn starts a broker whose file has one option.
 func switchOn(t *testing.T, o *config.Option, word, value string) {
 	listener := fmt.Sprintf("listener %d 127.0.0.1", testenv.FreePort(t))
-	a := newAuthority(t, "ca")
+	a := clitest.NewAuthority(t, "ca")
 	line := word + " " + sample(t, o, value, a)
 	lines := []string{listener, line}
 	switch {
@@ -110,11 +111,11 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 		lines = []string{listener, "connection x", line}
 	}
 	lines = append(lines, companions(t, o.Name, a)...)
-	path := file(t, lines...)
-	p := run(t, "-c", path)
+	path := clitest.File(t, lines...)
+	p := clitest.Run(t, "-c", path)
 	if o.State != config.Refused {
 		p.Await("running$|status")
-		p.stop()
+		p.Terminate()
 		return
 	}
 	status := p.Status()
@@ -125,8 +126,8 @@ func switchOn(t *testing.T, o *config.Option, word, value string) {
 }
 
 // companions returns the lines that an option needs beside it.
-func companions(t *testing.T, option string, a *authority) []string {
-	certificate, key := filepath.Join(a.dir, "ca.crt"), filepath.Join(a.dir, "ca.key")
+func companions(t *testing.T, option string, a *clitest.Authority) []string {
+	certificate, key := filepath.Join(a.Dir, "ca.crt"), filepath.Join(a.Dir, "ca.key")
 	switch option {
 	case "plugin", "global_plugin", "plugin_load", "plugin_opt_*":
 		return []string{"plugin_opt_acl_file " + sample(t, &config.Option{Name: "acl_file"}, "", a)}
@@ -154,15 +155,15 @@ func companions(t *testing.T, option string, a *authority) []string {
 
 // sample returns the value to switch an option on with: that of the stock file if it is
 // one that works here.
-func sample(t *testing.T, o *config.Option, value string, a *authority) string {
+func sample(t *testing.T, o *config.Option, value string, a *clitest.Authority) string {
 	dir := t.TempDir()
 	switch o.Name {
 	case "certfile", "cafile":
-		return filepath.Join(a.dir, "ca.crt")
+		return filepath.Join(a.Dir, "ca.crt")
 	case "keyfile":
-		return filepath.Join(a.dir, "ca.key")
+		return filepath.Join(a.Dir, "ca.key")
 	case "capath":
-		return a.dir
+		return a.Dir
 	case "http_dir", "acme_cache":
 		return dir
 	case "acme_domain":

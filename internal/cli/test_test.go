@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
@@ -34,7 +35,7 @@ func scriptFile(t *testing.T, folder, name, src string) string {
 func TestTestReportsScriptsPerVersion(t *testing.T) {
 	t.Parallel()
 	port := testenv.FreePort(t)
-	p := run(t, "-p", strconv.Itoa(port))
+	p := clitest.Run(t, "-p", strconv.Itoa(port))
 	p.Await("running$")
 	broker := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	dir := t.TempDir()

@@ -1,4 +1,4 @@
-package cli_test
+package passwd_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 )
 
@@ -40,7 +41,7 @@ func onTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = side.Close() }) // kept open, so that what is shown can be read to its end
-	cmd := exec.Command(binary, append([]string{"passwd"}, args...)...)
+	cmd := exec.Command(clitest.Binary, append([]string{"passwd"}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = side, side, side
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -67,7 +68,7 @@ func ioctl(t *testing.T, f *os.File, request uintptr, value *int32) {
 // await reads what the terminal shows until that ends with text.
 func (c *terminal) await(text string) {
 	c.t.Helper()
-	_ = c.control.SetReadDeadline(time.Now().Add(deadline))
+	_ = c.control.SetReadDeadline(time.Now().Add(clitest.Deadline))
 	buf := make([]byte, 256)
 	for !bytes.HasSuffix(c.shown, []byte(text)) {
 		n, err := c.control.Read(buf)
@@ -142,7 +143,7 @@ func TestInterruptedPasswordPromptRestoresTheTerminal(t *testing.T) {
 // first.
 func (c *terminal) hidden() {
 	c.t.Helper()
-	for end := time.Now().Add(deadline); c.echoes(); {
+	for end := time.Now().Add(clitest.Deadline); c.echoes(); {
 		if time.Now().After(end) {
 			c.t.Fatal("the terminal shows what is typed")
 		}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package cli_test
+package clients_test
 
 import (
 	"fmt"
@@ -13,16 +13,15 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
-
-const ctrlWarning = "Warning: without TLS whoever is on the way to the broker can read what is sent, passwords too.\n\n"
 
 // dynsecFile makes a file with unio ctrl and returns its path.
 func dynsecFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dynsec.json")
-	expectRun(t, 0, path+" is made, with the client admin, who may administer the broker but publish to no other topics.\n", "",
+	clitest.ExpectRun(t, 0, path+" is made, with the client admin, who may administer the broker but publish to no other topics.\n", "",
 		"ctrl", "dynsec", "init", path, "admin", "secret")
 	return path
 }
@@ -76,7 +75,7 @@ func TestCtrlWithABrokerAndWithAFile(t *testing.T) {
 	t.Parallel()
 	alone, served := dynsecFile(t), dynsecFile(t)
 	port := testenv.FreePort(t)
-	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+served)).Await("running$")
+	clitest.Run(t, "-c", clitest.File(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+served)).Await("running$")
 	online := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "dynsec"}
 	offline := []string{"ctrl", "-f", alone, "dynsec"}
 	changes := 0
@@ -88,9 +87,9 @@ func TestCtrlWithABrokerAndWithAFile(t *testing.T) {
 			changes++
 		}
 		args := strings.Fields(c.command)
-		expectRun(t, status, strings.Replace(c.want, "CHANGES", strconv.Itoa(changes), 1), ctrlWarning+c.error, append(online, args...)...)
+		clitest.ExpectRun(t, status, strings.Replace(c.want, "CHANGES", strconv.Itoa(changes), 1), clitest.PlainWarning+c.error, append(online, args...)...)
 		if args[0] != "getDetails" { // which counts from the start of the broker
-			expectRun(t, status, c.want, c.error, append(offline, args...)...)
+			clitest.ExpectRun(t, status, c.want, c.error, append(offline, args...)...)
 		}
 	}
 }
@@ -101,11 +100,11 @@ func TestCtrlPrintsWhatMosquittosDoes(t *testing.T) {
 	t.Parallel()
 	testenv.File(t, "/usr/bin/mosquitto_ctrl", "mosquitto")
 	link := filepath.Join(t.TempDir(), "mosquitto_ctrl")
-	if err := os.Symlink(binary, link); err != nil {
+	if err := os.Symlink(clitest.Binary, link); err != nil {
 		t.Fatal(err)
 	}
 	path, port := dynsecFile(t), testenv.FreePort(t)
-	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).Await("running$")
+	clitest.Run(t, "-c", clitest.File(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).Await("running$")
 	said := func(program, command string) string {
 		args := append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "-P", "secret", "dynsec"}, strings.Fields(command)...)
 		out, err := exec.Command(program, args...).CombinedOutput()
@@ -136,14 +135,14 @@ func TestCtrlTellsOfTheBroker(t *testing.T) {
 	path, port := dynsecFile(t), testenv.FreePort(t)
 	lines := []string{"user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file " + path}
 	args := []string{"ctrl", "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-u", "admin", "-P", "secret", "broker"}
-	p := run(t, "-c", file(t, lines...))
+	p := clitest.Run(t, "-c", clitest.File(t, lines...))
 	p.Await("running$")
-	expectRun(t, 1, "", ctrlWarning+"Error: endpoint not available.\n", append(args, "listPlugins")...)
-	p.stop()
-	run(t, "-c", file(t, append(lines, "enable_control_api true")...)).Await("running$")
-	expectRun(t, 0, fmt.Sprintf("Listener 1:\n  Port:              %d\n  Protocol:          mqtt\n  Bind address:      127.0.0.1\n  TLS:               false\n\n", port),
-		ctrlWarning, append(args, "listListeners")...)
-	status, out, _ := unio(append(args, "LISTPLUGINS")...)
+	clitest.ExpectRun(t, 1, "", clitest.PlainWarning+"Error: endpoint not available.\n", append(args, "listPlugins")...)
+	p.Terminate()
+	clitest.Run(t, "-c", clitest.File(t, append(lines, "enable_control_api true")...)).Await("running$")
+	clitest.ExpectRun(t, 0, fmt.Sprintf("Listener 1:\n  Port:              %d\n  Protocol:          mqtt\n  Bind address:      127.0.0.1\n  TLS:               false\n\n", port),
+		clitest.PlainWarning, append(args, "listListeners")...)
+	status, out, _ := clitest.Unio(append(args, "LISTPLUGINS")...)
 	if !regexp.MustCompile(`^Plugin:            dynamic-security\nVersion:           \S+\nControl endpoints: \$CONTROL/dynamic-security/v1\n$`).MatchString(out) || status != 0 {
 		t.Errorf("listPlugins: %d, %q", status, out)
 	}
@@ -168,12 +167,12 @@ func TestCtrlStatuses(t *testing.T) {
 		{1, "dynsec init: open " + path + ": file exists\n", []string{"dynsec", "init", path, "u", "p"}},
 		{1, "Error: stat " + path + ".no: no such file or directory\n", []string{"-f", path + ".no", "dynsec", "listRoles"}},
 	} {
-		expectRun(t, c.status, "", c.error, append([]string{"ctrl"}, c.args...)...)
+		clitest.ExpectRun(t, c.status, "", c.error, append([]string{"ctrl"}, c.args...)...)
 	}
-	if status, out, errs := unio("ctrl"); status != 1 || !strings.Contains(out, "\n  dynsec createClient USERNAME [-i CLIENTID] [-p PASSWORD]\n") || errs != "" {
+	if status, out, errs := clitest.Unio("ctrl"); status != 1 || !strings.Contains(out, "\n  dynsec createClient USERNAME [-i CLIENTID] [-p PASSWORD]\n") || errs != "" {
 		t.Errorf("without a module: %d, %q, %q", status, out, errs)
 	}
-	if status, out, errs := unio("ctrl", "dynsec", "help"); status != 0 || !strings.Contains(out, "\n  broker listPlugins\n") || errs != "" {
+	if status, out, errs := clitest.Unio("ctrl", "dynsec", "help"); status != 0 || !strings.Contains(out, "\n  broker listPlugins\n") || errs != "" {
 		t.Errorf("help: %d, %q, %q", status, out, errs)
 	}
 }
@@ -194,7 +193,7 @@ func TestCtrlAsksForPasswords(t *testing.T) {
 		{"-f FILE dynsec setClientPassword joe", "c\nc\n", "New password for joe: \nReenter password for joe: \n", 0},
 	} {
 		var errs strings.Builder
-		cmd := exec.Command(binary, append([]string{"ctrl"}, strings.Fields(strings.Replace(c.args, "FILE", path, 1))...)...)
+		cmd := exec.Command(clitest.Binary, append([]string{"ctrl"}, strings.Fields(strings.Replace(c.args, "FILE", path, 1))...)...)
 		cmd.Stdin, cmd.Stderr = strings.NewReader(c.input), &errs
 		if _ = cmd.Run(); cmd.ProcessState.ExitCode() != c.status || errs.String() != c.error {
 			t.Errorf("%s: %d, %q", c.args, cmd.ProcessState.ExitCode(), errs.String())
@@ -204,11 +203,11 @@ func TestCtrlAsksForPasswords(t *testing.T) {
 		t.Errorf("by the name of Mosquitto's tool: %q", got)
 	}
 	port := testenv.FreePort(t)
-	run(t, "-c", file(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).Await("running$")
+	clitest.Run(t, "-c", clitest.File(t, "user root", fmt.Sprintf("listener %d 127.0.0.1", port), "plugin mosquitto_dynamic_security", "plugin_opt_config_file "+path)).Await("running$")
 	var errs strings.Builder
-	cmd := exec.Command(binary, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "dynsec", "listClients")
+	cmd := exec.Command(clitest.Binary, "ctrl", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "admin", "dynsec", "listClients")
 	cmd.Stdin, cmd.Stderr = strings.NewReader("a\n"), &errs
-	if out, err := cmd.Output(); err != nil || string(out) != "admin\njoe\nnone\n" || errs.String() != "Password for admin: \n"+ctrlWarning {
+	if out, err := cmd.Output(); err != nil || string(out) != "admin\njoe\nnone\n" || errs.String() != "Password for admin: \n"+clitest.PlainWarning {
 		t.Errorf("%q, %v, %q", out, err, errs.String())
 	}
 }

@@ -1,4 +1,4 @@
-package cli_test
+package clients_test
 
 import (
 	"bytes"
@@ -7,119 +7,24 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
-// startBroker runs a broker and returns its port.
-func startBroker(t *testing.T) string {
-	t.Helper()
-	port := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-p", port).Await("running$")
-	return port
-}
-
-// unio runs the command in this process.
-func unio(args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = cli.Main("1.2.3-test", args, &out, &errs)
-	return status, out.String(), errs.String()
-}
-
-// expectRun runs the command and compares what it prints.
-func expectRun(t *testing.T, wantStatus int, wantOut, wantErr string, args ...string) {
-	t.Helper()
-	status, out, errs := unio(args...)
-	if status != wantStatus || out != wantOut || errs != wantErr {
-		t.Errorf("%q:\nstatus %d, want %d\nstdout %q\n  want %q\nstderr %q\n  want %q", args, status, wantStatus, out, wantOut, errs, wantErr)
-	}
-}
-
-// growing is a buffer that can be waited on.
-type growing struct {
-	mu   sync.Mutex
-	more *sync.Cond
-	b    bytes.Buffer
-	end  bool
-}
-
-func newGrowing() *growing {
-	g := &growing{}
-	g.more = sync.NewCond(&g.mu)
-	return g
-}
-
-func (g *growing) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.more.Broadcast()
-	return g.b.Write(p)
-}
-
-// background is a command that runs in this process.
-type background struct {
-	t        *testing.T
-	out      *growing
-	errs     bytes.Buffer
-	status   int
-	finished chan struct{}
-}
-
-// unioInBackground starts the command.
-func unioInBackground(t *testing.T, args ...string) *background {
-	t.Helper()
-	b := &background{t: t, out: newGrowing(), finished: make(chan struct{})}
-	go func() {
-		defer close(b.finished)
-		b.status = cli.Main("1.2.3-test", args, b.out, &b.errs)
-		b.out.mu.Lock()
-		b.out.end = true
-		b.out.more.Broadcast()
-		b.out.mu.Unlock()
-	}()
-	return b
-}
-
-// waitFor waits until standard output contains a text.
-func (b *background) waitFor(text string) {
-	b.t.Helper()
-	b.out.mu.Lock()
-	defer b.out.mu.Unlock()
-	for !strings.Contains(b.out.b.String(), text) {
-		if b.out.end {
-			b.t.Fatalf("no %q in %q; stderr %q", text, b.out.b.String(), b.errs.String())
-		}
-		b.out.more.Wait()
-	}
-}
-
-// result waits for the end. What -d printed is left out.
-func (b *background) result() (status int, stdout, stderr string) {
-	<-b.finished
-	var lines []string
-	for line := range strings.Lines(b.out.b.String()) {
-		if !strings.HasPrefix(line, "Client ") && !strings.HasPrefix(line, "Subscribed ") {
-			lines = append(lines, line)
-		}
-	}
-	return b.status, strings.Join(lines, ""), b.errs.String()
-}
-
 func TestMessagesGoFromPubToSub(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
+	port := clitest.StartBroker(t)
 	for _, version := range []string{"31", "311", "5"} {
 		for _, qos := range []string{"0", "1", "2"} {
 			topic := "t/" + version + "/" + qos
-			sub := unioInBackground(t, "sub", "-p", port, "-V", version, "-t", topic, "-q", qos, "-C", "3", "-d", "-F", "%q %t %p")
-			sub.waitFor("Subscribed")
-			expectRun(t, 0, "", "", "pub", "-p", port, "-V", version, "-t", topic, "-q", qos, "-m", "one")
-			expectRun(t, 0, "", "", "pub", "-p", port, "-V", version, "-t", topic, "-q", qos, "-m", "two", "--repeat", "2", "--repeat-delay", "0.01")
-			status, out, errs := sub.result()
+			sub := clitest.InBackground(t, "sub", "-p", port, "-V", version, "-t", topic, "-q", qos, "-C", "3", "-d", "-F", "%q %t %p")
+			sub.WaitFor("Subscribed")
+			clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-V", version, "-t", topic, "-q", qos, "-m", "one")
+			clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-V", version, "-t", topic, "-q", qos, "-m", "two", "--repeat", "2", "--repeat-delay", "0.01")
+			status, out, errs := sub.Result()
 			want := strings.NewReplacer("Q", qos, "T", topic).Replace("Q T one\nQ T two\nQ T two\n")
 			if status != 0 || out != want || errs != "" {
 				t.Errorf("MQTT %s: status %d, %q, %q; want %q", version, status, out, errs, want)
@@ -130,20 +35,20 @@ func TestMessagesGoFromPubToSub(t *testing.T) {
 
 func TestRequestIsAnswered(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
-	server := unioInBackground(t, "sub", "-p", port, "-V", "5", "-t", "ask", "-C", "1", "-d", "-F", "%R|%D|%p")
-	server.waitFor("Subscribed")
-	client := unioInBackground(t, "rr", "-p", port, "-t", "ask", "-e", "answer", "-m", "question", "-v", "-W", "20",
+	port := clitest.StartBroker(t)
+	server := clitest.InBackground(t, "sub", "-p", port, "-V", "5", "-t", "ask", "-C", "1", "-d", "-F", "%R|%D|%p")
+	server.WaitFor("Subscribed")
+	client := clitest.InBackground(t, "rr", "-p", port, "-t", "ask", "-e", "answer", "-m", "question", "-v", "-W", "20",
 		"-D", "publish", "correlation-data", "id")
-	if status, out, errs := server.result(); status != 0 || out != "answer|id|question\n" {
+	if status, out, errs := server.Result(); status != 0 || out != "answer|id|question\n" {
 		t.Errorf("request: status %d, %q, %q", status, out, errs)
 	}
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "answer", "-m", "reply")
-	if status, out, errs := client.result(); status != 0 || out != "answer reply\n" {
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "answer", "-m", "reply")
+	if status, out, errs := client.Result(); status != 0 || out != "answer reply\n" {
 		t.Errorf("answer: status %d, %q, %q", status, out, errs)
 	}
 	// The answer to one's own request takes a moment, which --latency prints.
-	status, out, errs := unio("rr", "-p", port, "-t", "self", "-e", "self", "-m", "x", "--latency")
+	status, out, errs := clitest.Unio("rr", "-p", port, "-t", "self", "-e", "self", "-m", "x", "--latency")
 	if status != 0 || !strings.HasPrefix(out, "Latency: 0.") || !strings.HasSuffix(out, " s\nx\n") {
 		t.Errorf("latency: status %d, %q, %q", status, out, errs)
 	}
@@ -151,42 +56,42 @@ func TestRequestIsAnswered(t *testing.T) {
 
 func TestRetainedMessagesArePrintedHiddenAndRemoved(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
+	port := clitest.StartBroker(t)
 	for _, name := range []string{"a", "b", "c"} {
-		expectRun(t, 0, "", "", "pub", "-p", port, "-t", "r/"+name, "-m", name, "-r", "-q", "1")
+		clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "r/"+name, "-m", name, "-r", "-q", "1")
 	}
-	expectRun(t, 0, "r/a a\nr/c c\n", "", "sub", "-p", port, "-t", "r/+", "-T", "r/b", "-v", "-C", "2")
-	expectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "r/+", "-R", "-W", "1")
-	expectRun(t, 27, "", "", "sub", "-p", port, "-t", "r/+", "-R", "-W", "1", "--quiet")
-	expectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "r/+", "-V", "5", "--retain-handling", "never", "-W", "1")
+	clitest.ExpectRun(t, 0, "r/a a\nr/c c\n", "", "sub", "-p", port, "-t", "r/+", "-T", "r/b", "-v", "-C", "2")
+	clitest.ExpectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "r/+", "-R", "-W", "1")
+	clitest.ExpectRun(t, 27, "", "", "sub", "-p", port, "-t", "r/+", "-R", "-W", "1", "--quiet")
+	clitest.ExpectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "r/+", "-V", "5", "--retain-handling", "never", "-W", "1")
 
 	// The first message that was not retained ends it; its own removals are not retained.
-	expectRun(t, 0, "a\nb\nc\n", "", "sub", "-p", port, "-t", "r/+", "--remove-retained", "-C", "3")
-	expectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "r/+", "-W", "1")
-	only := unioInBackground(t, "sub", "-p", port, "-t", "r/+", "--retained-only", "-d")
-	only.waitFor("Subscribed")
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "r/a", "-m", "fresh")
-	if status, out, errs := only.result(); status != 0 || out != "" || errs != "" {
+	clitest.ExpectRun(t, 0, "a\nb\nc\n", "", "sub", "-p", port, "-t", "r/+", "--remove-retained", "-C", "3")
+	clitest.ExpectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "r/+", "-W", "1")
+	only := clitest.InBackground(t, "sub", "-p", port, "-t", "r/+", "--retained-only", "-d")
+	only.WaitFor("Subscribed")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "r/a", "-m", "fresh")
+	if status, out, errs := only.Result(); status != 0 || out != "" || errs != "" {
 		t.Errorf("--retained-only: status %d, %q, %q", status, out, errs)
 	}
 }
 
 func TestSessionOutlivesSub(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
+	port := clitest.StartBroker(t)
 	session := []string{"sub", "-p", port, "-t", "s", "-q", "1", "-c", "-i", "keeper"}
-	expectRun(t, 0, "", "", append(session, "-E")...)
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "s", "-q", "1", "-m", "kept")
-	expectRun(t, 0, "kept\n", "", append(session, "-C", "1")...)
-	expectRun(t, 0, "", "", "sub", "-p", port, "-U", "s", "-c", "-i", "keeper", "-E")
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "s", "-q", "1", "-m", "unheard")
-	expectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "other", "-c", "-i", "keeper", "-W", "1")
+	clitest.ExpectRun(t, 0, "", "", append(session, "-E")...)
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "s", "-q", "1", "-m", "kept")
+	clitest.ExpectRun(t, 0, "kept\n", "", append(session, "-C", "1")...)
+	clitest.ExpectRun(t, 0, "", "", "sub", "-p", port, "-U", "s", "-c", "-i", "keeper", "-E")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "s", "-q", "1", "-m", "unheard")
+	clitest.ExpectRun(t, 27, "", "Timed out\n", "sub", "-p", port, "-t", "other", "-c", "-i", "keeper", "-W", "1")
 }
 
 func TestDebugLinesReadLikeMosquittos(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
-	expectRun(t, 0, `Client me sending CONNECT
+	port := clitest.StartBroker(t)
+	clitest.ExpectRun(t, 0, `Client me sending CONNECT
 Client me received CONNACK (0)
 Client me sending PUBLISH (d0, q2, r1, m1, 'a', ... (1 bytes))
 Client me received PUBREC (Mid: 1)
@@ -194,7 +99,7 @@ Client me sending PUBREL (m1)
 Client me received PUBCOMP (Mid: 1, RC:0)
 Client me sending DISCONNECT
 `, "", "pub", "-d", "-i", "me", "-p", port, "-t", "a", "-q", "2", "-r", "-m", "x")
-	expectRun(t, 0, `Client me sending CONNECT
+	clitest.ExpectRun(t, 0, `Client me sending CONNECT
 Client me received CONNACK (0)
 Client me sending SUBSCRIBE (Mid: 1, Topic: a, QoS: 1, Options: 0x08)
 Client me sending SUBSCRIBE (Mid: 1, Topic: b, QoS: 1, Options: 0x08)
@@ -210,8 +115,8 @@ Client me sending DISCONNECT
 func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 	t.Parallel()
 	port := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-c", file(t, "listener "+port+" 127.0.0.1", "allow_anonymous true", "max_qos 1")).Await("running$")
-	expectRun(t, 0, "", "Error: Message QoS not supported on broker, try a lower QoS.\n",
+	clitest.Run(t, "-c", clitest.File(t, "listener "+port+" 127.0.0.1", "allow_anonymous true", "max_qos 1")).Await("running$")
+	clitest.ExpectRun(t, 0, "", "Error: Message QoS not supported on broker, try a lower QoS.\n",
 		"pub", "-p", port, "-V", "5", "-t", "a", "-m", "x", "-q", "2")
 
 	nobody := strconv.Itoa(testenv.FreePort(t))
@@ -220,21 +125,21 @@ func TestConnectionErrorsHaveMosquittosWordsAndStatus(t *testing.T) {
 		{"sub", "-p", nobody, "-t", "a"},
 		{"rr", "-p", nobody, "-t", "a", "-e", "b", "-m", "x"},
 	} {
-		expectRun(t, 1, "", "Error: Connection refused\n", args...)
-		expectRun(t, 1, "", "", append(args, "--quiet")...)
+		clitest.ExpectRun(t, 1, "", "Error: Connection refused\n", args...)
+		clitest.ExpectRun(t, 1, "", "", append(args, "--quiet")...)
 	}
 	absent := filepath.Join(t.TempDir(), "absent")
-	expectRun(t, 1, "", "Error: No such file or directory\n", "pub", "--unix", absent, "-t", "a", "-m", "x")
-	expectRun(t, 1, "", "Unable to connect (Lookup error.).\n", "pub", "-h", "nobody.invalid", "-t", "a", "-m", "x")
+	clitest.ExpectRun(t, 1, "", "Error: No such file or directory\n", "pub", "--unix", absent, "-t", "a", "-m", "x")
+	clitest.ExpectRun(t, 1, "", "Unable to connect (Lookup error.).\n", "pub", "-h", "nobody.invalid", "-t", "a", "-m", "x")
 
 	refusing := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).Await("running$")
+	clitest.Run(t, "-c", clitest.File(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).Await("running$")
 	const old = "Connection error: Connection Refused: not authorised.\n"
 	const v5 = "Connection error: Not authorized\n"
-	expectRun(t, 5, "", old+"Error: The connection was refused.\n", "pub", "-p", refusing, "-t", "a", "-m", "x")
-	expectRun(t, 5, "", old, "sub", "-p", refusing, "-t", "a")
-	expectRun(t, 135, "", v5, "sub", "-p", refusing, "-t", "a", "-V", "5")
-	expectRun(t, 135, "", v5, "rr", "-p", refusing, "-t", "a", "-e", "b", "-m", "x")
+	clitest.ExpectRun(t, 5, "", old+"Error: The connection was refused.\n", "pub", "-p", refusing, "-t", "a", "-m", "x")
+	clitest.ExpectRun(t, 5, "", old, "sub", "-p", refusing, "-t", "a")
+	clitest.ExpectRun(t, 135, "", v5, "sub", "-p", refusing, "-t", "a", "-V", "5")
+	clitest.ExpectRun(t, 135, "", v5, "rr", "-p", refusing, "-t", "a", "-e", "b", "-m", "x")
 }
 
 func TestUsageErrorsAreMosquittos(t *testing.T) {
@@ -289,9 +194,9 @@ func TestUsageErrorsAreMosquittos(t *testing.T) {
 		if text += "\n"; more {
 			text += "\n"
 		}
-		expectRun(t, 1, "", text+fmt.Sprintf("\nUse 'unio %s --help' to see usage.\n", args[0]), args...)
+		clitest.ExpectRun(t, 1, "", text+fmt.Sprintf("\nUse 'unio %s --help' to see usage.\n", args[0]), args...)
 		args[0] = "mosquitto_" + args[0]
-		expectRun(t, 1, "", text+fmt.Sprintf("\nUse '%s --help' to see usage.\n", args[0]), args...)
+		clitest.ExpectRun(t, 1, "", text+fmt.Sprintf("\nUse '%s --help' to see usage.\n", args[0]), args...)
 	}
 	long := strings.Repeat("x", 65536)
 	for what, args := range map[string][]string{
@@ -299,11 +204,11 @@ func TestUsageErrorsAreMosquittos(t *testing.T) {
 		"will payload": {"--will-topic", "t", "--will-payload", long},
 	} {
 		want := "Error: Invalid " + what + ", it has 65536 bytes and may have 65535.\n\nUse 'unio pub --help' to see usage.\n"
-		expectRun(t, 1, "", want, append([]string{"pub", "-p", "1", "-t", "a", "-m", "x"}, args...)...)
+		clitest.ExpectRun(t, 1, "", want, append([]string{"pub", "-p", "1", "-t", "a", "-m", "x"}, args...)...)
 	}
-	expectRun(t, 1, "", "Error: TLS with a pre-shared key (--psk) is not supported yet.\n", strings.Fields("sub -t a --psk 00 --psk-identity i")...)
-	expectRun(t, 1, "", "\nError: Combining '-R' and '--retained-only' makes no sense.\n", strings.Fields("sub -t a -R --retained-only")...)
-	status, out, errs := unio("pub", "-t", "a")
+	clitest.ExpectRun(t, 1, "", "Error: TLS with a pre-shared key (--psk) is not supported yet.\n", strings.Fields("sub -t a --psk 00 --psk-identity i")...)
+	clitest.ExpectRun(t, 1, "", "\nError: Combining '-R' and '--retained-only' makes no sense.\n", strings.Fields("sub -t a -R --retained-only")...)
+	status, out, errs := clitest.Unio("pub", "-t", "a")
 	if status != 1 || !strings.HasPrefix(out, "unio pub publishes") || errs != "Error: Both topic and message must be supplied.\n" {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
@@ -311,16 +216,16 @@ func TestUsageErrorsAreMosquittos(t *testing.T) {
 
 func TestHelpNamesEveryOption(t *testing.T) {
 	t.Parallel()
-	manual, err := os.ReadFile(filepath.Join("..", "..", "docs", "tools.md"))
+	manual, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "tools.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"pub", "sub", "rr"} {
-		status, out, _ := unio(name, "--help")
+		status, out, _ := clitest.Unio(name, "--help")
 		if status != 0 {
 			t.Errorf("%s --help: status %d", name, status)
 		}
-		if _, viaHelp, _ := unio("help", name); viaHelp != out {
+		if _, viaHelp, _ := clitest.Unio("help", name); viaHelp != out {
 			t.Errorf("help %s prints %q", name, viaHelp)
 		}
 		for line := range strings.Lines(out) {
@@ -332,18 +237,18 @@ func TestHelpNamesEveryOption(t *testing.T) {
 			}
 		}
 		// As Mosquitto's tool it ends like that.
-		if status, _, _ := unio("mosquitto_"+name, "--help"); status != 1 {
+		if status, _, _ := clitest.Unio("mosquitto_"+name, "--help"); status != 1 {
 			t.Errorf("mosquitto_%s --help: status %d", name, status)
 		}
-		expectRun(t, 0, "unio "+name+" version 1.2.3-test\n", "", name, "--version")
-		expectRun(t, 1, "mosquitto_"+name+" version 1.2.3-test\n", "", "mosquitto_"+name, "--version")
+		clitest.ExpectRun(t, 0, "unio "+name+" version 1.2.3-test\n", "", name, "--version")
+		clitest.ExpectRun(t, 1, "mosquitto_"+name+" version 1.2.3-test\n", "", "mosquitto_"+name, "--version")
 	}
 }
 
 func TestOptionsComeFromAFileToo(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
-	port := startBroker(t)
+	port := clitest.StartBroker(t)
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -352,70 +257,70 @@ func TestOptionsComeFromAFileToo(t *testing.T) {
 		return path
 	}
 	write("mosquitto_pub", "# comment\n\n-p "+port+"\n-t from file\n-r\n-D publish user-property k v w\n-D publish content-type c\n")
-	expectRun(t, 0, "", "", "pub", "-m", "x", "-q", "1")
-	expectRun(t, 0, "", "", "pub", "-m", "y", "-q", "1", "-t", "from arguments") // which come later
-	expectRun(t, 0, "from arguments|y|k:v w|c\n", "", "sub", "-p", port, "-t", "from arguments", "-C", "1", "-F", "%t|%p|%P|%C", "-V", "5")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-m", "x", "-q", "1")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-m", "y", "-q", "1", "-t", "from arguments") // which come later
+	clitest.ExpectRun(t, 0, "from arguments|y|k:v w|c\n", "", "sub", "-p", port, "-t", "from arguments", "-C", "1", "-F", "%t|%p|%P|%C", "-V", "5")
 	other := write("other", "-p "+port+"\r\n-v\r\n")
-	expectRun(t, 0, "from file x\n", "", "sub", "-o", other, "-t", "from file", "-C", "1")
+	clitest.ExpectRun(t, 0, "from file x\n", "", "sub", "-o", other, "-t", "from file", "-C", "1")
 	write("mosquitto_sub", "-p 1\n")
-	expectRun(t, 0, "from file x\n", "", "sub", "-t", "from file", "-C", "1", "-o", other)
-	expectRun(t, 1, "", "Error: Unable to open config file \"/nonexistent\".\n", "sub", "-o", "/nonexistent", "-t", "a")
+	clitest.ExpectRun(t, 0, "from file x\n", "", "sub", "-t", "from file", "-C", "1", "-o", other)
+	clitest.ExpectRun(t, 1, "", "Error: Unable to open config file \"/nonexistent\".\n", "sub", "-o", "/nonexistent", "-t", "a")
 	write("mosquitto_rr", "nonsense\n")
-	expectRun(t, 1, "", "Error: Unknown option 'nonsense'.\n\nUse 'unio rr --help' to see usage.\n", "rr", "-t", "a", "-e", "b", "-m", "x")
+	clitest.ExpectRun(t, 1, "", "Error: Unknown option 'nonsense'.\n\nUse 'unio rr --help' to see usage.\n", "rr", "-t", "a", "-e", "b", "-m", "x")
 	// An option's argument is no option, whatever it looks like.
-	expectRun(t, 0, "", "", "pub", "-m", "-D", "-q", "1", "-t", "dash")
-	expectRun(t, 0, "-D\n", "", "sub", "-o", other, "-t", "dash", "-C", "1", "-F", "%p")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-m", "-D", "-q", "1", "-t", "dash")
+	clitest.ExpectRun(t, 0, "-D\n", "", "sub", "-o", other, "-t", "dash", "-C", "1", "-F", "%p")
 }
 
 func TestURLGivesEverything(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
-	expectRun(t, 0, "", "", "pub", "-L", "mqtt://user:pass@127.0.0.1:"+port+"/u/r%2fl", "-m", "x", "-r", "-q", "1")
-	expectRun(t, 0, "u/r%2fl x\n", "", "sub", "-L", "mqtt://127.0.0.1:"+port+"/u/#", "-v", "-C", "1")
-	expectRun(t, 1, "", "Error: Invalid port given: 0\n\nUse 'unio pub --help' to see usage.\n", "pub", "-L", "mqtt://h:0/t", "-m", "x")
+	port := clitest.StartBroker(t)
+	clitest.ExpectRun(t, 0, "", "", "pub", "-L", "mqtt://user:pass@127.0.0.1:"+port+"/u/r%2fl", "-m", "x", "-r", "-q", "1")
+	clitest.ExpectRun(t, 0, "u/r%2fl x\n", "", "sub", "-L", "mqtt://127.0.0.1:"+port+"/u/#", "-v", "-C", "1")
+	clitest.ExpectRun(t, 1, "", "Error: Invalid port given: 0\n\nUse 'unio pub --help' to see usage.\n", "pub", "-L", "mqtt://h:0/t", "-m", "x")
 }
 
 func TestPayloadComesFromFilesAndLines(t *testing.T) {
 	t.Parallel()
-	port := startBroker(t)
+	port := clitest.StartBroker(t)
 	input := filepath.Join(t.TempDir(), "input")
 	if err := os.WriteFile(input, []byte("one\n\nthree"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sub := unioInBackground(t, "sub", "-p", port, "-t", "p/#", "-q", "1", "-C", "6", "-d", "-F", "%t %l %x")
-	sub.waitFor("Subscribed")
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "p/file", "-q", "1", "-f", input)
+	sub := clitest.InBackground(t, "sub", "-p", port, "-t", "p/#", "-q", "1", "-C", "6", "-d", "-F", "%t %l %x")
+	sub.WaitFor("Subscribed")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "p/file", "-q", "1", "-f", input)
 	for _, flag := range []string{"-s", "-l"} {
-		p := command(t, input, "pub", "-p", port, "-t", "p/"+flag, "-q", "1", flag)
+		p := clitest.Command(t, input, "pub", "-p", port, "-t", "p/"+flag, "-q", "1", flag)
 		if err := p.Run(); err != nil {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "p/null", "-q", "1", "-n")
-	status, out, errs := sub.result()
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "p/null", "-q", "1", "-n")
+	status, out, errs := sub.Result()
 	want := "p/file 10 6f6e650a0a7468726565\np/-s 10 6f6e650a0a7468726565\np/-l 3 6f6e65\np/-l 0 \np/-l 5 7468726565\np/null 0 \n"
 	if status != 0 || out != want || errs != "" {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
-	expectRun(t, 1, "", "Error: Unable to open file \"/nonexistent\".\nError loading input file \"/nonexistent\".\n",
+	clitest.ExpectRun(t, 1, "", "Error: Unable to open file \"/nonexistent\".\nError loading input file \"/nonexistent\".\n",
 		"pub", "-p", port, "-t", "a", "-f", "/nonexistent")
 }
 
 func TestSubConnectsAgain(t *testing.T) {
 	t.Parallel()
 	port := strconv.Itoa(testenv.FreePort(t))
-	first := run(t, "-p", port)
+	first := clitest.Run(t, "-p", port)
 	first.Await("running$")
-	sub := unioInBackground(t, "sub", "-p", port, "-t", "again", "-C", "1", "-d", "-i", "s")
-	sub.waitFor("Subscribed (mid: 1)")
+	sub := clitest.InBackground(t, "sub", "-p", port, "-t", "again", "-C", "1", "-d", "-i", "s")
+	sub.WaitFor("Subscribed (mid: 1)")
 	first.Signal(syscall.SIGTERM)
 	if status := first.Status(); status != 0 {
 		t.Fatalf("the broker ended with %d", status)
 	}
-	run(t, "-p", port).Await("running$")
-	sub.waitFor("Subscribed (mid: 2)")
-	expectRun(t, 0, "", "", "pub", "-p", port, "-t", "again", "-m", "x")
-	if status, out, errs := sub.result(); status != 0 || out != "x\n" || errs != "" {
+	clitest.Run(t, "-p", port).Await("running$")
+	sub.WaitFor("Subscribed (mid: 2)")
+	clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "again", "-m", "x")
+	if status, out, errs := sub.Result(); status != 0 || out != "x\n" || errs != "" {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package cli_test
+package stored_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
@@ -30,7 +31,7 @@ type talker struct {
 // talk connects. What CONNACK says of the session must be as given.
 func talk(t *testing.T, port int, c mqtt.Connect, present bool) *talker {
 	t.Helper()
-	k := &talker{t: t, conn: dial(t, port), v: c.Version}
+	k := &talker{t: t, conn: clitest.Dial(t, port), v: c.Version}
 	k.say(&c)
 	ack, ok := k.hear().(*mqtt.Connack)
 	if !ok || ack.Reason != mqtt.Success || ack.SessionPresent != present {
@@ -178,7 +179,7 @@ func connect5(id string, expiry uint32) mqtt.Connect {
 }
 
 // fillMosquitto leaves sessions in every state behind.
-func fillMosquitto(t *testing.T, mosquitto *process, port int) {
+func fillMosquitto(t *testing.T, mosquitto *clitest.Process, port int) {
 	t.Helper()
 	leave := func(k *talker, id string) { // what comes then is not for its connection
 		k.drop()
@@ -251,14 +252,14 @@ func (k *talker) publish(p *mqtt.Publish) {
 // TestClientsGetFromUnioWhatMosquittoKeptForThem is the migration of what a real Mosquitto has stored: message for message.
 func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 	t.Parallel()
-	testenv.File(t, mosquittoBroker, "mosquitto")
+	testenv.File(t, clitest.Mosquitto, "mosquitto")
 	port, dir := testenv.FreePort(t), t.TempDir()
-	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "log_type all",
+	conf := clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "log_type all",
 		"persistence true", "persistence_location "+dir+"/")
-	mosquitto := launch(t, exec.Command(mosquittoBroker, "-c", conf))
+	mosquitto := clitest.Launch(t, exec.Command(clitest.Mosquitto, "-c", conf))
 	mosquitto.Await("running$")
 	fillMosquitto(t, mosquitto, port)
-	mosquitto.stop()
+	mosquitto.Terminate()
 	source := filepath.Join(dir, "mosquitto.db")
 	before := sum(t, source)
 
@@ -280,14 +281,14 @@ func TestClientsGetFromUnioWhatMosquittoKeptForThem(t *testing.T) {
 		t.Errorf("again: %s", again)
 	}
 
-	unio := run(t, "-c", conf)
+	unio := clitest.Run(t, "-c", conf)
 	unio.Await("running$")
 	_, inUse := told(t, 1, "migrate", "--from", conf)
 	if !strings.Contains(inUse, "in use by another process") {
 		t.Errorf("while the broker runs: %s", inUse)
 	}
 	hearMigrated(t, port)
-	unio.stop()
+	unio.Terminate()
 }
 
 // hearMigrated checks what the clients of fillMosquitto get.
@@ -390,7 +391,7 @@ func TestMigrateTakesAnEmptyFileForOneThatHoldsNothing(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := unio("migrate", "--db", empty, "--store", filepath.Join(dir, "store"))
+	status, out, errs := clitest.Unio("migrate", "--db", empty, "--store", filepath.Join(dir, "store"))
 	if status != exit.OK || errs != "" || !strings.Contains(out, "The file is empty.") || !strings.Contains(out, "Everything is written.") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}

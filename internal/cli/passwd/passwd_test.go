@@ -1,4 +1,4 @@
-package cli_test
+package passwd_test
 
 import (
 	"bytes"
@@ -11,23 +11,21 @@ import (
 
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/scram"
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/cli/exit"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
 // unioPasswd runs "unio passwd" in this process, without input.
 func unioPasswd(args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = cli.Main("1.2.3-test", append([]string{"passwd"}, args...), &out, &errs)
-	return status, out.String(), errs.String()
+	return clitest.Unio(append([]string{"passwd"}, args...)...)
 }
 
 // typed runs it as a process that is given this input.
 func typed(t *testing.T, input string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(binary, append([]string{"passwd"}, args...)...)
+	cmd := exec.Command(clitest.Binary, append([]string{"passwd"}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {

@@ -1,4 +1,4 @@
-package cli_test
+package clients_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 )
 
@@ -51,7 +52,7 @@ func outcomeOf(t *testing.T, input, program string, args ...string) outcome {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Stdin, cmd.WaitDelay = &out, &errs, strings.NewReader(input), time.Second
-	timeout := time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() })
+	timeout := time.AfterFunc(clitest.Deadline, func() { _ = cmd.Process.Kill() })
 	err := cmd.Run()
 	timeout.Stop()
 	var exit *exec.ExitError
@@ -77,10 +78,10 @@ func onBothBrokers(t *testing.T, test func(t *testing.T, port, ours string)) {
 	t.Helper()
 	t.Parallel()
 	mosquitto := needMosquitto(t)
-	ours := links(t)
+	ours := clitest.Links(t)
 	t.Run("unio", func(t *testing.T) {
 		t.Parallel()
-		test(t, startBroker(t), ours)
+		test(t, clitest.StartBroker(t), ours)
 	})
 	t.Run("mosquitto", func(t *testing.T) {
 		t.Parallel()
@@ -92,9 +93,9 @@ func onBothBrokers(t *testing.T, test func(t *testing.T, port, ours string)) {
 func TestSubPrintsWhatDebiansPrints(t *testing.T) {
 	onBothBrokers(t, func(t *testing.T, port, ours string) {
 		for i, m := range []string{"hello \"w\"", `{"a":1.50,"b":[1,2.0,true,[],{"c":{}}],"n":null,"e":1e3,"u":"\u00e9\/","big":123456789012}`, "\xff\x01\té"} {
-			expectRun(t, 0, "", "", "pub", "-p", port, "-t", "d/"+strconv.Itoa(i), "-m", m, "-r", "-q", strconv.Itoa(i%3))
+			clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "d/"+strconv.Itoa(i), "-m", m, "-r", "-q", strconv.Itoa(i%3))
 		}
-		expectRun(t, 0, "", "", "pub", "-p", port, "-t", "v5", "-m", "with", "-r", "-q", "1", "-D", "publish", "content-type", "text/plain",
+		clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "v5", "-m", "with", "-r", "-q", "1", "-D", "publish", "content-type", "text/plain",
 			"-D", "publish", "user-property", "k", "1", "-D", "publish", "user-property", "k2", "2")
 		for _, args := range []string{
 			"-t d/#", "-t d/# -v", "-t d/# -v -N", "-t d/# -T d/1 -v -C 2", "-t d/# -F %j", "-t d/# -F %J", "-t d/# --pretty -F %j",
@@ -141,11 +142,11 @@ func TestPubSendsWhatDebiansSends(t *testing.T) {
 				"-D publish payload-format-indicator 1 -D publish message-expiry-interval 9999 -D publish user-property a b"},
 		} {
 			topic := fmt.Sprintf("p/%d", i)
-			sub := unioInBackground(t, "sub", "-p", port, "-V", "5", "-t", topic, "-q", "2", "-d", "-F", "%t|%q|%r|%l|%x|%C|%D|%F|%P|%R",
+			sub := clitest.InBackground(t, "sub", "-p", port, "-V", "5", "-t", topic, "-q", "2", "-d", "-F", "%t|%q|%r|%l|%x|%C|%D|%F|%P|%R",
 				"-C", strconv.Itoa(2*c.messages))
-			sub.waitFor("Subscribed")
+			sub.WaitFor("Subscribed")
 			compare(t, ours, "mosquitto_pub", input, append([]string{"-p", port, "-t", topic}, strings.Fields(c.args)...)...)
-			status, out, errs := sub.result()
+			status, out, errs := sub.Result()
 			if status != 0 || errs != "" {
 				t.Fatalf("%s: sub ended with %d, %q", c.args, status, errs)
 			}
@@ -161,9 +162,9 @@ func TestPubSendsWhatDebiansSends(t *testing.T) {
 func TestErrorsAreDebians(t *testing.T) {
 	needMosquitto(t)
 	t.Parallel()
-	ours := links(t)
+	ours := clitest.Links(t)
 	refusing := strconv.Itoa(testenv.FreePort(t))
-	run(t, "-c", file(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).Await("running$")
+	clitest.Run(t, "-c", clitest.File(t, "listener "+refusing+" 127.0.0.1", "allow_anonymous false")).Await("running$")
 	for _, args := range []string{
 		"pub -p 1 -t a -m x", "sub -p 1 -t a -d", "rr -p 1 -t a -e b -m x", "sub", "rr", "pub -t", "pub -D", "pub -m a b",
 		"sub -t #/", "sub -t a -q 3", "sub -t a -C x", "sub -t a -W 0", "sub -t a -F %y", "sub -t a -L x://y", "sub -t a -L mqtt://h",
@@ -186,14 +187,14 @@ func TestRequestsOfDebiansAndOursAreTheSame(t *testing.T) {
 		for _, version := range []string{"5", "311"} {
 			var requests, answers []string
 			for _, rr := range []string{"mosquitto_rr", filepath.Join(ours, "mosquitto_rr")} {
-				server := unioInBackground(t, "sub", "-p", port, "-V", "5", "-t", "ask", "-C", "1", "-d", "-F", "%p|%R|%C|%q")
-				server.waitFor("Subscribed")
+				server := clitest.InBackground(t, "sub", "-p", port, "-V", "5", "-t", "ask", "-C", "1", "-d", "-F", "%p|%R|%C|%q")
+				server.WaitFor("Subscribed")
 				answered := make(chan outcome, 1)
 				go func() {
 					answered <- outcomeOf(t, "", rr, "-p", port, "-t", "ask", "-e", "answer", "-m", "question", "-q", "1", "-v", "-W", "9", "-V", version)
 				}()
-				_, request, _ := server.result()
-				expectRun(t, 0, "", "", "pub", "-p", port, "-t", "answer", "-m", "reply", "-q", "1")
+				_, request, _ := server.Result()
+				clitest.ExpectRun(t, 0, "", "", "pub", "-p", port, "-t", "answer", "-m", "reply", "-q", "1")
 				requests, answers = append(requests, request), append(answers, fmt.Sprint(<-answered))
 			}
 			if requests[0] != requests[1] || answers[0] != answers[1] {

@@ -1,4 +1,4 @@
-package cli_test
+package stored_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uniomq/unio/internal/cli"
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/disk"
 )
@@ -37,11 +37,11 @@ func compareGolden(t *testing.T, name, got string) {
 // told runs a command of unio in the test's process.
 func told(t *testing.T, want int, args ...string) (stdout, stderr string) {
 	t.Helper()
-	var out, errOut bytes.Buffer
-	if got := cli.Main("1.2.3-test", args, &out, &errOut); got != want {
-		t.Fatalf("unio %s: status %d, want %d\n%s%s", strings.Join(args, " "), got, want, &out, &errOut)
+	got, stdout, stderr := clitest.Unio(args...)
+	if got != want {
+		t.Fatalf("unio %s: status %d, want %d\n%s%s", strings.Join(args, " "), got, want, stdout, stderr)
 	}
-	return out.String(), errOut.String()
+	return stdout, stderr
 }
 
 // stored makes a store with one of everything.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package cli_test
+package stored_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/uniomq/unio/internal/cli/clitest"
 	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
@@ -18,9 +19,9 @@ import (
 func TestRunningBrokerIsBackedUp(t *testing.T) {
 	t.Parallel()
 	port, dir := testenv.FreePort(t), t.TempDir()
-	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "persistence true",
+	conf := clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user root", "persistence true",
 		"persistence_location "+dir, "max_queued_messages 0", "log_type all")
-	broker := run(t, "-c", conf)
+	broker := clitest.Run(t, "-c", conf)
 	broker.Await("running$")
 	away := talk(t, port, connect3("away", false), false)
 	away.subscribe("q", 1, 0)
@@ -55,7 +56,7 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 	}
 	close(stop)
 	busy.Wait()
-	broker.stop()
+	broker.Terminate()
 
 	told(t, 0, "db", "restore", "-c", conf, "--force", backup)
 	out, _ := told(t, 0, "db", "dump", "-c", conf, "queued")
@@ -63,7 +64,7 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 	if n < before {
 		t.Errorf("%d messages are in the backup, want at least %d", n, before)
 	}
-	broker = run(t, "-c", conf)
+	broker = clitest.Run(t, "-c", conf)
 	broker.Await("running$")
 	away = talk(t, port, connect3("away", false), true)
 	for i := range n {
@@ -71,14 +72,14 @@ func TestRunningBrokerIsBackedUp(t *testing.T) {
 		away.ack(mqtt.PUBACK, uint16(i+1))
 	}
 	away.nothing()
-	broker.stop()
+	broker.Terminate()
 }
 
 // The broker that root starts becomes another user, whose the store must be.
 func TestRestoredStoreIsTheBrokers(t *testing.T) {
 	t.Parallel()
 	port, dir := testenv.FreePort(t), t.TempDir()
-	conf := file(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user nobody", "persistence true", "persistence_location "+dir)
+	conf := clitest.File(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "user nobody", "persistence true", "persistence_location "+dir)
 	backup := filepath.Join(t.TempDir(), "backup.tar")
 	told(t, 0, "db", "backup", "--store", stored(t), backup)
 	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
@@ -87,16 +88,16 @@ func TestRestoredStoreIsTheBrokers(t *testing.T) {
 		}
 	}
 	told(t, 0, "db", "restore", "-c", conf, backup)
-	broker := run(t, "-c", conf)
+	broker := clitest.Run(t, "-c", conf)
 	broker.Await("running$")
 	talk(t, port, connect5("one", 10), true).expect("PUBREL 8 0x0")
-	process := owner(t, fmt.Sprintf("/proc/%d", broker.Cmd.Process.Pid))
+	process := clitest.Owner(t, fmt.Sprintf("/proc/%d", broker.Cmd.Process.Pid))
 	if os.Geteuid() == 0 && process == 0 {
 		t.Error("the broker is root")
 	}
-	if got := owner(t, filepath.Join(dir, "mosquitto.db.unio", "LOCK")); got != process {
+	if got := clitest.Owner(t, filepath.Join(dir, "mosquitto.db.unio", "LOCK")); got != process {
 		t.Errorf("the store is user %d's, the process user %d's", got, process)
 	}
 	told(t, 0, "db", "backup", "-c", conf, backup) // root asks nobody's broker
-	broker.stop()
+	broker.Terminate()
 }
