@@ -360,8 +360,8 @@ func TestClientsAreToldWhatAStoreOfSeveralMachinesLacks(t *testing.T) {
 		fault           error
 		leaves, refused mqtt.ReasonCode // in DISCONNECT, in CONNACK: the standard allows others there
 	}{
-		"no quorum":  {storetest.NoQuorum, mqtt.ServerBusy, mqtt.ServerUnavailable},
-		"owner lost": {storetest.OwnerLost, mqtt.SessionTakenOver, mqtt.ServerUnavailable},
+		"no quorum":  {storetest.ErrNoQuorum, mqtt.ServerBusy, mqtt.ServerUnavailable},
+		"owner lost": {storetest.ErrOwnerLost, mqtt.SessionTakenOver, mqtt.ServerUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 // isPublic reports whether programs of others may import a package.
 func isPublic(dir string) bool {
-	for _, part := range strings.Split(dir, "/") {
+	for part := range strings.SplitSeq(dir, "/") {
 		switch part {
 		case "internal", "cmd", "bench", "examples", "tools":
 			return false

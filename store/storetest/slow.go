@@ -86,10 +86,10 @@ func (d *Slow) Close() error {
 
 // Faults of a store of several machines, for [Failing].
 var (
-	// NoQuorum: too few of them can be reached. Nothing durable is possible for now.
-	NoQuorum = fmt.Errorf("no quorum: %w", mqtt.ServerUnavailable)
-	// OwnerLost: the sessions are another machine's now, and so are their clients.
-	OwnerLost = fmt.Errorf("another machine owns the session: %w", mqtt.SessionTakenOver)
+	// ErrNoQuorum: too few of them can be reached. Nothing durable is possible for now.
+	ErrNoQuorum = fmt.Errorf("no quorum: %w", mqtt.ServerUnavailable)
+	// ErrOwnerLost: the sessions are another machine's now, and so are their clients.
+	ErrOwnerLost = fmt.Errorf("another machine owns the session: %w", mqtt.SessionTakenOver)
 )
 
 // Failing is a store whose Attach and Commit fail while Err returns an error.
