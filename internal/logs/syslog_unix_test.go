@@ -1,6 +1,6 @@
 //go:build !windows && !plan9 && !js && !wasip1
 
-package unio
+package logs
 
 import (
 	"log/slog"
@@ -15,6 +15,9 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/mosqlog"
 )
+
+// deadline bounds what a test waits for.
+const deadline = 10 * time.Second
 
 func TestSyslogGetsSeverityAndFacility(t *testing.T) {
 	t.Parallel()
