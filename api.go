@@ -24,7 +24,7 @@ func (s *Server) endpoints() []admin.Endpoint {
 		return s.Explain(q)
 	})
 	endpoints := []admin.Endpoint{
-		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listening.listing), admin.SysTree(s.sys.values), explain,
+		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listening.Listeners), admin.SysTree(s.sys.values), explain,
 	}
 	return append(endpoints, admin.BanEndpoints(bansOf{s})...)
 }
@@ -36,7 +36,7 @@ func (s *Server) enableControl(cfg *config.Config) {
 		return
 	}
 	s.control.Handle(control.BrokerTopic, control.BrokerAPI{
-		Listeners: s.listening.listing, Plugins: s.plugins,
+		Listeners: s.listening.Listeners, Plugins: s.plugins,
 		Asked: func(c *broker.Client, command string) {
 			s.log.Log(context.Background(), mosqlog.LevelInformation, fmt.Sprintf("Broker: %s/%s | %s", c.ID, cmp.Or(c.Username, "(null)"), command))
 		},

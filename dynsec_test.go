@@ -331,7 +331,7 @@ func TestCertificatesOfDisabledClientsAreRefused(t *testing.T) {
 	cfg, _ := withDynsec(t, "a", "a")
 	s := start(t, cfg, nil)
 	admin := administrator(t, s)
-	listener := name(cfg.Listeners[0])
+	listener := cfg.Listeners[0].Name()
 	named := func(user string) *broker.Client {
 		return &broker.Client{ID: "x", Username: user, HasUsername: true, Listener: listener, Transport: &broker.Transport{Username: user}}
 	}

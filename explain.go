@@ -90,7 +90,7 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 		return nil, err
 	}
 	answer := &Answer{
-		Action: q.Action, Client: q.ClientID, Username: q.Username, Listener: name(*l), Topic: string(a.Topic), Allow: true,
+		Action: q.Action, Client: q.ClientID, Username: q.Username, Listener: l.Name(), Topic: string(a.Topic), Allow: true,
 	}
 	switch {
 	case (a.Action == broker.ActionPublish || a.Action == broker.ActionWill) && broker.Reserved(a.Topic):
@@ -100,7 +100,7 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 		answer.Allow, answer.Reason = false, "no will is a request below $CONTROL, whatever the rules say"
 		return answer, nil
 	}
-	if d := dynamic[name(*l)]; d != nil {
+	if d := dynamic[l.Name()]; d != nil {
 		a.Client.Attributes = withAttributes(d.Attributes(q.Username), q.Attributes)
 	}
 	answer.Allow, answer.Files = by.Explain(a)
@@ -146,7 +146,7 @@ func (q *Question) access(cfg *config.Config) (broker.Access, *config.Listener, 
 	}
 	a.Client = &broker.Client{
 		ID: q.ClientID, Username: q.Username, HasUsername: !q.Anonymous, LoggedIn: !q.Anonymous, Version: q.Version, CleanStart: q.CleanStart, HasWill: q.HasWill,
-		LocalAddr: &net.TCPAddr{Port: int(l.Port)}, Listener: name(*l), Transport: q.transport(), Attributes: q.Attributes,
+		LocalAddr: &net.TCPAddr{Port: int(l.Port)}, Listener: l.Name(), Transport: q.transport(), Attributes: q.Attributes,
 	}
 	if q.Address != "" {
 		addr, err := netip.ParseAddr(q.Address)
@@ -173,10 +173,10 @@ func (q *Question) findListener(cfg *config.Config) (*config.Listener, error) {
 	var names []string
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
-		if cmp.Or(q.Listener, name(*l)) == name(*l) {
+		if cmp.Or(q.Listener, l.Name()) == l.Name() {
 			return l, nil
 		}
-		names = append(names, name(*l))
+		names = append(names, l.Name())
 	}
 	return nil, fmt.Errorf("expected a listener of the configuration, which has %s, not %q", strings.Join(names, ", "), q.Listener)
 }

@@ -1,7 +1,6 @@
 package unio
 
 import (
-	"errors"
 	"log/slog"
 	"slices"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/uniomq/unio/internal/auth/wiring"
 	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/dynsec"
+	"github.com/uniomq/unio/internal/listening"
 	"github.com/uniomq/unio/internal/part"
 )
 
@@ -47,10 +47,12 @@ func loadSecurity(cfg *config.Config, build *wiring.Build, open *opener) (*secur
 				s.warnings = append(s.warnings, p.Warnings()...)
 			}
 			passwords[path] = p
-			mistakes = appendMistakes(mistakes, err, cfg.Origin("password_file", i), "password_file")
+			at := cfg.Origin("password_file", i)
+			mistakes = mistakes.Add(err, at.File, at.Line, "password_file")
 		}
 		for _, f := range filesOf(l) {
-			mistakes = appendMistakes(mistakes, s.loadRules(rules, f), cfg.Origin(f.option, i), f.option)
+			at := cfg.Origin(f.option, i)
+			mistakes = mistakes.Add(s.loadRules(rules, f), at.File, at.Line, f.option)
 		}
 		who := auth.Listener{Passwords: passwords[l.PasswordFile], RefuseAnonymous: !l.AllowAnonymous}
 		if build != nil {
@@ -58,12 +60,13 @@ func loadSecurity(cfg *config.Config, build *wiring.Build, open *opener) (*secur
 		}
 		if path := l.DynamicSecurity.ConfigFile; path != "" {
 			sec, err := s.openDynsec(open, l.DynamicSecurity)
-			mistakes = appendMistakes(mistakes, err, l.DynamicSecurity.Origin(cfg), "plugin")
-			s.dynsec[name(l)] = sec
+			at := l.DynamicSecurity.Origin(cfg)
+			mistakes = mistakes.Add(err, at.File, at.Line, "plugin")
+			s.dynsec[l.Name()] = sec
 			who.Chain = slices.Insert(who.Chain, 0, auth.Backend(&dynsecBackend{sec}))
 		}
-		s.auth.Listeners[name(l)] = who
-		s.acl.Listeners[name(l)] = rules.of(l)
+		s.auth.Listeners[l.Name()] = who
+		s.acl.Listeners[l.Name()] = rules.of(l)
 	}
 	if build != nil {
 		mistakes = append(mistakes, build.Mistakes()...)
@@ -150,34 +153,13 @@ func shared(o acl.Options) acl.Options {
 	return acl.Options{Rules: first}
 }
 
-// appendMistakes appends the mistakes of a file. One of the file as a whole is told of
-// the line that names the file.
-func appendMistakes(all config.Errors, err error, at config.Origin, option string) config.Errors {
-	if err == nil {
-		return all
-	}
-	var mistakes config.Errors
-	if !errors.As(err, &mistakes) {
-		mistakes = config.Errors{{Msg: err.Error()}}
-	}
-	for _, m := range mistakes {
-		if m.Line == 0 && at.File != "" {
-			m = &config.Error{File: at.File, Line: at.Line, Option: option, Msg: m.Msg}
-		}
-		if !slices.ContainsFunc(all, func(old *config.Error) bool { return *old == *m }) {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
 // CheckFiles reads the password, ACL and rules files, those of dynamic security, certificates and keys that a configuration names and returns what
 // in them may surprise, or all that is wrong with them as config.Errors.
 func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
 	log, b := slog.New(slog.DiscardHandler), broker.Make()
 	who := newAccess(log, b, control.New())
 	who.dynamic.dry = true
-	p, err := part.List{who, newListening(log, b)}.Prepare(cfg)
+	p, err := part.List{who, listening.New(listening.Options{})}.Prepare(cfg)
 	if err != nil {
 		return nil, err
 	}

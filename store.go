@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/listening"
 	"github.com/uniomq/unio/store"
 	"github.com/uniomq/unio/store/disk"
 )
@@ -60,7 +61,7 @@ func (s *Server) Folders() []string {
 	}
 	for _, l := range cfg.Listeners {
 		if len(l.TLS.ACME.Domains) > 0 {
-			folders = append(folders, acmeCache(cfg, l))
+			folders = append(folders, listening.ACMECache(cfg, l))
 		}
 	}
 	return folders

@@ -27,6 +27,7 @@ import (
 	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
+	"github.com/uniomq/unio/internal/listening"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/internal/part"
 	"github.com/uniomq/unio/store/disk"
@@ -34,6 +35,12 @@ import (
 
 // ShutdownTimeout is how long Run waits for its end to be clean.
 const ShutdownTimeout = 10 * time.Second
+
+// ListenError says which address could not be listened on, and why.
+type ListenError = listening.Error
+
+// ListenerName is what a listener is called in logs, and in what is stored of the messages that came by it.
+func ListenerName(l config.Listener) string { return l.Name() }
 
 // Server is one broker with its listeners.
 type Server struct {
@@ -64,7 +71,7 @@ type Server struct {
 	engine    *engine
 	memory    *memoryWatch
 	sys       *sysTree
-	listening *listening
+	listening *listening.Listening
 
 	failed  chan error  // of a listener that ended by itself, or of the store
 	running atomic.Bool // Start has succeeded
@@ -111,12 +118,13 @@ func (s *Server) make() {
 	s.engine = &engine{broker: b, options: s.options, open: s.openStore}
 	s.memory = newMemoryWatch(log, b)
 	s.sys = &sysTree{log: log, broker: b}
-	s.listening = newListening(log, b)
-	s.listening.failed, s.listening.endpoints = s.fail, s.endpoints
-	s.listening.apis = admin.Options{
-		Authenticator: s.access.auth, Authorizer: s.access.acl, Vouched: auth.Vouched, Log: log,
-		Denied: func(a broker.Access) { s.observer.Events(false).Denied(a) },
-	}
+	s.listening = listening.New(listening.Options{
+		Log: log, Broker: b, Failed: s.fail, Endpoints: s.endpoints,
+		API: admin.Options{
+			Authenticator: s.access.auth, Authorizer: s.access.acl, Vouched: auth.Vouched, Log: log,
+			Denied: func(a broker.Access) { s.observer.Events(false).Denied(a) },
+		},
+	})
 	s.parts = part.List{
 		s.access, s.access.audit, part.Setting(s.observe), s.engine, s.memory, s.sys, part.Setting(s.enableControl),
 	}
@@ -142,11 +150,10 @@ func (s *Server) options(cfg *config.Config) broker.Options {
 // Listen opens all listeners. If one cannot be opened the error is a [*ListenError] and
 // none is. Clients can connect, and wait for Start. It is called once.
 func (s *Server) Listen() error {
-	if s.listening.listeners != nil {
+	if s.listening.IsOpen() {
 		return errors.New("unio: server was started before")
 	}
-	s.listening.keyLog = s.KeyLog
-	if err := s.listening.open(s.inForce.Load(), s.Sockets); err != nil {
+	if err := s.listening.Open(s.inForce.Load(), s.Sockets, s.KeyLog); err != nil {
 		return err
 	}
 	s.parts = append(s.parts, s.listening, &review{log: s.log, broker: s.broker, access: s.access})
@@ -168,7 +175,7 @@ func (s *Server) Start() error {
 }
 
 func (s *Server) start() error {
-	if s.listening.listeners == nil {
+	if !s.listening.IsOpen() {
 		if err := s.Listen(); err != nil {
 			return err
 		}
@@ -179,7 +186,7 @@ func (s *Server) start() error {
 
 // Addrs returns the addresses that are listened on, those of a host name or of "all
 // addresses" one by one; nil before Listen.
-func (s *Server) Addrs() []net.Addr { return s.listening.addrs() }
+func (s *Server) Addrs() []net.Addr { return s.listening.Addrs() }
 
 // Broker returns the engine, for what an embedder wants of it; nil before Start.
 func (s *Server) Broker() *broker.Broker {

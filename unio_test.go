@@ -263,12 +263,6 @@ func TestLimitsTurnNoLimitIntoWhatTheEngineCallsIt(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	l := cfg.Listeners[0]
-	l.MaxTopicAlias, l.MaxTopicAliasBroker, l.MaxQoS = 0, math.MaxUint16, 0
-	o := listenerOptions(cfg, l)
-	if o.MaxTopicAlias != broker.NoAliases || o.MaxTopicAliasBroker != broker.NoAliases-1 || o.RefuseQoS != 1 {
-		t.Errorf("got %+v", o)
-	}
 }
 
 func TestConnectionMessagesAreLogged(t *testing.T) {
@@ -311,49 +305,4 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-func TestAHostNameAndAllAddressesListenOnEachFamily(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		address string
-		want    []string // IPv4 at least: not each machine has IPv6
-	}{
-		{"", []string{"0.0.0.0"}},
-		{"localhost", []string{"127.0.0.1"}},
-	} {
-		l := config.Default().Listeners[0]
-		l.Address, l.Port = test.address, freePort(t)
-		sockets, err := open(l, new(passed), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, s := range sockets {
-			addr := s.Addr().(*net.TCPAddr)
-			if addr.IP.To4() != nil {
-				got = append(got, addr.IP.String())
-			}
-			if addr.Port != int(l.Port) {
-				t.Errorf("%q: port %d, want %d", test.address, addr.Port, l.Port)
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%q: got %q, want %q", test.address, got, test.want)
-		}
-	}
-}
-
-// freePort returns a TCP port that was free a moment ago, on all addresses.
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
 }

@@ -7,7 +7,9 @@
 package mistake
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -49,6 +51,27 @@ func (e Errors) Unwrap() []error {
 		errs[i] = err
 	}
 	return errs
+}
+
+// Add returns e with the mistakes of another file, none of them twice. One of that file as a whole, or
+// an err that is no Errors, is told of the place that names the file, if there is one.
+func (e Errors) Add(err error, file string, line int, option string) Errors {
+	if err == nil {
+		return e
+	}
+	var mistakes Errors
+	if !errors.As(err, &mistakes) {
+		mistakes = Errors{{Msg: err.Error()}}
+	}
+	for _, m := range mistakes {
+		if m.Line == 0 && file != "" {
+			m = &Error{File: file, Line: line, Option: option, Msg: m.Msg}
+		}
+		if !slices.ContainsFunc(e, func(old *Error) bool { return *old == *m }) {
+			e = append(e, m)
+		}
+	}
+	return e
 }
 
 // Warning is something that a file says and that Unio does not do, or does in a way that may

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package unio
+package listening
 
 import "net"
 

@@ -1,4 +1,4 @@
-package unio
+package listening
 
 import (
 	"fmt"

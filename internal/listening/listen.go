@@ -1,9 +1,10 @@
-package unio
+package listening
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -20,14 +21,14 @@ import (
 	"github.com/uniomq/unio/internal/mosqlog"
 )
 
-// ListenError says which address could not be listened on, and why.
-type ListenError struct {
+// Error says which address could not be listened on, and why.
+type Error struct {
 	Address string // "127.0.0.1:1883", or the path of a Unix socket
 	Err     error
 }
 
 // Error returns "cannot listen on ADDRESS: cause", with a hint where there is one.
-func (e *ListenError) Error() string {
+func (e *Error) Error() string {
 	cause := e.Err
 	if sys, ok := errors.AsType[*os.SyscallError](cause); ok { // net and os repeat the address
 		cause = sys.Err
@@ -40,7 +41,7 @@ func (e *ListenError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *ListenError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // listener is an open socket with what the engine is told about it.
 type listener struct {
@@ -77,14 +78,17 @@ func (n nagle) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// open opens all listeners, or none. sockets are open already.
-func (s *listening) open(cfg *config.Config, sockets []net.Listener) error {
+// Open opens all listeners, or none. The error is an [*Error] if one cannot be opened. sockets are
+// open already, and are its own from then on; one that no listener names is an error. keyLog gets the
+// secrets of TLS connections; nil: nobody. Clients can connect, and wait for Start.
+func (s *Listening) Open(cfg *config.Config, sockets []net.Listener, keyLog io.Writer) error {
+	s.keyLog = keyLog
 	doors, warnings, err := openDoors(cfg, s.keyLog, noDoor)
 	if err != nil {
 		return err
 	}
 	for _, w := range warnings {
-		s.log.Warn(w.String())
+		s.o.Log.Warn(w.String())
 	}
 	s.noDelay.Store(cfg.SetTCPNoDelay)
 	all, err := s.openAll(cfg, doors, &passed{left: sockets})
@@ -96,9 +100,9 @@ func (s *listening) open(cfg *config.Config, sockets []net.Listener) error {
 	return nil
 }
 
-// openAll opens what open does, with doors for each.
-func (s *listening) openAll(cfg *config.Config, doors []*door, passed *passed) ([]*listener, error) {
-	log := s.log
+// openAll opens what Open does, with doors for each.
+func (s *Listening) openAll(cfg *config.Config, doors []*door, passed *passed) ([]*listener, error) {
+	log := s.o.Log
 	var all []*listener
 	defer passed.close()
 	for i, l := range cfg.Listeners {
@@ -115,7 +119,7 @@ func (s *listening) openAll(cfg *config.Config, doors []*door, passed *passed) (
 		if err != nil {
 			closeSockets(sockets)
 			closeAll(all)
-			return nil, fmt.Errorf("listener %s: %w", name(l), err)
+			return nil, fmt.Errorf("listener %s: %w", l.Name(), err)
 		}
 		for n, socket := range sockets {
 			d := doors[i]
@@ -125,12 +129,12 @@ func (s *listening) openAll(cfg *config.Config, doors []*door, passed *passed) (
 			at := &listener{Listener: nagle{socket, &s.noDelay}, from: l, door: d, api: api, options: listenerOptions(cfg, l), served: make(chan struct{})}
 			if d != nil {
 				d.describe(&at.options)
-				at.Listener, err = d.wrap(at.Listener, cfg, s.broker, log)
+				at.Listener, err = d.wrap(at.Listener, cfg, s.o.Broker, log)
 			}
 			if err != nil {
 				closeAll(all)
 				closeSockets(sockets[n:])
-				return nil, fmt.Errorf("listener %s: %w", name(l), err)
+				return nil, fmt.Errorf("listener %s: %w", l.Name(), err)
 			}
 			all = append(all, at)
 		}
@@ -155,25 +159,6 @@ func closeSockets(sockets []net.Listener) {
 	}
 }
 
-// place names a listener's address as the configuration gives it.
-func place(l config.Listener) string {
-	if l.Port == 0 {
-		return l.Path
-	}
-	return net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port)))
-}
-
-// name is place made unique: two listeners may share it on different interfaces.
-func name(l config.Listener) string {
-	if l.BindInterface == "" {
-		return place(l)
-	}
-	return place(l) + "%" + l.BindInterface
-}
-
-// ListenerName is what a listener is called in logs, and in what is stored of the messages that came by it.
-func ListenerName(l config.Listener) string { return name(l) }
-
 // open opens the sockets of one listener: several for a host name or all addresses.
 func open(l config.Listener, passed *passed, log *slog.Logger) ([]net.Listener, error) {
 	if l.Port == 0 {
@@ -185,7 +170,7 @@ func open(l config.Listener, passed *passed, log *slog.Logger) ([]net.Listener, 
 	}
 	addresses, err := addressesOf(l)
 	if err != nil {
-		return nil, &ListenError{place(l), err}
+		return nil, &Error{l.Place(), err}
 	}
 	var opened []net.Listener
 	var missing error
@@ -272,7 +257,7 @@ func (a address) listen(l config.Listener) (net.Listener, error) {
 	}
 	s, err := lc.Listen(context.Background(), a.network, at)
 	if err != nil {
-		return nil, &ListenError{at, err}
+		return nil, &Error{at, err}
 	}
 	return s, nil
 }
@@ -289,12 +274,12 @@ func openUnix(path string, log *slog.Logger) ([]net.Listener, error) {
 		fmt.Sprintf("Opening unix listen socket on path %s.", path))
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
 		if err := os.Remove(path); err != nil {
-			return nil, &ListenError{path, err}
+			return nil, &Error{path, err}
 		}
 	}
 	s, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, &ListenError{path, err}
+		return nil, &Error{path, err}
 	}
 	return []net.Listener{s}, nil
 }

@@ -1,4 +1,4 @@
-package unio
+package listening
 
 import (
 	"context"
@@ -76,7 +76,8 @@ func openDoors(cfg *config.Config, keyLog io.Writer, kept func(config.Listener) 
 				err = fmt.Errorf("%s: %w", oe.File, oe.Err)
 			}
 		}
-		mistakes = appendMistakes(mistakes, err, cfg.Origin(option, i), option)
+		at := cfg.Origin(option, i)
+		mistakes = mistakes.Add(err, at.File, at.Line, option)
 	}
 	if len(mistakes) > 0 {
 		return nil, nil, mistakes
@@ -89,7 +90,7 @@ func noDoor(config.Listener) *door { return nil }
 
 // keptDoor returns one with the certificates that a listener has, if its options of TLS are the same as before. A key is often
 // root's alone: once root is given up it cannot be read again, which must not refuse all that a reload brings.
-func (s *listening) keptDoor(l config.Listener) *door {
+func (s *Listening) keptDoor(l config.Listener) *door {
 	for _, open := range s.listeners {
 		if open.door == nil || open.door.certs == nil || indexOf([]config.Listener{l}, open.from) < 0 {
 			continue
@@ -190,13 +191,13 @@ func certOptions(cfg *config.Config, l config.Listener, keyLog io.Writer) certs.
 		o.ALPN = []string{"http/1.1"}
 	}
 	if a := &t.ACME; len(a.Domains) > 0 {
-		o.ACME = &certs.ACME{Domains: a.Domains, Email: a.Email, CacheDir: acmeCache(cfg, l), DirectoryURL: a.Directory}
+		o.ACME = &certs.ACME{Domains: a.Domains, Email: a.Email, CacheDir: ACMECache(cfg, l), DirectoryURL: a.Directory}
 	}
 	return o
 }
 
-// acmeCache is the folder that keeps what ACME got for a listener.
-func acmeCache(cfg *config.Config, l config.Listener) string {
+// ACMECache is the folder that keeps what ACME got for a listener.
+func ACMECache(cfg *config.Config, l config.Listener) string {
 	if l.TLS.ACME.Cache != "" {
 		return l.TLS.ACME.Cache
 	}
@@ -234,7 +235,7 @@ func (d *door) wrap(s net.Listener, cfg *config.Config, b *broker.Broker, log *s
 			MaxFrame: int64(cfg.MaxPacketSize) + maxFrameSlack, Proxies: from.ForwardedFor,
 			Disbelieved: func(peer net.Addr) {
 				log.Warn(fmt.Sprintf("listener %s: %v sends X-Forwarded-For, which is not believed. If it is a proxy of yours, name it in"+
-					" websockets_forwarded_for: bans and rules about addresses go by the proxy's address otherwise.", name(*from), peer))
+					" websockets_forwarded_for: bans and rules about addresses go by the proxy's address otherwise.", from.Name(), peer))
 			},
 			Refused: func(client net.Addr, cause error) {
 				if !harmless(cause) {
