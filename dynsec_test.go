@@ -336,8 +336,8 @@ func TestCertificatesOfDisabledClientsAreRefused(t *testing.T) {
 		return &broker.Client{ID: "x", Username: user, HasUsername: true, Listener: listener, Transport: &broker.Transport{Username: user}}
 	}
 	enters := func(c *broker.Client) bool {
-		return s.access.auth.Authenticate(context.Background(), c, nil) == nil && s.access.auth.Valid(c) &&
-			s.access.acl.Authorize(broker.Access{Client: c, Action: broker.ActionConnect})
+		return s.access.Authenticator.Authenticate(context.Background(), c, nil) == nil && s.access.Authenticator.Valid(c) &&
+			s.access.Authorizer.Authorize(broker.Access{Client: c, Action: broker.ActionConnect})
 	}
 	for _, name := range []string{"ann", "stranger"} {
 		if !enters(named(name)) {

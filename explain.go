@@ -10,6 +10,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/access"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/dynsec"
@@ -72,16 +73,16 @@ type (
 // Explain decides by the rules of a configuration, as a broker does that is started with it, and says why. Whether the client would be
 // let in by its password is not asked.
 func Explain(cfg *config.Config, q Question) (*Answer, error) {
-	s, err := loadSecurity(cfg, nil, &opener{options: dynsec.Options{MustExist: true}})
+	rules, dynamic, err := access.Rules(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return explain(cfg, acl.New(s.rules()), s.dynsec, &q)
+	return explain(cfg, rules, dynamic, &q)
 }
 
 // Explain is the function of that name for the rules that are in force.
 func (s *Server) Explain(q Question) (*Answer, error) {
-	return explain(s.inForce.Load(), s.access.acl, *s.access.dynamic.listeners.Load(), &q)
+	return explain(s.inForce.Load(), s.access.Authorizer, s.access.Dynamic(), &q)
 }
 
 func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.Security, q *Question) (*Answer, error) {
@@ -111,6 +112,17 @@ func explain(cfg *config.Config, by *acl.Authorizer, dynamic map[string]*dynsec.
 		}
 	}
 	return answer, nil
+}
+
+// withAttributes returns the attributes of two sources.
+func withAttributes(a, b map[string][]string) map[string][]string {
+	all := map[string][]string{}
+	for _, m := range []map[string][]string{a, b} {
+		for k, values := range m {
+			all[k] = append(all[k], values...)
+		}
+	}
+	return all
 }
 
 // access returns the question as the engine would ask it.

@@ -24,7 +24,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	}
 	next, err := s.parts.Prepare(cfg)
 	if err != nil {
-		s.access.audit.write("reload_failed", slog.String("reason", err.Error()))
+		s.access.Audit.Write("reload_failed", slog.String("reason", err.Error()))
 		return err
 	}
 	for _, w := range slices.Concat(cfg.Warnings, next.Warnings) {

@@ -43,7 +43,7 @@ func TestShutdownEndsAllWhenTheStoreFails(t *testing.T) {
 	if err := s.Shutdown(t.Context()); !errors.Is(err, errStore) {
 		t.Errorf("shutdown: %v", err)
 	}
-	if s.access.audit.on() {
+	if s.access.Audit.On() {
 		t.Error("the audit log is open still")
 	}
 	select {
@@ -66,7 +66,7 @@ func TestAStartThatFailsClosesWhatIsOpen(t *testing.T) {
 	if err := s.Run(context.Background()); !errors.Is(err, errStore) {
 		t.Errorf("run: %v", err)
 	}
-	if s.access.audit.on() {
+	if s.access.Audit.On() {
 		t.Error("the audit log is open still")
 	}
 	if _, err := os.Stat(s.inForce.Load().Listeners[0].Path); !os.IsNotExist(err) {

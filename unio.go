@@ -24,6 +24,7 @@ import (
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/access"
 	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
@@ -67,7 +68,7 @@ type Server struct {
 	// parts are all that the server is made of, in their order: from New on those that clients do not
 	// come by, from Listen on all. The fields below are some of them.
 	parts     part.List
-	access    *access
+	access    *access.Access
 	engine    *engine
 	memory    *memoryWatch
 	sys       *sysTree
@@ -113,20 +114,20 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 func (s *Server) make() {
 	log, b := s.log, s.broker
 	s.control.Attach(b)
-	s.access = newAccess(log, b, s.control)
-	s.observer.TellDenials(s.access.acl.Reason)
+	s.access = access.New(log, b, s.control)
+	s.observer.TellDenials(s.access.Authorizer.Reason)
 	s.engine = &engine{broker: b, options: s.options, open: s.openStore}
 	s.memory = newMemoryWatch(log, b)
 	s.sys = &sysTree{log: log, broker: b}
 	s.listening = listening.New(listening.Options{
 		Log: log, Broker: b, Failed: s.fail, Endpoints: s.endpoints,
 		API: admin.Options{
-			Authenticator: s.access.auth, Authorizer: s.access.acl, Vouched: auth.Vouched, Log: log,
+			Authenticator: s.access.Authenticator, Authorizer: s.access.Authorizer, Vouched: auth.Vouched, Log: log,
 			Denied: func(a broker.Access) { s.observer.Events(false).Denied(a) },
 		},
 	})
 	s.parts = part.List{
-		s.access, s.access.audit, part.Setting(s.observe), s.engine, s.memory, s.sys, part.Setting(s.enableControl),
+		s.access, s.access.Audit, part.Setting(s.observe), s.engine, s.memory, s.sys, part.Setting(s.enableControl),
 	}
 }
 
@@ -138,11 +139,11 @@ func (s *Server) observe(cfg *config.Config) {
 // options returns what the engine is told of a configuration.
 func (s *Server) options(cfg *config.Config) broker.Options {
 	o := broker.Options{
-		Limits: limits(cfg), Authenticator: s.access.auth, Authorizer: s.access.acl, Interceptors: []broker.Interceptor{s.control},
-		Events: broker.Tee(s.observer.Events(cfg.Log.Types&config.LogDebug != 0), broker.Events{Denied: s.access.denied}),
+		Limits: limits(cfg), Authenticator: s.access.Authenticator, Authorizer: s.access.Authorizer, Interceptors: []broker.Interceptor{s.control},
+		Events: broker.Tee(s.observer.Events(cfg.Log.Types&config.LogDebug != 0), broker.Events{Denied: s.access.Denied}),
 	}
 	if cfg.ExplainToClient {
-		o.Explain = s.access.acl.Reason
+		o.Explain = s.access.Authorizer.Reason
 	}
 	return o
 }
@@ -156,7 +157,7 @@ func (s *Server) Listen() error {
 	if err := s.listening.Open(s.inForce.Load(), s.Sockets, s.KeyLog); err != nil {
 		return err
 	}
-	s.parts = append(s.parts, s.listening, &review{log: s.log, broker: s.broker, access: s.access})
+	s.parts = append(s.parts, s.listening, access.NewReview(s.log, s.broker, s.access))
 	return nil
 }
 

@@ -1,4 +1,7 @@
-package unio
+// Package access decides who is let in and what they may do, and tells of it: the passwords, backends,
+// bans, rules and dynamic security that a configuration asks for, put together and followed through
+// reloads, and the audit log. What each of them is are packages of their own.
+package access
 
 import (
 	"context"
@@ -18,34 +21,42 @@ import (
 	"github.com/uniomq/unio/internal/part"
 )
 
-// access is the part of a Server that decides who is let in and what they may do, and tells of it.
-type access struct {
+// Access is the part of a server that decides who is let in and what they may do, and tells of it.
+type Access struct {
+	Authenticator *auth.Authenticator
+	Authorizer    *acl.Authorizer
+	Audit         *AuditLog // a part of its own, to be closed before
+
 	log     *slog.Logger
 	maker   *wiring.Maker
-	auth    *auth.Authenticator
 	guard   *guard.Guard
-	acl     *acl.Authorizer
 	dynamic *dynamicSecurity
-	audit   *auditLog
 
 	mu     sync.Mutex           // guards faults
 	faults map[string]time.Time // by backend: when one was logged
 }
 
-// newAccess returns one that lets nobody in before it uses a configuration. Requests to dynamic
+// New returns one that lets nobody in before it uses a configuration. Requests to dynamic
 // security come by endpoints.
-func newAccess(log *slog.Logger, b *broker.Broker, endpoints *control.Endpoints) *access {
+func New(log *slog.Logger, b *broker.Broker, endpoints *control.Endpoints) *Access {
 	gate := auth.NewGate()
-	a := &access{log: log, guard: guard.New(guard.Options{}), acl: acl.New(acl.Options{}), faults: map[string]time.Time{}}
+	a := &Access{log: log, guard: guard.New(guard.Options{}), Authorizer: acl.New(acl.Options{}), faults: map[string]time.Time{}}
 	a.maker = wiring.NewMaker(gate, func(err error) { a.fault("background", err) })
-	a.auth = auth.New(auth.Options{Listener: auth.Listener{RefuseAnonymous: true}, Gate: gate})
-	a.dynamic = newDynamicSecurity(log, gate, a.acl, b, endpoints)
-	a.audit = &auditLog{log: log, failed: func(err error) { a.fault("audit", err) }}
+	a.Authenticator = auth.New(auth.Options{Listener: auth.Listener{RefuseAnonymous: true}, Gate: gate})
+	a.dynamic = newDynamicSecurity(log, gate, a.Authorizer, b, endpoints)
+	a.Audit = &AuditLog{log: log, failed: func(err error) { a.fault("audit", err) }}
+	return a
+}
+
+// Check returns one that looks at files alone, by Prepare: it makes none that are missing.
+func Check() *Access {
+	a := New(slog.New(slog.DiscardHandler), broker.Make(), control.New())
+	a.dynamic.dry = true
 	return a
 }
 
 // Prepare implements part.Part.
-func (a *access) Prepare(cfg *config.Config) (part.Prepared, error) {
+func (a *Access) Prepare(cfg *config.Config) (part.Prepared, error) {
 	build := a.maker.Begin(cfg)
 	s, err := loadSecurity(cfg, build, a.dynamic.opener())
 	if err != nil {
@@ -59,31 +70,31 @@ func (a *access) Prepare(cfg *config.Config) (part.Prepared, error) {
 }
 
 // Start implements part.Part.
-func (*access) Start() error { return nil }
+func (*Access) Start() error { return nil }
 
 // Close implements part.Part. Nobody asks any more.
-func (a *access) Close(context.Context) error {
-	a.auth.Close()
+func (a *Access) Close(context.Context) error {
+	a.Authenticator.Close()
 	return nil
 }
 
 // use puts what was read in force.
-func (a *access) use(s *security, build *wiring.Build) {
+func (a *Access) use(s *security, build *wiring.Build) {
 	build.Keep()
 	s.auth.Guard, s.auth.Decided = a.guard, a.decided
 	s.bans.Banned = a.banned
 	a.guard.Set(s.bans)
-	a.auth.Set(s.auth)
+	a.Authenticator.Set(s.auth)
 	a.dynamic.use(s)
 }
 
-// denied tells the audit log what a client may not do, and why.
-func (a *access) denied(d broker.Access) {
-	if !a.audit.on() {
+// Denied tells the audit log what a client may not do, and why.
+func (a *Access) Denied(d broker.Access) {
+	if !a.Audit.On() {
 		return
 	}
 	attrs := append(describe(d.Client), slog.String("action", acl.ActionName(d.Action)), slog.String("topic", string(d.Topic)))
-	a.audit.write("denied", append(attrs, slog.String("reason", a.acl.Reason(d)))...)
+	a.Audit.Write("denied", append(attrs, slog.String("reason", a.Authorizer.Reason(d)))...)
 }
 
 // bans returns what a configuration says of bans.
@@ -93,7 +104,7 @@ func bans(cfg *config.Config) guard.Options {
 }
 
 // decided logs what the backends said of a client.
-func (a *access) decided(c *broker.Client, d *auth.Decision) {
+func (a *Access) decided(c *broker.Client, d *auth.Decision) {
 	for _, s := range d.Said {
 		if s.Err != nil {
 			a.fault(s.Backend, s.Err)
@@ -112,7 +123,7 @@ func (a *access) decided(c *broker.Client, d *auth.Decision) {
 	case d.Failed():
 		event = "login_error"
 	}
-	a.audit.write(event, append(describe(c), slog.String("reason", d.String()))...)
+	a.Audit.Write(event, append(describe(c), slog.String("reason", d.String()))...)
 }
 
 // describe returns what events say of a client.
@@ -128,7 +139,7 @@ func describe(c *broker.Client) []slog.Attr {
 const faultPause = 10 * time.Second
 
 // fault logs why a backend has no answer, not more often than anybody can read.
-func (a *access) fault(backend string, err error) {
+func (a *Access) fault(backend string, err error) {
 	now := time.Now()
 	a.mu.Lock()
 	last := a.faults[backend]
@@ -143,9 +154,9 @@ func (a *access) fault(backend string, err error) {
 }
 
 // banned logs a ban.
-func (a *access) banned(b guard.Ban) {
+func (a *Access) banned(b guard.Ban) {
 	a.log.Warn("Banned " + banOf(b).String() + " until " + b.Until.UTC().Format(time.RFC3339) + ".")
-	a.audit.write("ban", describeBan(b)...)
+	a.Audit.Write("ban", describeBan(b)...)
 }
 
 func describeBan(b guard.Ban) []slog.Attr {
@@ -188,20 +199,20 @@ func banOf(b guard.Ban) Ban {
 }
 
 // Bans returns the bans in force, those that end first in front.
-func (s *Server) Bans() []Ban {
+func (a *Access) Bans() []Ban {
 	var all []Ban
-	for _, b := range s.access.guard.Bans() {
+	for _, b := range a.guard.Bans() {
 		all = append(all, banOf(b))
 	}
 	return all
 }
 
 // LiftBan ends the ban of an address, a user name, or both, as Bans tells it, and reports whether there was one.
-func (s *Server) LiftBan(address, user string) bool {
-	for _, b := range s.access.guard.Bans() {
-		if o := banOf(b); o.Address == address && o.User == user && s.access.guard.Lift(b) {
-			s.log.Info("The ban of " + o.String() + " was lifted.")
-			s.access.audit.write("ban_lifted", describeBan(b)...)
+func (a *Access) LiftBan(address, user string) bool {
+	for _, b := range a.guard.Bans() {
+		if o := banOf(b); o.Address == address && o.User == user && a.guard.Lift(b) {
+			a.log.Info("The ban of " + o.String() + " was lifted.")
+			a.Audit.Write("ban_lifted", describeBan(b)...)
 			return true
 		}
 	}

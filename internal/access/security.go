@@ -1,19 +1,14 @@
-package unio
+package access
 
 import (
-	"log/slog"
 	"slices"
 
-	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/acl"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/auth/guard"
 	"github.com/uniomq/unio/internal/auth/wiring"
-	"github.com/uniomq/unio/internal/control"
 	"github.com/uniomq/unio/internal/dynsec"
-	"github.com/uniomq/unio/internal/listening"
-	"github.com/uniomq/unio/internal/part"
 )
 
 // security is what the password, ACL and rules files of a configuration say, and its files of dynamic security.
@@ -151,18 +146,4 @@ func shared(o acl.Options) acl.Options {
 		}
 	}
 	return acl.Options{Rules: first}
-}
-
-// CheckFiles reads the password, ACL and rules files, those of dynamic security, certificates and keys that a configuration names and returns what
-// in them may surprise, or all that is wrong with them as config.Errors.
-func CheckFiles(cfg *config.Config) ([]config.Warning, error) {
-	log, b := slog.New(slog.DiscardHandler), broker.Make()
-	who := newAccess(log, b, control.New())
-	who.dynamic.dry = true
-	p, err := part.List{who, listening.New(listening.Options{})}.Prepare(cfg)
-	if err != nil {
-		return nil, err
-	}
-	p.Discard()
-	return p.Warnings, nil
 }

@@ -1,4 +1,4 @@
-package unio
+package access
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 	"github.com/uniomq/unio/mqtt"
 )
 
-// review is the last part of a Server: when all others use another configuration, it disconnects
+// Review is the last part of a server: when all others use another configuration, it disconnects
 // the clients that would not be let in any more, and ends what the rules do not allow any more.
-type review struct {
+type Review struct {
 	log    *slog.Logger
 	broker *broker.Broker
-	access *access
+	access *Access
 
 	running sync.WaitGroup
 
@@ -26,16 +26,21 @@ type review struct {
 	closed bool
 }
 
+// NewReview returns one of the clients of b, by what a says.
+func NewReview(log *slog.Logger, b *broker.Broker, a *Access) *Review {
+	return &Review{log: log, broker: b, access: a}
+}
+
 // Prepare implements part.Part.
-func (r *review) Prepare(cfg *config.Config) (part.Prepared, error) {
+func (r *Review) Prepare(cfg *config.Config) (part.Prepared, error) {
 	return part.Prepared{Use: func() { r.use(cfg.ExplainToClient) }}, nil
 }
 
 // Start implements part.Part.
-func (*review) Start() error { return nil }
+func (*Review) Start() error { return nil }
 
 // Close implements part.Part.
-func (r *review) Close(context.Context) error {
+func (r *Review) Close(context.Context) error {
 	r.mu.Lock()
 	r.closed = true
 	if r.stop != nil {
@@ -48,8 +53,8 @@ func (r *review) Close(context.Context) error {
 
 // use judges everybody by what is in force. Those that others have to be asked about are judged after
 // use has returned.
-func (r *review) use(explain bool) {
-	r.access.audit.write("reload")
+func (r *Review) use(explain bool) {
+	r.access.Audit.Write("reload")
 	r.broker.RejudgeLogins()
 	r.disconnectInvalid(explain)
 	r.broker.Recheck(nil)
@@ -68,18 +73,18 @@ func (r *review) use(explain bool) {
 
 // disconnectInvalid disconnects the clients whose user is gone or has another password,
 // that are anonymous where this is not allowed any more, or that the rules do not let connect any more.
-func (r *review) disconnectInvalid(explain bool) {
+func (r *Review) disconnectInvalid(explain bool) {
 	for _, c := range r.broker.Clients() {
-		if !r.access.auth.Valid(c) {
+		if !r.access.Authenticator.Valid(c) {
 			r.revoke(c)
 			continue
 		}
-		if a := (broker.Access{Client: c, Action: broker.ActionConnect}); !r.access.acl.Authorize(a) {
+		if a := (broker.Access{Client: c, Action: broker.ActionConnect}); !r.access.Authorizer.Authorize(a) {
 			var cause error = mqtt.NotAuthorized
 			if explain {
-				cause = broker.WithReason(cause, r.access.acl.Reason(a))
+				cause = broker.WithReason(cause, r.access.Authorizer.Reason(a))
 			}
-			r.log.Log(context.Background(), mosqlog.LevelNotice, "Client "+c.ID+" may not be connected any more: "+r.access.acl.Reason(a))
+			r.log.Log(context.Background(), mosqlog.LevelNotice, "Client "+c.ID+" may not be connected any more: "+r.access.Authorizer.Reason(a))
 			r.broker.DisconnectClient(c, cause)
 		}
 	}
@@ -90,13 +95,13 @@ const recheckers = 4
 
 // recheck asks those backends that must ask somebody else whether the clients that they let in would be let in still, and
 // disconnects those that would not. Who cannot be asked about stays.
-func (r *review) recheck(ctx context.Context) {
+func (r *Review) recheck(ctx context.Context) {
 	clients := make(chan *broker.Client)
 	var done sync.WaitGroup
 	for range recheckers {
 		done.Go(func() {
 			for c := range clients {
-				valid, err := r.access.auth.Recheck(ctx, c)
+				valid, err := r.access.Authenticator.Recheck(ctx, c)
 				switch {
 				case err != nil && ctx.Err() == nil:
 					r.access.fault("recheck", err)
@@ -117,8 +122,8 @@ func (r *review) recheck(ctx context.Context) {
 }
 
 // revoke disconnects a client that would not be let in any more.
-func (r *review) revoke(c *broker.Client) {
+func (r *Review) revoke(c *broker.Client) {
 	if r.broker.DisconnectClient(c, mqtt.NotAuthorized) {
-		r.access.audit.write("revoked", describe(c)...)
+		r.access.Audit.Write("revoked", describe(c)...)
 	}
 }

@@ -1,4 +1,4 @@
-package unio
+package access
 
 import (
 	"context"
@@ -183,21 +183,10 @@ func (s *security) rules() acl.Options {
 	return shared(o)
 }
 
-// withAttributes returns the attributes of two sources.
-func withAttributes(a, b map[string][]string) map[string][]string {
-	all := map[string][]string{}
-	for _, m := range []map[string][]string{a, b} {
-		for k, values := range m {
-			all[k] = append(all[k], values...)
-		}
-	}
-	return all
-}
-
 // MadeFiles returns the files that did not exist and were made: those of dynamic security. A process that changes its user gives them to that.
-func (s *Server) MadeFiles() []string {
+func (a *Access) MadeFiles() []string {
 	var files []string
-	for _, sec := range *s.access.dynamic.listeners.Load() {
+	for _, sec := range a.Dynamic() {
 		if sec == nil {
 			continue
 		}
@@ -231,10 +220,14 @@ func (b *dynsecBackend) Valid(c *broker.Client, proof any) bool {
 	return b.s.Valid(c, proof)
 }
 
-// plugins are what stands where Mosquitto has plugins, for the endpoint that tells of the broker.
-func (s *Server) plugins() []control.Plugin {
-	if slices.ContainsFunc(slices.Collect(maps.Values(*s.access.dynamic.listeners.Load())), func(d *dynsec.Security) bool { return d != nil }) {
-		return []control.Plugin{{Name: "dynamic-security", Version: s.Version, Endpoints: []string{dynsec.Topic}}}
+// Dynamic returns the dynamic security in force, by listener; nil for a listener that has none.
+func (a *Access) Dynamic() map[string]*dynsec.Security { return *a.dynamic.listeners.Load() }
+
+// Rules returns what the files of a configuration say, as Access has it, for who asks about rules alone.
+func Rules(cfg *config.Config) (*acl.Authorizer, map[string]*dynsec.Security, error) {
+	s, err := loadSecurity(cfg, nil, &opener{options: dynsec.Options{MustExist: true}})
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil
+	return acl.New(s.rules()), s.dynsec, nil
 }

@@ -1,4 +1,4 @@
-package unio
+package access
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"github.com/uniomq/unio/internal/part"
 )
 
-// auditLog is the part of a Server that tells of security: the audit log in force, which a reload may
+// AuditLog is the part of a server that tells of security: the audit log in force, which a reload may
 // replace.
-type auditLog struct {
+type AuditLog struct {
 	log    *slog.Logger
 	failed func(error) // told of an event that cannot be written
 
@@ -22,10 +22,10 @@ type auditLog struct {
 
 // Prepare implements part.Part. The file in use is opened anew. If that fails, the log goes on in what
 // is open: a reload that keeps somebody out must not wait for that.
-func (a *auditLog) Prepare(cfg *config.Config) (part.Prepared, error) {
+func (a *AuditLog) Prepare(cfg *config.Config) (part.Prepared, error) {
 	if a.path() == cfg.AuditLog {
 		return part.Prepared{Use: func() {
-			if err := a.reopen(); err != nil {
+			if err := a.Reopen(); err != nil {
 				a.log.Error(err.Error() + "; security events go on to the file that is open, even if that has another name now")
 			}
 		}}, nil
@@ -46,39 +46,40 @@ func (a *auditLog) Prepare(cfg *config.Config) (part.Prepared, error) {
 }
 
 // Start implements part.Part.
-func (*auditLog) Start() error { return nil }
+func (*AuditLog) Start() error { return nil }
 
 // Close implements part.Part.
-func (a *auditLog) Close(context.Context) error { return a.replace(nil) }
+func (a *AuditLog) Close(context.Context) error { return a.replace(nil) }
 
-func (a *auditLog) path() string {
+func (a *AuditLog) path() string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.l.Path()
 }
 
-// on reports whether events are written.
-func (a *auditLog) on() bool {
+// On reports whether events are written.
+func (a *AuditLog) On() bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.l != nil
 }
 
-func (a *auditLog) write(event string, attrs ...slog.Attr) {
+// Write writes an event, if there is a log.
+func (a *AuditLog) Write(event string, attrs ...slog.Attr) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	a.l.Write(event, attrs...)
 }
 
-// reopen opens the file anew.
-func (a *auditLog) reopen() error {
+// Reopen opens the file anew, for the program that rotates it.
+func (a *AuditLog) Reopen() error {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.l.Reopen()
 }
 
 // replace replaces the log, and closes what was there.
-func (a *auditLog) replace(l *audit.Log) error {
+func (a *AuditLog) replace(l *audit.Log) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	old := a.l
@@ -86,8 +87,9 @@ func (a *auditLog) replace(l *audit.Log) error {
 	return old.Close()
 }
 
-// ReopenAudit opens the audit log's file anew, for the program that rotates it.
-func (s *Server) ReopenAudit() error { return s.access.audit.reopen() }
-
-// GiveAuditTo makes an audit log's file that was made belong to a user, who is to open it again.
-func (s *Server) GiveAuditTo(uid, gid int) error { return s.access.audit.l.GiveTo(uid, gid) }
+// GiveTo makes a file that was made belong to a user, who is to open it again.
+func (a *AuditLog) GiveTo(uid, gid int) error {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.l.GiveTo(uid, gid)
+}
