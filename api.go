@@ -24,7 +24,7 @@ func (s *Server) endpoints() []admin.Endpoint {
 		return s.Explain(q)
 	})
 	endpoints := []admin.Endpoint{
-		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listening.Listeners), admin.SysTree(s.sys.values), explain,
+		admin.Version(versionNumber(s.Version)), admin.Listeners(s.listening.Listeners), admin.SysTree(s.sys.Values), explain,
 	}
 	return append(endpoints, admin.BanEndpoints(bansOf{s})...)
 }

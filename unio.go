@@ -28,7 +28,9 @@ import (
 	"github.com/uniomq/unio/internal/admin"
 	"github.com/uniomq/unio/internal/auth"
 	"github.com/uniomq/unio/internal/control"
+	"github.com/uniomq/unio/internal/heap"
 	"github.com/uniomq/unio/internal/listening"
+	"github.com/uniomq/unio/internal/metrics"
 	"github.com/uniomq/unio/internal/mosqlog"
 	"github.com/uniomq/unio/internal/part"
 	"github.com/uniomq/unio/store/disk"
@@ -70,8 +72,8 @@ type Server struct {
 	parts     part.List
 	access    *access.Access
 	engine    *engine
-	memory    *memoryWatch
-	sys       *sysTree
+	memory    *heap.Watch
+	sys       *metrics.Part
 	listening *listening.Listening
 
 	failed  chan error  // of a listener that ended by itself, or of the store
@@ -117,8 +119,8 @@ func (s *Server) make() {
 	s.access = access.New(log, b, s.control)
 	s.observer.TellDenials(s.access.Authorizer.Reason)
 	s.engine = &engine{broker: b, options: s.options, open: s.openStore}
-	s.memory = newMemoryWatch(log, b)
-	s.sys = &sysTree{log: log, broker: b}
+	s.memory = heap.New(log, b)
+	s.sys = &metrics.Part{Log: log, Broker: b}
 	s.listening = listening.New(listening.Options{
 		Log: log, Broker: b, Failed: s.fail, Endpoints: s.endpoints,
 		API: admin.Options{
@@ -181,7 +183,7 @@ func (s *Server) start() error {
 			return err
 		}
 	}
-	s.sys.version, s.memory.ownsProcess = s.Version, s.OwnsProcess
+	s.sys.Version, s.memory.OwnsProcess = s.Version, s.OwnsProcess
 	return s.parts.Start()
 }
 

@@ -1,4 +1,6 @@
-package unio
+// Package heap holds memory_limit: it looks at the heap of the process, and has the engine refuse what
+// would make it grow too far.
+package heap
 
 import (
 	"context"
@@ -58,42 +60,45 @@ const (
 	limitInterval  = 100 * time.Millisecond
 )
 
-// memoryWatch is the part of a Server that holds memory_limit.
-type memoryWatch struct {
+// Watch is the part of a server that holds memory_limit.
+type Watch struct {
+	// OwnsProcess has Go's runtime told of the limit, and garbage collected when nothing goes on. It is
+	// set before Start.
+	OwnsProcess bool
+
 	log    *slog.Logger
 	broker *broker.Broker
-	// ownsProcess: Go's runtime is told of the limit, and garbage is collected when nothing goes on.
-	ownsProcess bool
 
 	limit   atomic.Int64
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
 }
 
-func newMemoryWatch(log *slog.Logger, b *broker.Broker) *memoryWatch {
-	return &memoryWatch{log: log, broker: b, done: make(chan struct{})}
+// New returns one of the heap of a process with the broker b.
+func New(log *slog.Logger, b *broker.Broker) *Watch {
+	return &Watch{log: log, broker: b, done: make(chan struct{})}
 }
 
 // Prepare implements part.Part.
-func (m *memoryWatch) Prepare(cfg *config.Config) (part.Prepared, error) {
+func (m *Watch) Prepare(cfg *config.Config) (part.Prepared, error) {
 	return part.Prepared{Use: func() { m.limit.Store(cfg.MemoryLimit) }}, nil
 }
 
 // Start implements part.Part.
-func (m *memoryWatch) Start() error {
+func (m *Watch) Start() error {
 	m.running.Go(m.watch)
 	return nil
 }
 
 // Close implements part.Part.
-func (m *memoryWatch) Close(context.Context) error {
+func (m *Watch) Close(context.Context) error {
 	close(m.done)
 	m.running.Wait()
 	return nil
 }
 
 // watch compares the heap with memory_limit, and tidies up, until Close.
-func (m *memoryWatch) watch() {
+func (m *Watch) watch() {
 	t := time.NewTicker(limitInterval)
 	defer t.Stop()
 	sample := memorySamples()
@@ -108,12 +113,12 @@ func (m *memoryWatch) watch() {
 		}
 		metrics.Read(sample)
 		heap := sample[heapBytes].Value.Uint64()
-		if m.ownsProcess && tidy.wants(time.Now(), heap, sample[liveBytes].Value.Uint64(), sample[freeBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()) {
+		if m.OwnsProcess && tidy.wants(time.Now(), heap, sample[liveBytes].Value.Uint64(), sample[freeBytes].Value.Uint64(), sample[allocatedBytes].Value.Uint64()) {
 			debug.FreeOSMemory() // heap is smaller the next time
 		}
 		if now := m.limit.Load(); now != limit {
 			limit = now
-			if m.ownsProcess {
+			if m.OwnsProcess {
 				setMemoryLimit(limit)
 			}
 			if limit > 0 {
