@@ -1,4 +1,4 @@
-package unio
+package explain
 
 import (
 	"encoding/json"
