@@ -1,7 +1,7 @@
 package mosqlog
 
 import (
-	"strings"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -22,7 +22,8 @@ type denials struct {
 
 	mu    sync.Mutex // guards what follows
 	since time.Time  // the beginning of the minute
-	told  map[denial]struct{}
+	seed  maphash.Seed
+	told  map[uint64]struct{} // by the hash of a denial: topics may be long
 }
 
 // A denial is what is told once. For a delivery that is not its topic: there may be as many as there are messages.
@@ -47,15 +48,15 @@ func (d *denials) enter(now time.Time, what denial) (ok bool, left int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.told == nil || now.Sub(d.since) >= time.Minute {
-		d.since, d.told = now, map[denial]struct{}{}
+		d.since, d.seed, d.told = now, maphash.MakeSeed(), map[uint64]struct{}{}
 	}
-	if _, told := d.told[what]; told || len(d.told) >= deniedAll {
+	hash := maphash.Comparable(d.seed, what)
+	if _, told := d.told[hash]; told || len(d.told) >= deniedAll {
 		d.budget.Refuse(1)
 		return false, 0
 	}
 	if ok, left = d.budget.Take(now, denial{client: what.client, action: what.action}); ok {
-		what.topic = strings.Clone(what.topic)
-		d.told[what] = struct{}{}
+		d.told[hash] = struct{}{}
 	}
 	return ok, left
 }

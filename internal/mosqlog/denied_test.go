@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,4 +85,27 @@ func TestDenialsDoNotFloodTheLog(t *testing.T) {
 		}
 		lines(2)
 	})
+}
+
+// TestLongTopicsAreNotKept: a topic has up to 64 KiB.
+func TestLongTopicsAreNotKept(t *testing.T) {
+	const topics, size = 500, 64 << 10
+	d := newDenials()
+	now := time.Now()
+	long := strings.Repeat("x", size)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range topics {
+		what := denial{client: fmt.Sprint(i), action: broker.ActionPublish, topic: long + fmt.Sprint(i)}
+		if ok, _ := d.enter(now, what); !ok {
+			t.Fatalf("denial %d is not told", i)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > topics*size/10 {
+		t.Errorf("%d topics of %d bytes keep %d bytes", topics, size, kept)
+	}
+	runtime.KeepAlive(&d)
 }
