@@ -48,8 +48,9 @@ type line struct {
 }
 
 // New returns a queue before sink, which Close ends. lost is called by the queue's goroutine, after
-// it has written a line again, with the number of lines that were lost before; the cause is what the
-// sink has said last, or nil if the queue was full. lost may write to the queue.
+// it has written a line again and at the end, with the number of lines that were lost before; the
+// cause is what the sink has said last, or nil if the queue was full. lost may write to the queue,
+// but at the end that is lost.
 func New(sink Sink, lost func(lines int, cause error)) *Queue {
 	q := &Queue{sink: sink, lost: lost, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go q.run()
@@ -120,12 +121,12 @@ func (q *Queue) run() {
 		if missing += failed; err != nil {
 			cause = err
 		}
-		if closed {
-			return
-		}
-		if wrote && missing > 0 {
+		if missing > 0 && (wrote || closed) {
 			q.lost(missing, cause)
 			missing, cause = 0, nil
+		}
+		if closed {
+			return
 		}
 	}
 }

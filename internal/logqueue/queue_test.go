@@ -124,3 +124,26 @@ func TestAFailureIsToldAfterIt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestALossIsToldAtTheEnd: the destination may be replaced by one that goes on.
+func TestALossIsToldAtTheEnd(t *testing.T) {
+	t.Parallel()
+	full := errors.New("disk full")
+	s := sink{failing: full}
+	told := make(chan string, 1)
+	q := logqueue.New(&s, func(n int, cause error) { told <- fmt.Sprint(n, cause) })
+	for range 3 {
+		_ = q.WriteLine(slog.LevelInfo, []byte("lost\n"))
+	}
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-told:
+		if want := fmt.Sprint(3, full); got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	default:
+		t.Error("nobody is told")
+	}
+}
