@@ -16,8 +16,9 @@ type AuditLog struct {
 	log    *slog.Logger
 	failed func(error) // told of an event that cannot be written
 
-	mu sync.RWMutex // guards l; held while an event is written
-	l  *audit.Log   // nil: none
+	// mu guards l, and is held while an event is written: not for what waits for the file.
+	mu sync.RWMutex
+	l  *audit.Log // nil: none
 }
 
 // Prepare implements part.Part. The file in use is opened anew. If that fails, the log goes on in what
@@ -51,17 +52,16 @@ func (*AuditLog) Start() error { return nil }
 // Close implements part.Part.
 func (a *AuditLog) Close(context.Context) error { return a.replace(nil) }
 
-func (a *AuditLog) path() string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.l.Path()
-}
+func (a *AuditLog) path() string { return a.inForce().Path() }
 
 // On reports whether events are written.
-func (a *AuditLog) On() bool {
+func (a *AuditLog) On() bool { return a.inForce() != nil }
+
+// inForce returns the log in force; nil: none.
+func (a *AuditLog) inForce() *audit.Log {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.l != nil
+	return a.l
 }
 
 // Write writes an event, if there is a log.
@@ -72,24 +72,16 @@ func (a *AuditLog) Write(event string, attrs ...slog.Attr) {
 }
 
 // Reopen opens the file anew, for the program that rotates it.
-func (a *AuditLog) Reopen() error {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.l.Reopen()
-}
+func (a *AuditLog) Reopen() error { return a.inForce().Reopen() }
 
 // replace replaces the log, and closes what was there.
 func (a *AuditLog) replace(l *audit.Log) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	old := a.l
 	a.l = l
+	a.mu.Unlock()
 	return old.Close()
 }
 
 // GiveTo makes a file that was made belong to a user, who is to open it again.
-func (a *AuditLog) GiveTo(uid, gid int) error {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.l.GiveTo(uid, gid)
-}
+func (a *AuditLog) GiveTo(uid, gid int) error { return a.inForce().GiveTo(uid, gid) }

@@ -94,8 +94,18 @@ func (a *Access) Denied(d broker.Access) {
 		return
 	}
 	attrs := append(describe(d.Client), slog.String("action", acl.ActionName(d.Action)), slog.String("topic", string(d.Topic)))
-	a.Audit.Write("denied", append(attrs, slog.String("reason", a.Authorizer.Reason(d)))...)
+	a.Audit.Write("denied", append(attrs, slog.Any("reason", because{a.Authorizer, d}))...)
 }
+
+// because is why a client may not do something. To find that out costs more than to deny it: it is
+// done for what is written.
+type because struct {
+	acl    *acl.Authorizer
+	denied broker.Access
+}
+
+// LogValue implements slog.LogValuer.
+func (b because) LogValue() slog.Value { return slog.StringValue(b.acl.Reason(b.denied)) }
 
 // bans returns what a configuration says of bans.
 func bans(cfg *config.Config) guard.Options {

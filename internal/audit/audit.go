@@ -31,16 +31,17 @@ const closeTimeout = 5 * time.Second
 
 // Log is an audit log. It may be used by many goroutines. Write does not wait for the file.
 type Log struct {
-	path   string
-	failed func(error) // told of an event that cannot be written
-
-	mu      sync.Mutex // guards what follows
-	file    *os.File
+	path    string
+	failed  func(error)     // told of an event that cannot be written
 	queue   *logqueue.Queue // before file
 	handler *slog.Logger    // writes to queue
-	made    bool            // root has made the file
 	all     budget.Budget[struct{}]
 	each    budget.Budget[kind]
+
+	mu     sync.Mutex // guards what follows; the queue's goroutine alone waits while a file is opened
+	file   *os.File
+	made   bool // root has made the file
+	closed bool
 }
 
 // kind is what shares a budget: events of one name about one client, or where there is none, address.
@@ -51,7 +52,27 @@ func Open(path string, failed func(error)) (*Log, error) {
 	l := &Log{path: path, failed: failed}
 	l.all.Each, l.all.All, l.all.Period = maxEvents, maxEvents, time.Second
 	l.each.Each, l.each.All, l.each.Period = maxEach, 60*maxEvents, time.Minute
-	return l, l.Reopen()
+	if _, err := l.open(); err != nil {
+		return nil, err
+	}
+	l.queue = logqueue.New(sink{l}, l.lost)
+	l.handler = slog.New(slog.NewJSONHandler(entry{l.queue}, &slog.HandlerOptions{ReplaceAttr: rename}))
+	return l, nil
+}
+
+// open opens the file, and returns the one that was open before.
+func (l *Log) open() (last *os.File, err error) {
+	l.mu.Lock() // before the file is there: who sees it finds in it what happens from then on
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, fmt.Errorf("open the audit log: %w", os.ErrClosed)
+	}
+	f, made, err := files.Append(l.path, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	last, l.file, l.made = l.file, f, made
+	return last, nil
 }
 
 // Path returns the path of the file.
@@ -67,27 +88,25 @@ func (l *Log) Reopen() error {
 	if l == nil {
 		return nil
 	}
-	l.mu.Lock() // before the file is there: who sees it finds in it what happens from then on
-	f, made, err := files.Append(l.path, fileMode)
-	if err != nil {
-		l.mu.Unlock()
-		return fmt.Errorf("open the audit log: %w", err)
-	}
-	file, queue := l.file, l.queue
-	l.file, l.made, l.queue = f, made, logqueue.New(sink{l, f}, l.lost)
-	l.handler = slog.New(slog.NewJSONHandler(entry{l.queue}, &slog.HandlerOptions{ReplaceAttr: rename}))
-	l.mu.Unlock()
-	return l.end(file, queue)
-}
-
-// end closes a file behind its queue.
-func (l *Log) end(file *os.File, queue *logqueue.Queue) error {
-	if file == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return errors.Join(queue.Close(ctx), file.Close())
+	_ = l.queue.Flush(ctx) // what does not get into the old file goes to the new one
+	last, err := l.open()
+	if err != nil {
+		return err
+	}
+	_ = l.queue.Flush(ctx) // nobody uses last after that
+	if err := last.Close(); err != nil {
+		l.fail(fmt.Errorf("close the audit log's former file: %w", err))
+	}
+	return nil
+}
+
+// fail tells of an error.
+func (l *Log) fail(err error) {
+	if l.failed != nil {
+		l.failed(err)
+	}
 }
 
 // lost counts events that the file did not take, to be told of with the next one.
@@ -99,15 +118,15 @@ type entry struct{ q *logqueue.Queue }
 func (e entry) Write(p []byte) (int, error) { return len(p), e.q.WriteLine(slog.LevelInfo, p) }
 
 // sink writes lines to the file, and tells why one could not be written.
-type sink struct {
-	l *Log
-	f *os.File
-}
+type sink struct{ l *Log }
 
 func (s sink) WriteLine(_ slog.Level, line []byte) error {
-	_, err := s.f.Write(line)
-	if err != nil && s.l.failed != nil {
-		s.l.failed(fmt.Errorf("write to the audit log: %w", err))
+	s.l.mu.Lock()
+	f := s.l.file
+	s.l.mu.Unlock()
+	_, err := f.Write(line)
+	if err != nil {
+		s.l.fail(fmt.Errorf("write to the audit log: %w", err))
 	}
 	return err
 }
@@ -139,9 +158,9 @@ func cut(a slog.Attr) slog.Attr {
 	return a
 }
 
-// Write has an event written. Attributes that are empty texts are left out, and long ones are cut.
-// Events of one name about one client, which is the attribute client or else address, do not hide
-// those about another one.
+// Write has an event written. Attributes that are empty texts are left out, and long ones are cut; a
+// slog.LogValuer is asked only if the event is written. Events of one name about one client, which is
+// the attribute client or else address, do not hide those about another one.
 func (l *Log) Write(event string, attrs ...slog.Attr) {
 	if l == nil {
 		return
@@ -158,6 +177,7 @@ func (l *Log) Write(event string, attrs ...slog.Attr) {
 	}
 	kept := make([]slog.Attr, 0, len(attrs)+1)
 	for _, a := range attrs {
+		a.Value = a.Value.Resolve()
 		if a.Value.Kind() != slog.KindString || a.Value.String() != "" {
 			kept = append(kept, cut(a))
 		}
@@ -165,11 +185,7 @@ func (l *Log) Write(event string, attrs ...slog.Attr) {
 	if missing += hidden; missing > 0 {
 		kept = append(kept, slog.Int("events_left_out", missing))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file != nil {
-		l.handler.LogAttrs(context.Background(), slog.LevelInfo, event, kept...)
-	}
+	l.handler.LogAttrs(context.Background(), slog.LevelInfo, event, kept...)
 }
 
 // about returns whom an event is about: its client, or where it has none, its address.
@@ -206,10 +222,7 @@ func (l *Log) Flush(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
-	l.mu.Lock()
-	q := l.queue
-	l.mu.Unlock()
-	return q.Flush(ctx)
+	return l.queue.Flush(ctx)
 }
 
 // Close ends the log: what is written after it is lost.
@@ -217,9 +230,14 @@ func (l *Log) Close() error {
 	if l == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := l.queue.Close(ctx)
 	l.mu.Lock()
-	file := l.file
-	l.file = nil
-	l.mu.Unlock()
-	return l.end(file, l.queue)
+	defer l.mu.Unlock()
+	if l.closed {
+		return err
+	}
+	l.closed = true
+	return errors.Join(err, l.file.Close())
 }

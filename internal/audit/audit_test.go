@@ -139,3 +139,39 @@ func TestNoLogTakesEvents(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// asked counts how often it is asked for its value.
+type asked struct{ times *int }
+
+func (a asked) LogValue() slog.Value {
+	*a.times++
+	return slog.StringValue(strings.Repeat("x", 2*maxText))
+}
+
+func TestWhatIsNotWrittenIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit")
+		l := open(t, path)
+		times := 0
+		for range 700 {
+			l.Write("denied", slog.String("client", "loud"), slog.Any("reason", asked{&times}))
+		}
+		got := events(t, l, path)
+		if times != maxEach || len(got) != maxEach || len(got[0]["reason"].(string)) != maxText+3 {
+			t.Errorf("asked %d times for %d events", times, len(got))
+		}
+	})
+}
+
+func TestAClosedLogIsNotOpened(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	l := open(t, path)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reopen(); err == nil {
+		t.Error("a file is open that nobody closes")
+	}
+}
