@@ -195,6 +195,7 @@ func check(cmd *cobra.Command, f *flags) error {
 	if err != nil {
 		return complain(exit.Invalid, err)
 	}
+	defer func() { _ = log.Close() }() // nothing is left to be said then
 	warn(log.Logger, append(cfg.Warnings, warnings...))
 	if f.verbose {
 		if _, err := cfg.WriteTo(cmd.OutOrStdout()); err != nil {
@@ -202,7 +203,7 @@ func check(cmd *cobra.Command, f *flags) error {
 		}
 	}
 	log.Info("Configuration file is OK.")
-	return log.Close()
+	return nil
 }
 
 // startStatus is exit.OfConfig for the start, where Mosquitto ends otherwise if TLS cannot be set up.
