@@ -6,10 +6,13 @@
 //	s, err := unio.New(cfg, log.Logger)
 //	err = s.Run(ctx) // until ctx ends
 //
-// Besides those of the engine a Server has one goroutine per listener, one each for $SYS, the memory limit and the daily look at
-// certificates, those of recheck after a reload, and those of its backends and certificates, which follow their files; Shutdown
-// waits for them all. A [Log] has one more, until it is closed. The package handles no signals, and writes no files but the logs,
-// the store, those of dynamic security and what ACME got: a process is the business of the command.
+// A Server is a list of parts, which are made in Server.make; what each of them does is in a package of
+// its own. Besides the goroutines of the engine a Server has one per listener, one each for $SYS, the
+// memory limit and the daily look at certificates, those that ask about clients after a reload, and
+// those of its backends and certificates, which follow their files. Shutdown waits for them all. A [Log]
+// has one for each destination, until it is closed. The package handles no signals, and writes no files
+// but the logs, the store, those of dynamic security and what ACME got: a process is the business of
+// the command.
 package unio
 
 import (
@@ -97,7 +100,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		log: log, observer: mosqlog.NewObserver(log, cfg.ConnectionMessages),
-		broker: broker.Make(), control: control.New(), failed: make(chan error, 1),
+		broker: broker.Make(), failed: make(chan error, 1),
 	}
 	s.make()
 	p, err := s.parts.Prepare(cfg)
@@ -115,7 +118,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 // make makes the parts.
 func (s *Server) make() {
 	log, b := s.log, s.broker
-	s.control.Attach(b)
+	s.control = control.New(b)
 	s.access = access.New(log, b, s.control)
 	s.observer.TellDenials(s.access.Authorizer.Reason)
 	s.engine = &engine{broker: b, options: s.options, open: s.openStore}
@@ -154,7 +157,7 @@ func (s *Server) options(cfg *config.Config) broker.Options {
 // none is. Clients can connect, and wait for Start. It is called once.
 func (s *Server) Listen() error {
 	if s.listening.IsOpen() {
-		return errors.New("unio: server was started before")
+		return errors.New("unio: a server starts once")
 	}
 	if err := s.listening.Open(s.inForce.Load(), s.Sockets, s.KeyLog); err != nil {
 		return err
@@ -167,7 +170,7 @@ func (s *Server) Listen() error {
 // starts once. After an error it is closed, as by Shutdown.
 func (s *Server) Start() error {
 	if s.running.Load() || s.closed.Load() {
-		return errors.New("unio: server was started before")
+		return errors.New("unio: a server starts once")
 	}
 	err := s.start()
 	if err != nil {

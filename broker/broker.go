@@ -97,7 +97,7 @@ func New(o Options) (*Broker, error) {
 }
 
 // Make returns a broker without a store, so that hooks can be made that know it. Until Start it has
-// no clients: Clients and Disconnect find none. Serve and Publish must not be called.
+// no clients: Clients and Disconnect find none. Serve, Publish and Shutdown must not be called.
 func Make() *Broker {
 	b := &Broker{
 		index:     topic.NewIndex[*subscriber](),

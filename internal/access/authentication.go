@@ -50,7 +50,8 @@ func New(log *slog.Logger, b *broker.Broker, endpoints *control.Endpoints) *Acce
 
 // Check returns one that looks at files alone, by Prepare: it makes none that are missing.
 func Check() *Access {
-	a := New(slog.New(slog.DiscardHandler), broker.Make(), control.New())
+	b := broker.Make()
+	a := New(slog.New(slog.DiscardHandler), b, control.New(b))
 	a.dynamic.dry = true
 	return a
 }

@@ -7,10 +7,10 @@
 //
 // It starts no goroutine: a handler runs in one of the client's connection, which is not read meanwhile, and never in an event loop.
 //
-//	endpoints := control.New()
+//	b := broker.Make()
+//	endpoints := control.New(b)
 //	endpoints.Handle("$CONTROL/broker/v1", func(c *broker.Client, payload []byte) []byte { return answer(payload) })
-//	b, err := broker.New(broker.Options{Interceptors: []broker.Interceptor{endpoints}})
-//	endpoints.Attach(b)
+//	err := b.Start(broker.Options{Interceptors: []broker.Interceptor{endpoints}})
 package control
 
 import (
@@ -43,14 +43,14 @@ type ThenHandler func(c *broker.Client, payload []byte) (response []byte, then f
 type Endpoints struct {
 	mu     sync.Mutex // held by Handle
 	table  atomic.Pointer[map[string]ThenHandler]
-	broker atomic.Pointer[broker.Broker]
+	broker *broker.Broker
 }
 
 var _ broker.Blocking = (*Endpoints)(nil)
 
-// New returns no endpoints yet.
-func New() *Endpoints {
-	e := &Endpoints{}
+// New returns no endpoints yet. Responses are sent through b.
+func New(b *broker.Broker) *Endpoints {
+	e := &Endpoints{broker: b}
 	e.table.Store(&map[string]ThenHandler{})
 	return e
 }
@@ -77,9 +77,6 @@ func (e *Endpoints) HandleThen(topic string, h ThenHandler) {
 	e.table.Store(&table)
 }
 
-// Attach says through which broker responses are sent. Requests before that get none.
-func (e *Endpoints) Attach(b *broker.Broker) { e.broker.Store(b) }
-
 // Concerns implements broker.Selective.
 func (e *Endpoints) Concerns(topic []byte) bool { return broker.IsControl(topic) }
 
@@ -96,9 +93,9 @@ func (e *Endpoints) Intercept(c *broker.Client, p *mqtt.Publish) error {
 			then = after
 		}
 	}
-	if b := e.broker.Load(); b != nil && response != nil {
+	if response != nil {
 		// The topic is a name, and short enough, or nobody has a subscription to it.
-		_, _ = b.PublishTo(c.ID, &store.Message{Topic: topic + ResponseSuffix, Payload: response})
+		_, _ = e.broker.PublishTo(c.ID, &store.Message{Topic: topic + ResponseSuffix, Payload: response})
 	}
 	if err := then(); err != nil {
 		return fmt.Errorf("%w: %w", broker.ErrTaken, err)

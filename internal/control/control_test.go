@@ -24,12 +24,11 @@ type bench struct {
 
 func withEndpoints(t *testing.T, test func(t *testing.T, b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
-		e := control.New()
-		engine, err := broker.New(broker.Options{Interceptors: []broker.Interceptor{e}})
-		if err != nil {
+		engine := broker.Make()
+		e := control.New(engine)
+		if err := engine.Start(broker.Options{Interceptors: []broker.Interceptor{e}}); err != nil {
 			t.Fatal(err)
 		}
-		e.Attach(engine)
 		l := memnet.Listen()
 		served := make(chan error, 1)
 		go func() { served <- engine.Serve(l) }()
