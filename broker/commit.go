@@ -199,6 +199,14 @@ func (cm *commit) free() {
 	commits.Put(cm)
 }
 
+// owesNothing forgets commits whose acknowledgements are not released: the connection is closed. c.mu
+// is held.
+func (c *conn) owesNothing() {
+	if w := c.waits; w != nil {
+		w.pending = nil
+	}
+}
+
 // acknowledge appends the packets that are owed. c.mu is held.
 // [MQTT-4.6.0-4]
 func (c *conn) acknowledge(bt *batch, acks []ack) {

@@ -413,9 +413,7 @@ func (c *conn) shut(cause error, to session.Phase) {
 	}
 	cause = c.endOf(cause)
 	c.cause = cause
-	if w := c.waits; w != nil {
-		w.pending = nil
-	}
+	c.owesNothing()
 	c.unpause()
 	var code mqtt.ReasonCode
 	if was == session.Live && c.version == mqtt.V5 && errors.As(cause, &code) && code >= 0x80 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/uniomq/unio/mqtt"
 	"github.com/uniomq/unio/store"
+	"github.com/uniomq/unio/store/memory"
 )
 
 // stuck is a layer whose next write, once told so, waits for the test.
@@ -103,4 +104,50 @@ func (c *conn) isWriting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.writing
+}
+
+// heldCommits is a store whose commits wait for the test, from when it says so.
+type heldCommits struct {
+	store.Store
+	hold atomic.Bool
+	held chan *store.Tx
+}
+
+func (s *heldCommits) Commit(tx *store.Tx) {
+	if s.hold.Load() {
+		s.held <- tx
+		return
+	}
+	s.Store.Commit(tx)
+}
+
+// TestNothingIsAcknowledgedToAConnectionThatIsGone: its client has taken nothing, or the power of the
+// network was cut, while the store was busy. What the store says then finds no connection to wait for.
+func TestNothingIsAcknowledgedToAConnectionThatIsGone(t *testing.T) {
+	t.Parallel()
+	for _, d := range doorways {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			s := &heldCommits{Store: memory.New(), held: make(chan *store.Tx, 1)}
+			o := d.o
+			o.Store = s
+			b, connect := d.open(t, o)
+			nc := connect()
+			exchange(t, nc, &mqtt.Connect{ClientID: "c", CleanStart: true})
+			c := b.registry.find("c").conn.Load()
+			s.hold.Store(true)
+			if _, err := nc.Write((&mqtt.Publish{QoS: 1, PacketID: 1, Retain: true, Topic: []byte("t"), Payload: []byte("x")}).Append(nil, mqtt.V5)); err != nil {
+				t.Fatal(err)
+			}
+			tx := <-s.held
+			s.hold.Store(false)
+			c.abort(errWriteTimeout)
+			s.Store.Commit(tx)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.out != nil {
+				t.Errorf("%d bytes are to be written", c.out.Size())
+			}
+		})
+	}
 }

@@ -189,6 +189,7 @@ func TestWhoWaitsForTheBrokerKeepsItsRoom(t *testing.T) {
 				t.Errorf("client %d got %v", i, ack)
 			}
 		}
+		synctest.Wait() // CONNACK comes before the counters
 		if n := b.Stats(); n.RefusedBy[broker.RefuseUnaccepted] != 1 || n.Unaccepted != 0 {
 			t.Errorf("%+v", n)
 		}

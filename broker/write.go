@@ -85,7 +85,7 @@ func (c *conn) tryWrite(a attempt) (n int, more bool) {
 func (c *conn) flush(last bool) {
 	c.mu.Lock()
 	c.dirty = false
-	if c.writing { // whoever writes takes this along, and closes the socket of a closed connection
+	if c.writing || c.phase == session.Gone { // whoever writes takes this along, and closes the socket of a closed connection
 		c.mu.Unlock()
 		return
 	}
@@ -222,6 +222,7 @@ func (c *conn) abort(cause error) {
 	c.mu.Lock()
 	c.writing, c.told = false, false
 	c.out = nil
+	c.owesNothing()
 	c.unpause()
 	if c.phase.Enter(session.Closing) < session.Closing {
 		c.cause = cause
