@@ -237,6 +237,7 @@ func FuzzRead(f *testing.F) {
 	for version := 3; version <= 6; version++ {
 		f.Add(newWriter(version).all(as(version, sample())))
 	}
+	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, file []byte) {
 		db, err := mosquittodb.Read(bytes.NewReader(file))
 		if err != nil {
@@ -248,6 +249,12 @@ func FuzzRead(f *testing.F) {
 		}
 		if db.Size != int64(len(file)) {
 			t.Fatalf("read %d of %d bytes without an error", db.Size, len(file))
+		}
+		if len(file) == 0 {
+			if !reflect.DeepEqual(db, &mosquittodb.DB{}) {
+				t.Fatalf("an empty file holds %+v", db)
+			}
+			return
 		}
 		// What was read can be written and read again.
 		again, err := mosquittodb.Read(bytes.NewReader(newWriter(db.Version).all(db)))
