@@ -122,15 +122,12 @@ func (r *round) take(bt *batch) {
 	bt.dirty = bt.dirty[:0]
 	bt.endDoomed() // it flushes them
 	if r.bytes >= roundBytes {
-		r.flush()
+		r.Flush()
 	}
 }
 
-// Flush implements netio.Round.
-func (r *round) Flush() { r.flush() }
-
-// flush writes what has been collected. r may be nil.
-func (r *round) flush() {
+// Flush writes what has been collected. r may be nil.
+func (r *round) Flush() {
 	if r == nil {
 		return
 	}

@@ -177,8 +177,7 @@ func (cm *commit) tellDrops() {
 		queued = queued[1:]
 		switch {
 		case cmd.Dropped:
-			clientID, _ := store.SplitKey(sub.key)
-			drop(cm.b, clientID, DropQueueFull, cmd.Delivery.Message.Topic)
+			drop(cm.b, sub.clientID(), DropQueueFull, cmd.Delivery.Message.Topic)
 		case cmd.Void && cmd.Delivery.Group != "":
 			cm.b.bequeath(0, []store.Delivery{cmd.Delivery}, func() {})
 		}

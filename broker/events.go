@@ -51,37 +51,41 @@ func Tee(observers ...Events) Events {
 }
 
 func tee1[A any](f, g func(A)) func(A) {
-	if f == nil || g == nil {
-		return either(f == nil, g, f)
+	switch {
+	case f == nil:
+		return g
+	case g == nil:
+		return f
 	}
 	return func(a A) { f(a); g(a) }
 }
 
 func tee2[A, B any](f, g func(A, B)) func(A, B) {
-	if f == nil || g == nil {
-		return either(f == nil, g, f)
+	switch {
+	case f == nil:
+		return g
+	case g == nil:
+		return f
 	}
 	return func(a A, b B) { f(a, b); g(a, b) }
 }
 
 func tee3[A, B, C any](f, g func(A, B, C)) func(A, B, C) {
-	if f == nil || g == nil {
-		return either(f == nil, g, f)
+	switch {
+	case f == nil:
+		return g
+	case g == nil:
+		return f
 	}
 	return func(a A, b B, c C) { f(a, b, c); g(a, b, c) }
 }
 
 func tee4[A, B, C, D any](f, g func(A, B, C, D)) func(A, B, C, D) {
-	if f == nil || g == nil {
-		return either(f == nil, g, f)
+	switch {
+	case f == nil:
+		return g
+	case g == nil:
+		return f
 	}
 	return func(a A, b B, c C, d D) { f(a, b, c, d); g(a, b, c, d) }
-}
-
-// either returns yes or no.
-func either[F any](ok bool, yes, no F) F {
-	if ok {
-		return yes
-	}
-	return no
 }

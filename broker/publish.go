@@ -189,7 +189,7 @@ func (c *conn) intercept(bt *batch, o *Options, p *mqtt.Publish) (code mqtt.Reas
 			bt.settleUp(c) // what came before it does not wait
 			bt.flush()
 		default:
-			bt.round.flush() // it may take its time
+			bt.round.Flush() // it may take its time
 		}
 		if err := i.Intercept(c.client, p); errors.Is(err, ErrTaken) {
 			if code := reason(err, mqtt.Success); code.Failed() {
