@@ -27,6 +27,7 @@ import (
 
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/admin"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -413,7 +414,7 @@ func TestTheBrokerTellsOfItselfOnItsTopic(t *testing.T) {
 	cfg := withAPI(t, dir)
 	const topic = "$CONTROL/broker/v1"
 	write(t, filepath.Join(dir, "acl"), "user ann\ntopic readwrite $CONTROL/broker/#\nuser joe\ntopic read $CONTROL/broker/#\n")
-	var out lockedBuffer
+	var out testenv.Buffer
 	s := start(t, cfg, slog.New(slog.NewTextHandler(&out, nil)))
 	ann, _ := login(t, s, "ann", "secret")
 	joe, _ := login(t, s, "joe", "other")

@@ -29,6 +29,7 @@ import (
 	"github.com/uniomq/unio/config"
 	stored "github.com/uniomq/unio/internal/auth/scram"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -186,7 +187,7 @@ func TestWhoGuessesIsBannedAndTheBanCanBeLifted(t *testing.T) {
 	dir := t.TempDir()
 	trail := filepath.Join(dir, "audit")
 	write(t, filepath.Join(dir, "passwd"), "ann:"+secretHash+"\n")
-	log := &lockedBuffer{}
+	log := &testenv.Buffer{}
 	s := start(t, configured(t, "audit_log "+trail, "password_file "+filepath.Join(dir, "passwd"), "auth_ban_attempts 3", "auth_ban_delay 0"), slog.New(mosqlog.New(log, config.Log{Types: config.LogAll})))
 	for i := range 3 {
 		if _, code := login(t, s, "ann", fmt.Sprint("guess ", i)); code != mqtt.NotAuthorized {
@@ -251,7 +252,7 @@ func TestABackendThatDoesNotAnswerLetsNobodyIn(t *testing.T) {
 	defer server.Close()
 	path := filepath.Join(t.TempDir(), "passwd")
 	write(t, path, "ann:"+secretHash+"\n")
-	log := &lockedBuffer{}
+	log := &testenv.Buffer{}
 	s := start(t, configured(t, "auth_http_url "+server.URL, "password_file "+path, "auth_chain http password_file"), slog.New(mosqlog.New(log, config.Log{Types: config.LogAll})))
 	for range 5 {
 		if _, code := login(t, s, "ann", "secret"); code != mqtt.ServerUnavailable {

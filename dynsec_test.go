@@ -14,6 +14,7 @@ import (
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/dynsec"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -262,7 +263,7 @@ func TestEachListenerHasItsDynamicSecurity(t *testing.T) {
 func TestReloadReadsDynamicSecurityAgain(t *testing.T) {
 	t.Parallel()
 	cfg, path := withDynsec(t, "a", "a")
-	var out lockedBuffer
+	var out testenv.Buffer
 	s := start(t, cfg, slog.New(mosqlog.New(&out, config.Log{Types: config.LogAll})))
 	admin, ann := administrator(t, s), enter(t, s, 0, "ann", false)
 	if code := ann.publish("b", "x", false); code != mqtt.NotAuthorized {

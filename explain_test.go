@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/uniomq/unio/config"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -125,7 +126,7 @@ func TestDenialsAreLoggedAndToldToClients(t *testing.T) {
 	write(t, rules, "allow read,write topic=a\ndeny connect user=eve\n")
 	cfg := onSockets(t, "a")
 	cfg.Listeners[0].RulesFile, cfg.ExplainToClient, cfg.AuditLog = rules, true, trail
-	var out lockedBuffer
+	var out testenv.Buffer
 	s := start(t, cfg, slog.New(slog.NewTextHandler(&out, nil)))
 	why := "no rule matched, default deny"
 	conn, _ := login(t, s, "ann", "x")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -203,7 +204,7 @@ func TestEachListenerHasItsOwnFiles(t *testing.T) {
 
 func TestReloadSaysWhatNeedsARestart(t *testing.T) {
 	t.Parallel()
-	var out lockedBuffer
+	var out testenv.Buffer
 	cfg := onSockets(t, "a", "b")
 	s := start(t, cfg, slog.New(mosqlog.New(&out, config.Log{Types: config.LogWarning | config.LogError})))
 	next := onSockets(t, "c")
@@ -211,7 +212,7 @@ func TestReloadSaysWhatNeedsARestart(t *testing.T) {
 	next.Listeners[1].MountPoint = "m/"
 	next.User, next.PIDFile, next.Log.Types = "somebody", "/pid", config.LogAll
 	for range 2 { // the second time it still does
-		out.reset()
+		out.Reset()
 		if err := s.Reload(next); err != nil {
 			t.Fatal(err)
 		}

@@ -12,13 +12,13 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -267,7 +267,7 @@ func TestLimitsTurnNoLimitIntoWhatTheEngineCallsIt(t *testing.T) {
 
 func TestConnectionMessagesAreLogged(t *testing.T) {
 	t.Parallel()
-	var out lockedBuffer
+	var out testenv.Buffer
 	log := slog.New(mosqlog.New(&out, config.Log{Types: config.LogAll}))
 	s := start(t, onSockets(t, "a"), log)
 	connect(t, s.Addrs()[0], mqtt.Connect{Version: mqtt.V5, CleanStart: true, ClientID: "x", KeepAlive: 9})
@@ -281,28 +281,4 @@ func TestConnectionMessagesAreLogged(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
 	}
-}
-
-// lockedBuffer is a bytes.Buffer for several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -18,13 +18,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/admin"
+	"github.com/uniomq/unio/internal/testenv"
 	"github.com/uniomq/unio/mqtt"
 )
 
@@ -494,21 +494,9 @@ func TestOverTLSTheAPIAnswers(t *testing.T) {
 	}
 }
 
-// lockedBuffer is a buffer for several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
 func TestPanicsAndFailedLoginsAreLogged(t *testing.T) {
 	t.Parallel()
-	log := &lockedBuffer{}
+	log := &testenv.Buffer{}
 	o := admin.Options{Log: slog.New(slog.NewTextHandler(log, nil)), Authenticator: people{"": ""}}
 	panics := admin.Endpoint{Public: true, Pattern: "GET /api/v1/x", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("at the disco") })}
 	addr := serve(t, o, panics)
@@ -522,9 +510,7 @@ func TestPanicsAndFailedLoginsAreLogged(t *testing.T) {
 		t.Errorf("got %q, %v", text, err)
 	}
 	statuses(t, addr, map[string]int{"GET / ann:secret": 401, "GET /": 404})
-	log.mu.Lock()
-	defer log.mu.Unlock()
-	if text := log.b.String(); !strings.Contains(text, "at the disco") || strings.Count(text, "is not authorised") != 1 || strings.Contains(text, "secret") {
+	if text := log.String(); !strings.Contains(text, "at the disco") || strings.Count(text, "is not authorised") != 1 || strings.Contains(text, "secret") {
 		t.Errorf("log:\n%s", text)
 	}
 }

@@ -5,35 +5,17 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/uniomq/unio/broker"
 	"github.com/uniomq/unio/config"
 	"github.com/uniomq/unio/internal/mosqlog"
+	"github.com/uniomq/unio/internal/testenv"
 )
 
 // deadline bounds what a test waits for.
 const deadline = 10 * time.Second
-
-// lines are a log that goroutines write and read.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) have(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.text.String(), text)
-}
 
 // TestTheProcessIsLeftToWhoOwnsIt changes nothing of the process that other tests run in, unless it fails.
 func TestTheProcessIsLeftToWhoOwnsIt(t *testing.T) {
@@ -48,7 +30,7 @@ func TestTheProcessIsLeftToWhoOwnsIt(t *testing.T) {
 		{"a library", false, 1, before},
 		{"the command", true, 1 << 40, growthLimit(1 << 40)},
 	} {
-		log := &lines{}
+		log := &testenv.Buffer{}
 		m := New(slog.New(mosqlog.New(log, config.Log{Types: config.LogAll})), broker.Make())
 		m.OwnsProcess = c.owns
 		p, err := m.Prepare(&config.Config{MemoryLimit: c.limit})
@@ -60,7 +42,7 @@ func TestTheProcessIsLeftToWhoOwnsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The limit of the library is reached at once: then memory was looked at.
-		seen := func() bool { return log.have("is reached") }
+		seen := func() bool { return strings.Contains(log.String(), "is reached") }
 		if c.owns {
 			seen = func() bool { return debug.SetMemoryLimit(-1) != before }
 		}
